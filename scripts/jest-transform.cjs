@@ -1,0 +1,9 @@
+// TypeScript for jest, through the bundler that builds the programs.
+const { transformSync } = require('esbuild');
+
+module.exports = {
+  process(source, filename) {
+    const { code, map } = transformSync(source, { loader: 'ts', format: 'cjs', target: 'node24', sourcefile: filename, sourcemap: 'both' });
+    return { code, map };
+  },
+};

@@ -1,0 +1,30 @@
+/** One container of the sandbox: what its first process starts from, and what names it to the control interface. */
+import type { Credentials } from './credentials.ts';
+import type { PidNamespace } from './pid_namespace.ts';
+import type { ThreadGroup, WaitStatus } from './thread_group.ts';
+import { WaitQueue } from './wait.ts';
+
+export class Container {
+  readonly id: string;
+  readonly pidNamespace: PidNamespace;
+  /** Credentials of processes that exec starts without a user of their own. */
+  readonly creds: Credentials;
+  /** The first process; null before start. */
+  init: ThreadGroup | null = null;
+  /** Set when init has ended. */
+  exitStatus: WaitStatus | null = null;
+  readonly exitEvents = new WaitQueue();
+  /** Every process that belongs to the container, in whatever pid namespace. */
+  readonly processes = new Set<ThreadGroup>();
+  /** Paused: no task of the container runs. */
+  paused = false;
+  /** Path of the cgroup as the guest sees it. */
+  readonly cgroupPath: string;
+
+  constructor(id: string, pidNamespace: PidNamespace, creds: Credentials, cgroupPath: string) {
+    this.id = id;
+    this.pidNamespace = pidNamespace;
+    this.creds = creds;
+    this.cgroupPath = cgroupPath;
+  }
+}

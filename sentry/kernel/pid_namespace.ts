@@ -1,0 +1,47 @@
+/** pid_namespaces(7): numbers for tasks, process groups and sessions. A task has one number in its namespace and in each ancestor. */
+import type { ProcessGroup, Session } from './session.ts';
+import type { Task } from './task.ts';
+
+/** pid_max: numbers wrap below it. */
+const PID_MAX = 4_194_304;
+const RESERVED_PIDS = 300;
+
+export class PidNamespace {
+  readonly parent: PidNamespace | null;
+  /** 0 for the sandbox's root namespace. */
+  readonly level: number;
+  /** nsfs inode number. */
+  readonly id: number;
+  readonly tasks = new Map<number, Task>();
+  readonly groups = new Map<number, ProcessGroup>();
+  readonly sessions = new Map<number, Session>();
+  private last = 0;
+  /** The child reaper has exited: no new task may join. */
+  dead = false;
+
+  constructor(parent: PidNamespace | null, id: number) {
+    this.parent = parent;
+    this.level = parent === null ? 0 : parent.level + 1;
+    this.id = id;
+  }
+
+  /** A free number. It stays taken while a task, a group or a session has it. */
+  allocate(): number {
+    for (let tries = 0; tries < PID_MAX; tries++) {
+      this.last = this.last + 1 < PID_MAX ? this.last + 1 : RESERVED_PIDS;
+      if (!this.tasks.has(this.last) && !this.groups.has(this.last) && !this.sessions.has(this.last)) return this.last;
+    }
+    return 0;
+  }
+
+  /** Last number given out (/proc/loadavg, ns_last_pid). */
+  get lastPid(): number {
+    return this.last;
+  }
+
+  /** True for `other` itself and everything below this one. */
+  contains(other: PidNamespace): boolean {
+    for (let ns: PidNamespace | null = other; ns !== null; ns = ns.parent) if (ns === this) return true;
+    return false;
+  }
+}

@@ -1,0 +1,79 @@
+/** Timers of the kernel: a binary heap by deadline. No clock of its own: the loop asks for the next deadline and fires what is due. */
+
+export interface Timer {
+  /** Kernel monotonic time, ns. */
+  readonly deadline: number;
+  /** Position in the heap; -1 once fired or cancelled. */
+  index: number;
+  readonly fire: () => void;
+}
+
+export class TimerQueue {
+  private readonly heap: Timer[] = [];
+
+  /** fire runs once, on the kernel thread, at or after `deadline`. */
+  add(deadline: number, fire: () => void): Timer {
+    const timer: Timer = { deadline, index: this.heap.length, fire };
+    this.heap.push(timer);
+    this.up(timer.index);
+    return timer;
+  }
+
+  /** Safe for one that has fired. */
+  cancel(timer: Timer): void {
+    const at = timer.index;
+    if (at < 0) return;
+    timer.index = -1;
+    const last = this.heap.pop() as Timer;
+    if (last === timer) return;
+    this.heap[at] = last;
+    last.index = at;
+    this.up(at);
+    this.down(last.index);
+  }
+
+  /** Infinity if there is none. */
+  get next(): number {
+    return this.heap[0]?.deadline ?? Number.POSITIVE_INFINITY;
+  }
+
+  fireDue(now: number): void {
+    for (let timer = this.heap[0]; timer !== undefined && timer.deadline <= now; timer = this.heap[0]) {
+      this.cancel(timer);
+      timer.fire();
+    }
+  }
+
+  private up(start: number): void {
+    let at = start;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (this.at(parent).deadline <= this.at(at).deadline) return;
+      this.swap(at, parent);
+      at = parent;
+    }
+  }
+  private down(start: number): void {
+    let at = start;
+    for (;;) {
+      let least = at;
+      for (const child of [2 * at + 1, 2 * at + 2]) {
+        if (child < this.heap.length && this.at(child).deadline < this.at(least).deadline) least = child;
+      }
+      if (least === at) return;
+      this.swap(at, least);
+      at = least;
+    }
+  }
+  private at(i: number): Timer {
+    return this.heap[i] as Timer;
+  }
+  private swap(a: number, b: number): void {
+    const x = this.at(a);
+    const y = this.at(b);
+    this.heap[a] = y;
+    this.heap[b] = x;
+    y.index = a;
+    x.index = b;
+  }
+}

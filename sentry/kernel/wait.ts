@@ -1,0 +1,83 @@
+/**
+ * Waiting. A system call first tries; if it has to wait it becomes a generator that yields what it waits for, and tries again
+ * when it is resumed: a wake-up is a hint, never a promise.
+ *
+ * Interface: the owner of a condition has a WaitQueue and calls `notify(events)` when the condition may hold. A generator yields
+ * a `Wait`; the kernel registers it, parks the task, and resumes the generator with the reason. Before it yields, a generator has
+ * just seen the condition false, and nothing runs between (one thread): no wake-up is lost.
+ */
+
+/** Why a wait ended. 'signal': a signal (or a kill) is pending; undo and return ERESTARTSYS, EINTR or a partial result. */
+export type Wake = 'ready' | 'timeout' | 'signal';
+
+export interface Wait {
+  /** What to watch: any of these ends the wait. Empty: only time or a signal does. */
+  readonly on: readonly WaitTarget[];
+  /** Kernel monotonic time in ns; absent = no limit. */
+  readonly deadline?: number;
+}
+
+export interface WaitTarget {
+  readonly queue: WaitQueue;
+  /** Events of poll(2) that matter. notify(POLLERR | POLLHUP) always ends the wait. */
+  readonly events: number;
+}
+
+export type Blocking = Generator<Wait, number, Wake>;
+/** A count, 0 or a negative errno; or a generator that ends with one. */
+export type SyscallResult = number | Blocking;
+
+/** True for the generator half of a SyscallResult. */
+export function isBlocking(result: SyscallResult): result is Blocking {
+  return typeof result !== 'number';
+}
+
+/** One registration. `wake` must not block and must tolerate being called more than once. */
+export interface WaitEntry {
+  readonly events: number;
+  wake(events: number): void;
+}
+
+const ALWAYS = 0x8 | 0x10; // POLLERR | POLLHUP
+
+/** The tasks (and epoll instances) that wait for one object. Order of registration is order of waking. */
+export class WaitQueue {
+  private entries: WaitEntry[] | null = null;
+
+  add(entry: WaitEntry): void {
+    if (this.entries === null) this.entries = [entry];
+    else this.entries.push(entry);
+  }
+
+  remove(entry: WaitEntry): void {
+    const at = this.entries?.indexOf(entry) ?? -1;
+    if (at >= 0) (this.entries as WaitEntry[]).splice(at, 1);
+  }
+
+  get empty(): boolean {
+    return this.entries === null || this.entries.length === 0;
+  }
+
+  /** Wakes everyone whose events overlap. Entries may come and go while it runs. */
+  notify(events: number): void {
+    if (this.entries === null || this.entries.length === 0) return;
+    for (const entry of this.entries.slice()) if (((entry.events | ALWAYS) & events) !== 0) entry.wake(events);
+  }
+
+  /** Wakes the first `count` waiters whose events overlap; how many there were. Exclusive waits: futex, accept. */
+  notifySome(events: number, count: number): number {
+    let woken = 0;
+    for (const entry of this.entries?.slice() ?? []) {
+      if (woken >= count) break;
+      if (((entry.events | ALWAYS) & events) === 0) continue;
+      entry.wake(events);
+      woken++;
+    }
+    return woken;
+  }
+}
+
+/** The common wait: one queue. */
+export function waitFor(queue: WaitQueue, events: number, deadline?: number): Wait {
+  return deadline === undefined ? { on: [{ queue, events }] } : { on: [{ queue, events }], deadline };
+}

@@ -1,0 +1,15 @@
+/** The one table: number → row. Each sys_*.ts file exports its rows; dispatch, strace, counters and docs/compatibility.md read this. */
+import type { Syscall } from './definition.ts';
+
+/** Rows by name, file by file. */
+export const SYSCALLS: Readonly<Record<string, Syscall>> = {};
+
+/** By number; undefined answers ENOSYS. */
+export function buildTable(rows: Readonly<Record<string, Syscall>>): (Syscall | undefined)[] {
+  const table: (Syscall | undefined)[] = [];
+  for (const [name, row] of Object.entries(rows)) {
+    if (table[row.number] !== undefined) throw new Error(`system call ${row.number} (${name}) is declared twice`);
+    table[row.number] = row;
+  }
+  return table;
+}

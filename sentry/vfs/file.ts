@@ -1,0 +1,187 @@
+/**
+ * Open files. A FileDescription is what open(2) makes and dup(2), fork(2) and SCM_RIGHTS share; its FileImpl is what the
+ * filesystem (or pipe, socket, eventfd …) does.
+ *
+ * Interface: FileDescriptions are counted. `hold` and `release` pair; the last release calls `impl.release()`.
+ */
+import { EBADF, EINVAL, ENODEV, ENOTDIR, ENOTTY, type Errno, ESPIPE } from '../../abi/errno.ts';
+import { O_ACCMODE, O_APPEND, O_NONBLOCK, O_PATH, O_RDONLY, O_WRONLY, SEEK_CUR, SEEK_END, SEEK_SET } from '../../abi/fcntl.ts';
+import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
+import type { ByteString } from '../../lib/byte_string.ts';
+import type { Task } from '../kernel/task.ts';
+import type { SyscallResult, WaitQueue } from '../kernel/wait.ts';
+import type { Inode } from './inode.ts';
+import type { Sink, Source } from './io.ts';
+import type { VfsPath } from './path.ts';
+
+/** Receives directory entries; false means full: the entry was not taken. `next` is the position (d_off) after it. */
+export type EmitEntry = (name: ByteString, ino: number, type: number, next: number) => boolean;
+
+/** What mmap(2) needs: a host file. The descriptor stays the owner's; `offset` is added to the caller's. */
+export interface HostMapping {
+  readonly hostFd: number;
+  readonly offset: number;
+}
+
+/** Default behaviour: a file that can do nothing but be closed. */
+export abstract class FileImpl {
+  /** Waiters for readiness; null: always ready (regular files, directories). */
+  readonly queue: WaitQueue | null = null;
+
+  /**
+   * Moves up to `dst.remaining` bytes in: how many, 0 at the end, EAGAIN if it would have to wait (the caller then waits for POLLIN on
+   * `queue` and tries again). Streams and files with a position alike; the position is file.position.
+   */
+  read(_dst: Sink, _file: FileDescription, _task: Task): SyscallResult {
+    return EINVAL;
+  }
+  write(_src: Source, _file: FileDescription, _task: Task): SyscallResult {
+    return EINVAL;
+  }
+  pread(_dst: Sink, _offset: number, _file: FileDescription, _task: Task): SyscallResult {
+    return ESPIPE;
+  }
+  pwrite(_src: Source, _offset: number, _file: FileDescription, _task: Task): SyscallResult {
+    return ESPIPE;
+  }
+  /** New position or an errno. */
+  seek(_file: FileDescription, _offset: number, _whence: number): number {
+    return ESPIPE;
+  }
+  /** Which of POLL* hold now (POLLERR and POLLHUP without being asked). */
+  poll(_file: FileDescription): number {
+    return POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
+  }
+  ioctl(_file: FileDescription, _task: Task, _command: number, _argument: number): SyscallResult {
+    return ENOTTY;
+  }
+  /** From file.position on, "." and ".." included; updates file.position. 0 or an errno. */
+  readdir(_file: FileDescription, _emit: EmitEntry, _task: Task): number {
+    return ENOTDIR;
+  }
+  /** For mmap(2) with these PROT_* bits; `shared`: MAP_SHARED. ENODEV: not mappable. */
+  mapping(_file: FileDescription, _shared: boolean, _prot: number): HostMapping | Errno {
+    return ENODEV;
+  }
+  truncate(_file: FileDescription, _size: number): number {
+    return EINVAL;
+  }
+  allocate(_file: FileDescription, _mode: number, _offset: number, _length: number): number {
+    return ENODEV;
+  }
+  sync(_file: FileDescription, _dataOnly: boolean): SyscallResult {
+    return EINVAL;
+  }
+  /** close(2) of one descriptor (not the last reference, perhaps): pending errors to report. */
+  flush(_file: FileDescription, _task: Task): number {
+    return 0;
+  }
+  /** fcntl(2) F_SETFL of O_NONBLOCK, O_APPEND, O_ASYNC is done by the caller; a file may refuse. */
+  setFlags(_file: FileDescription, _flags: number): number {
+    return 0;
+  }
+  /** The last reference is gone. */
+  release(_file: FileDescription): void {}
+  /** Extra lines of /proc/PID/fdinfo/N. */
+  describe(): string {
+    return '';
+  }
+}
+
+/** Base of files with a position: read and write through pread and pwrite, seek by size. */
+export abstract class PositionedFile extends FileImpl {
+  abstract size(file: FileDescription): number;
+
+  override read(dst: Sink, file: FileDescription, task: Task): SyscallResult {
+    const n = this.pread(dst, file.position, file, task);
+    if (typeof n === 'number') {
+      if (n > 0) file.position += n;
+      return n;
+    }
+    return advance(n, file);
+  }
+  override write(src: Source, file: FileDescription, task: Task): SyscallResult {
+    if ((file.flags & O_APPEND) !== 0) file.position = this.size(file);
+    const n = this.pwrite(src, file.position, file, task);
+    if (typeof n === 'number') {
+      if (n > 0) file.position += n;
+      return n;
+    }
+    return advance(n, file);
+  }
+  override seek(file: FileDescription, offset: number, whence: number): number {
+    const base = whence === SEEK_SET ? 0 : whence === SEEK_CUR ? file.position : whence === SEEK_END ? this.size(file) : Number.NaN;
+    const target = base + offset;
+    if (!(target >= 0) || target > Number.MAX_SAFE_INTEGER) return EINVAL;
+    file.position = target;
+    return target;
+  }
+  override sync(_file: FileDescription, _dataOnly: boolean): SyscallResult {
+    return 0;
+  }
+}
+
+function* advance(transfer: Exclude<SyscallResult, number>, file: FileDescription): Exclude<SyscallResult, number> {
+  const n = yield* transfer;
+  if (n > 0) file.position += n;
+  return n;
+}
+
+/** One open file. */
+export class FileDescription {
+  readonly impl: FileImpl;
+  /** O_* access mode and status flags; O_CLOEXEC is the descriptor's and not here. */
+  flags: number;
+  /** Where it was opened; pipes, sockets and the like have a path in an anonymous filesystem. */
+  readonly path: VfsPath | null;
+  position = 0;
+  /** fcntl(2) F_SETOWN: positive pid, negative process group. F_SETSIG: the signal, 0 = SIGIO. */
+  owner = 0;
+  ownerSignal = 0;
+  private references = 1;
+  /** Called at the last release, before impl.release: epoll registrations, locks. */
+  private onLastRelease: ((file: FileDescription) => void)[] | null = null;
+
+  constructor(impl: FileImpl, flags: number, path: VfsPath | null = null) {
+    this.impl = impl;
+    this.flags = flags;
+    this.path = path;
+  }
+
+  get inode(): Inode | null {
+    return this.path?.dentry.inode ?? null;
+  }
+  get readable(): boolean {
+    return (this.flags & O_ACCMODE) !== O_WRONLY && (this.flags & O_PATH) === 0;
+  }
+  get writable(): boolean {
+    return (this.flags & O_ACCMODE) !== O_RDONLY && (this.flags & O_PATH) === 0;
+  }
+  get nonblocking(): boolean {
+    return (this.flags & O_NONBLOCK) !== 0;
+  }
+  get isPath(): boolean {
+    return (this.flags & O_PATH) !== 0;
+  }
+
+  hold(): this {
+    this.references++;
+    return this;
+  }
+  release(): void {
+    if (--this.references > 0) return;
+    for (const hook of this.onLastRelease ?? []) hook(this);
+    this.onLastRelease = null;
+    this.impl.release(this);
+  }
+  addReleaseHook(hook: (file: FileDescription) => void): void {
+    this.onLastRelease ??= [];
+    this.onLastRelease.push(hook);
+  }
+  removeReleaseHook(hook: (file: FileDescription) => void): void {
+    this.onLastRelease = this.onLastRelease?.filter((h) => h !== hook) ?? null;
+  }
+}
+
+/** For files that cannot be read or written in the mode they were opened in. */
+export const WRONG_MODE = EBADF;

@@ -1,0 +1,204 @@
+/**
+ * What a filesystem implements. An Inode is an object with metadata; a directory's operations are methods of its inode. The VFS
+ * (path walk, dentries, mounts) has checked before it calls: names are valid single components, permissions and the sticky bit
+ * hold, the mount is writable, a name that must not exist does not. All calls are synchronous: a filesystem that has to
+ * fetch does so within the call.
+ *
+ * Names and link targets are byte strings (lib/byte_string.ts).
+ */
+import { EINVAL, ENODATA, ENOTDIR, EOPNOTSUPP, EPERM, type Errno } from '../../abi/errno.ts';
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../abi/stat.ts';
+import type { ByteString } from '../../lib/byte_string.ts';
+import type { Credentials } from '../kernel/credentials.ts';
+import type { Task } from '../kernel/task.ts';
+import type { FileImpl } from './file.ts';
+import type { VfsPath } from './path.ts';
+
+/** A point in time; nsec 0..999,999,999. */
+export interface Timestamp {
+  readonly sec: number;
+  readonly nsec: number;
+}
+
+/** What stat(2) and statx(2) tell. `dev` is the filesystem's. */
+export interface Attributes {
+  readonly ino: number;
+  /** Type and permission bits. */
+  readonly mode: number;
+  readonly nlink: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Device number of a device node (abi makedev). */
+  readonly rdev: number;
+  readonly size: number;
+  readonly blksize: number;
+  /** 512-byte units. */
+  readonly blocks: number;
+  readonly atime: Timestamp;
+  readonly mtime: Timestamp;
+  readonly ctime: Timestamp;
+  readonly btime?: Timestamp;
+}
+
+/** A change of metadata; what is absent stays. `mode`: permission bits only. ctime follows by itself. */
+export interface AttributeChange {
+  mode?: number;
+  uid?: number;
+  gid?: number;
+  size?: number;
+  atime?: Timestamp;
+  mtime?: Timestamp;
+}
+
+/** Owner and permission bits (umask applied) of what is created. */
+export interface CreateOptions {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** How long the VFS may trust what `lookup` said: for ever, until `revalidate` says no, or not at all. */
+export type CachePolicy = 'forever' | 'revalidate' | 'never';
+
+/** statfs(2). */
+export interface FilesystemStats {
+  /** f_type, e.g. TMPFS_MAGIC. */
+  readonly type: number;
+  readonly bsize: number;
+  readonly blocks: number;
+  readonly bfree: number;
+  readonly bavail: number;
+  readonly files: number;
+  readonly ffree: number;
+  readonly namelen: number;
+}
+
+export abstract class Filesystem {
+  /** As in /proc/mounts and mount(2): "tmpfs". */
+  abstract readonly type: string;
+  /** st_dev of its files; the Kernel numbers them. */
+  readonly dev: number;
+  readonly cachePolicy: CachePolicy = 'forever';
+  constructor(dev: number) {
+    this.dev = dev;
+  }
+  abstract get root(): Inode;
+  abstract stats(): FilesystemStats;
+  /** The options part of /proc/mounts, without rw/ro ("size=1024k"). */
+  options(): string {
+    return '';
+  }
+  /** The last mount is gone. */
+  release(): void {}
+  sync(): number {
+    return 0;
+  }
+}
+
+export abstract class Inode {
+  readonly fs: Filesystem;
+  constructor(fs: Filesystem) {
+    this.fs = fs;
+  }
+
+  abstract attributes(): Attributes;
+  /** Fast path of permission checks: type and permission bits. */
+  get mode(): number {
+    return this.attributes().mode;
+  }
+  get isDirectory(): boolean {
+    return (this.mode & S_IFMT) === S_IFDIR;
+  }
+  get isSymlink(): boolean {
+    return (this.mode & S_IFMT) === S_IFLNK;
+  }
+  get isRegular(): boolean {
+    return (this.mode & S_IFMT) === S_IFREG;
+  }
+
+  /** Changes metadata. The VFS has checked ownership and cleared setuid bits where due. */
+  setAttributes(_change: AttributeChange): 0 | Errno {
+    return EPERM;
+  }
+  /** For 'revalidate' filesystems: is the object that `lookup` gave still what the name means? Refreshes attributes. */
+  revalidate(_parent: Inode, _name: ByteString): boolean {
+    return true;
+  }
+
+  /** Opens the object: a fresh FileImpl for one FileDescription. Not called for O_PATH, fifos, sockets. flags: O_* as given. */
+  abstract open(flags: number, context: OpenContext): FileImpl | Errno;
+
+  // Directories. ENOENT if there is no such name.
+  lookup(_name: ByteString, _task: Task | null): Inode | Errno {
+    return ENOTDIR;
+  }
+  create(_name: ByteString, _options: CreateOptions): Inode | Errno {
+    return EPERM;
+  }
+  mkdir(_name: ByteString, _options: CreateOptions): Inode | Errno {
+    return EPERM;
+  }
+  /** mode holds the type (fifo, socket, character or block device, regular). */
+  mknod(_name: ByteString, _options: CreateOptions, _rdev: number): Inode | Errno {
+    return EPERM;
+  }
+  symlink(_name: ByteString, _target: ByteString, _options: CreateOptions): Inode | Errno {
+    return EPERM;
+  }
+  link(_name: ByteString, _target: Inode): 0 | Errno {
+    return EPERM;
+  }
+  /** `target`: what the name means now; no directory. */
+  unlink(_name: ByteString, _target: Inode): 0 | Errno {
+    return EPERM;
+  }
+  /** ENOTEMPTY if it is not. */
+  rmdir(_name: ByteString, _target: Inode): 0 | Errno {
+    return EPERM;
+  }
+  /** Same filesystem. `replaced`: what newName means now, or null. flags: RENAME_EXCHANGE, RENAME_WHITEOUT (NOREPLACE is checked before). */
+  rename(
+    _oldName: ByteString,
+    _target: Inode,
+    _newParent: Inode,
+    _newName: ByteString,
+    _replaced: Inode | null,
+    _flags: number,
+  ): 0 | Errno {
+    return EPERM;
+  }
+  /** O_TMPFILE: an object without a name. */
+  tmpfile(_options: CreateOptions): Inode | Errno {
+    return EOPNOTSUPP;
+  }
+
+  /** Target of a symbolic link. */
+  readlink(_task: Task | null): ByteString | Errno {
+    return EINVAL;
+  }
+  /** A link that leads to an object and not to a path (/proc/PID/fd/N, exe, cwd, root, ns/*); null for ordinary links. */
+  magicTarget(_task: Task): VfsPath | Errno | null {
+    return null;
+  }
+
+  // Extended attributes (xattr(7)); the VFS has checked the namespace's rules.
+  getXattr(_name: ByteString): Uint8Array | Errno {
+    return ENODATA;
+  }
+  setXattr(_name: ByteString, _value: Uint8Array, _flags: number): 0 | Errno {
+    return EOPNOTSUPP;
+  }
+  listXattrs(): ByteString[] | Errno {
+    return [];
+  }
+  removeXattr(_name: ByteString): 0 | Errno {
+    return ENODATA;
+  }
+}
+
+export interface OpenContext {
+  readonly path: VfsPath;
+  readonly creds: Credentials;
+  /** Null where the kernel itself opens. */
+  readonly task: Task | null;
+}

@@ -1,0 +1,107 @@
+/**
+ * The two ends of a transfer. read(2) moves from a file into a Sink, write(2) from a Source into a file; whether the other side is
+ * user memory (readv's ranges), a kernel buffer (sendfile, the loader) or a pipe is not the file's concern.
+ */
+import { EFAULT } from '../../abi/errno.ts';
+
+/** Takes bytes in order. */
+export interface Sink {
+  /** Bytes that still fit. */
+  readonly remaining: number;
+  /** Moves bytes[start..end) in; how many it took (less than asked: end of space, or a fault part of the way), or EFAULT if none for a fault. */
+  put(bytes: Uint8Array, start?: number, end?: number): number;
+}
+
+/** Gives bytes in order. */
+export interface Source {
+  readonly remaining: number;
+  /** Fills into[start..end); how many, or EFAULT. */
+  take(into: Uint8Array, start?: number, end?: number): number;
+}
+
+/** A kernel buffer as either end. */
+export class BufferIo implements Sink, Source {
+  private at = 0;
+  private readonly bytes: Uint8Array;
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+  get remaining(): number {
+    return this.bytes.length - this.at;
+  }
+  get moved(): number {
+    return this.at;
+  }
+  put(from: Uint8Array, start = 0, end = from.length): number {
+    const n = Math.min(end - start, this.remaining);
+    this.bytes.set(from.subarray(start, start + n), this.at);
+    this.at += n;
+    return n;
+  }
+  take(into: Uint8Array, start = 0, end = into.length): number {
+    const n = Math.min(end - start, this.remaining);
+    into.set(this.bytes.subarray(this.at, this.at + n), start);
+    this.at += n;
+    return n;
+  }
+}
+
+/** User memory reads and writes, as AddressSpace gives them. */
+export interface UserMemory {
+  read(address: number, into: Uint8Array, offset: number, count: number): number;
+  write(address: number, from: Uint8Array, offset: number, count: number): number;
+}
+
+/** Ranges of user memory, in order (an iovec list). Addresses and lengths were range-checked when it was made. */
+export class UserBuffer implements Sink, Source {
+  private readonly memory: UserMemory;
+  private readonly ranges: readonly { readonly address: number; readonly length: number }[];
+  private index = 0;
+  private within = 0;
+  private left = 0;
+
+  constructor(memory: UserMemory, ranges: readonly { readonly address: number; readonly length: number }[]) {
+    this.memory = memory;
+    this.ranges = ranges;
+    for (const r of ranges) this.left += r.length;
+  }
+
+  get remaining(): number {
+    return this.left;
+  }
+
+  put(bytes: Uint8Array, start = 0, end = bytes.length): number {
+    return this.move(start, end, (address, offset, count) => this.memory.write(address, bytes, offset, count));
+  }
+  take(into: Uint8Array, start = 0, end = into.length): number {
+    return this.move(start, end, (address, offset, count) => this.memory.read(address, into, offset, count));
+  }
+  /** Moves on without touching memory (a host call wrote there itself). */
+  skip(count: number): void {
+    this.move(0, count, (_address, _offset, n) => n);
+  }
+  /** Address of the next byte and how many follow it in the same range. */
+  next(): { readonly address: number; readonly length: number } {
+    while (this.index < this.ranges.length && (this.ranges[this.index] as { length: number }).length === this.within) {
+      this.index++;
+      this.within = 0;
+    }
+    const range = this.ranges[this.index];
+    return range === undefined ? { address: 0, length: 0 } : { address: range.address + this.within, length: range.length - this.within };
+  }
+
+  private move(start: number, end: number, step: (address: number, offset: number, count: number) => number): number {
+    let at = start;
+    while (at < end && this.left > 0) {
+      const { address, length } = this.next();
+      const count = Math.min(length, end - at);
+      const n = step(address, at, count);
+      if (n < 0) return at > start ? at - start : EFAULT;
+      at += n;
+      this.within += n;
+      this.left -= n;
+      if (n < count) break;
+    }
+    return at - start;
+  }
+}

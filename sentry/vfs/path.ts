@@ -1,0 +1,62 @@
+/** Places in the tree: dentries (names) and mounts. The algorithms are in walk.ts and mount.ts. */
+import type { ByteString } from '../../lib/byte_string.ts';
+import type { Filesystem, Inode } from './inode.ts';
+
+/** A name in a directory. A null inode is a cached "no such file". A dentry without parent is a filesystem's root. */
+export class Dentry {
+  name: ByteString;
+  parent: Dentry | null;
+  inode: Inode | null;
+  /** Known names below, for directories of caching filesystems. */
+  children: Map<ByteString, Dentry> | null = null;
+  /** How many mounts of any namespace sit on it: the walk looks for one only if it is not 0. */
+  mountCount = 0;
+  /** Unlinked or rmdir'ed: open files still hold it. */
+  deleted = false;
+
+  constructor(name: ByteString, parent: Dentry | null, inode: Inode | null) {
+    this.name = name;
+    this.parent = parent;
+    this.inode = inode;
+  }
+}
+
+// mount(2), mount attributes kept per mount
+export const MS_RDONLY = 1;
+export const MS_NOSUID = 2;
+export const MS_NODEV = 4;
+export const MS_NOEXEC = 8;
+export const MS_NOATIME = 1024;
+export const MS_NODIRATIME = 2048;
+export const MS_RELATIME = 1 << 21;
+export const MS_STRICTATIME = 1 << 24;
+
+/** One attachment of a (part of a) filesystem. */
+export class Mount {
+  readonly id: number;
+  readonly fs: Filesystem;
+  /** What is seen at the mount point: the filesystem's root, or the source of a bind mount. */
+  readonly root: Dentry;
+  /** MS_* attributes. */
+  flags: number;
+  /** First field of /proc/mounts. */
+  readonly source: string;
+  /** Null for the namespace's root. */
+  parent: Mount | null = null;
+  mountpoint: Dentry | null = null;
+  children: Mount[] = [];
+
+  constructor(id: number, fs: Filesystem, root: Dentry, flags: number, source: string) {
+    this.id = id;
+    this.fs = fs;
+    this.root = root;
+    this.flags = flags;
+    this.source = source;
+  }
+}
+
+/** A place: which dentry, seen through which mount. Immutable. */
+export interface VfsPath {
+  readonly mount: Mount;
+  readonly dentry: Dentry;
+}
