@@ -7,6 +7,7 @@ import type { Host } from '../../lib/host.ts';
 import type { HostPoll } from '../../platforms/host_poll.ts';
 import type { Platform, ThreadContext, ThreadEvents } from '../../platforms/platform.ts';
 import { NO_RESULT, type Syscall } from '../syscalls/definition.ts';
+import { DeviceRegistry } from '../vfs/device.ts';
 import type { Container } from './container.ts';
 import { PidNamespace } from './pid_namespace.ts';
 import type { Task } from './task.ts';
@@ -29,6 +30,7 @@ export class Kernel implements ThreadEvents {
   readonly platform: Platform;
   readonly timers = new TimerQueue();
   readonly rootPidNamespace: PidNamespace;
+  readonly devices = new DeviceRegistry();
   readonly containers = new Map<string, Container>();
   readonly log: (line: string) => void;
   /** Calls that nobody implements: "name-or-number program" → how often. */

@@ -1,8 +1,11 @@
 /** The one table: number → row. Each sys_*.ts file exports its rows; dispatch, strace, counters and docs/compatibility.md read this. */
 import type { Syscall } from './definition.ts';
+import { SESSION_CALLS } from './sys_session.ts';
 
 /** Rows by name, file by file. */
-export const SYSCALLS: Readonly<Record<string, Syscall>> = {};
+export const SYSCALLS: Readonly<Record<string, Syscall>> = {
+  ...SESSION_CALLS,
+};
 
 /** By number; undefined answers ENOSYS. */
 export function buildTable(rows: Readonly<Record<string, Syscall>>): (Syscall | undefined)[] {
