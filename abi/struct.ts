@@ -120,7 +120,8 @@ export function array<T>(element: Field<T>, count: number): Field<T[]> {
   };
 }
 
-type Shape = Readonly<Record<string, Field<never> | Field<undefined>>>;
+// biome-ignore lint/suspicious/noExplicitAny: a shape mixes fields of every kind; ValueOf recovers each one's type.
+type Shape = Readonly<Record<string, Field<any>>>;
 type ValueOf<F> = F extends { get(view: DataView, offset: number): infer T } ? T : never;
 type Named<S> = Exclude<keyof S, `__${string}`>;
 /** The object that a struct reads and writes. */
