@@ -73,6 +73,16 @@ export interface FilesystemStats {
   readonly namelen: number;
 }
 
+/**
+ * The rest of a path walk, for filesystems whose look-ups cost a round trip: `names[index]` is what is looked up or revalidated now, what
+ * follows is likely next. Plain names only: the list ends before "." and "..". `names` is one array a walk: what a filesystem
+ * fetched ahead is valid while it sees the same array, and a later walk brings another.
+ */
+export interface WalkAhead {
+  readonly names: readonly ByteString[];
+  readonly index: number;
+}
+
 export abstract class Filesystem {
   /** As in /proc/mounts and mount(2): "tmpfs". */
   abstract readonly type: string;
@@ -121,15 +131,22 @@ export abstract class Inode {
     return EPERM;
   }
   /** For 'revalidate' filesystems: is the object that `lookup` gave still what the name means? Refreshes attributes. */
-  revalidate(_parent: Inode, _name: ByteString): boolean {
+  revalidate(_parent: Inode, _name: ByteString, _ahead?: WalkAhead): boolean {
     return true;
+  }
+  /**
+   * For 'revalidate' filesystems: makes attributes() current where no walk has just done so (fstat, "." and the root, AT_EMPTY_PATH).
+   * ESTALE if the object cannot be reached any more.
+   */
+  refresh(): 0 | Errno {
+    return 0;
   }
 
   /** Opens the object: a fresh FileImpl for one FileDescription. Not called for O_PATH, fifos, sockets. flags: O_* as given. */
   abstract open(flags: number, context: OpenContext): FileImpl | Errno;
 
   // Directories. ENOENT if there is no such name.
-  lookup(_name: ByteString, _task: Task | null): Inode | Errno {
+  lookup(_name: ByteString, _task: Task | null, _ahead?: WalkAhead): Inode | Errno {
     return ENOTDIR;
   }
   create(_name: ByteString, _options: CreateOptions): Inode | Errno {
