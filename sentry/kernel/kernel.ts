@@ -6,6 +6,8 @@ import { ENOSYS } from '../../abi/errno.ts';
 import type { Host } from '../../lib/host.ts';
 import type { HostPoll } from '../../platforms/host_poll.ts';
 import type { Platform, ThreadContext, ThreadEvents } from '../../platforms/platform.ts';
+import { AnonymousFiles } from '../fs/anonfs.ts';
+import { PipeAccount } from '../fs/pipefs/pipe.ts';
 import { NO_RESULT, type Syscall } from '../syscalls/definition.ts';
 import { DeviceRegistry } from '../vfs/device.ts';
 import type { Container } from './container.ts';
@@ -40,6 +42,9 @@ export class Kernel implements ThreadEvents {
   readonly stringScratch = new Uint8Array(4096);
   /** For transfers between host files and user memory; valid until the next use. */
   readonly ioScratch = new Uint8Array(1 << 20);
+  /** Places of pipes, sockets, eventfds …, which no mount shows. */
+  readonly anonymous: AnonymousFiles;
+  readonly pipes = new PipeAccount();
   private readonly syscalls: readonly (Syscall | undefined)[];
   private readonly ready: Task[] = [];
   private nextId = 1;
@@ -52,6 +57,7 @@ export class Kernel implements ThreadEvents {
     this.syscalls = options.syscalls;
     this.log = options.log;
     this.rootPidNamespace = new PidNamespace(null, this.uniqueId());
+    this.anonymous = new AnonymousFiles(this);
   }
 
   /** Kernel monotonic time, ns: the host's CLOCK_MONOTONIC. */

@@ -1,9 +1,11 @@
 /** The one table: number → row. Each sys_*.ts file exports its rows; dispatch, strace, counters and docs/compatibility.md read this. */
 import type { Syscall } from './definition.ts';
+import { PIPE_CALLS } from './sys_pipe.ts';
 import { SESSION_CALLS } from './sys_session.ts';
 
 /** Rows by name, file by file. */
 export const SYSCALLS: Readonly<Record<string, Syscall>> = {
+  ...PIPE_CALLS,
   ...SESSION_CALLS,
 };
 

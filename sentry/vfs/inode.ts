@@ -107,6 +107,8 @@ export abstract class Filesystem {
 
 export abstract class Inode {
   readonly fs: Filesystem;
+  /** What hangs on the object while it is in use: the Pipe of a fifo, the socket bound to a socket file. */
+  attachment: object | null = null;
   constructor(fs: Filesystem) {
     this.fs = fs;
   }

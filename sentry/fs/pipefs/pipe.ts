@@ -1,0 +1,243 @@
+/**
+ * pipe(7): a bounded queue of bytes. The bytes lie in one ring that grows with use up to the capacity; packets (O_DIRECT) only add
+ * a list of their lengths. Waiting is with the callers (pipe_file.ts): here everything happens at once or answers EAGAIN.
+ */
+import { EAGAIN, EBUSY, EFAULT, EPERM, EPIPE } from '../../../abi/errno.ts';
+import { PAGE_SIZE } from '../../../abi/mman.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
+import { WaitQueue } from '../../kernel/wait.ts';
+import type { Sink, Source } from '../../vfs/io.ts';
+
+/** A write of at most this many bytes is not mixed with others' (pipe(7), POSIX). */
+export const PIPE_BUF = 4096;
+export const DEFAULT_CAPACITY = 65536;
+/** /proc/sys/fs/pipe-max-size: what F_SETPIPE_SZ gives without CAP_SYS_RESOURCE; here: at all, the memory is the Sentry's. */
+export const PIPE_MAX_SIZE = 1 << 20;
+/** Capacity of pipes that are made when all pipes together could hold more than MAX_TOTAL. */
+const SMALL_CAPACITY = 2 * PAGE_SIZE;
+/** Bytes that all pipes of a sandbox may have as capacity before new ones become small. Stops memory use by many full pipes. */
+const MAX_TOTAL = 256 << 20;
+
+/** What all pipes of a kernel share. */
+export class PipeAccount {
+  /** Sum of capacities, bytes. */
+  total = 0;
+}
+
+/** A run of bytes in a pipe that has seen packets. */
+interface Run {
+  length: number;
+  readonly packet: boolean;
+}
+
+export class Pipe {
+  readonly queue = new WaitQueue();
+  capacity: number;
+  /** Open ends. */
+  readers = 0;
+  writers = 0;
+  /** How many readers and writers there have ever been: an open(2) of a fifo waits for a change. */
+  readerOpens = 0;
+  writerOpens = 0;
+  private readonly account: PipeAccount;
+  private ring: Uint8Array = EMPTY;
+  private head = 0;
+  private count = 0;
+  /** Empty while all bytes are a plain stream; else the runs add up to `count`. */
+  private runs: Run[] = [];
+
+  constructor(account: PipeAccount) {
+    this.account = account;
+    this.capacity = account.total + DEFAULT_CAPACITY > MAX_TOTAL ? SMALL_CAPACITY : DEFAULT_CAPACITY;
+    account.total += this.capacity;
+  }
+
+  /** Bytes in it (FIONREAD). */
+  get used(): number {
+    return this.count;
+  }
+  get free(): number {
+    return this.capacity - this.count;
+  }
+
+  openEnd(reads: boolean, writes: boolean): void {
+    if (reads) {
+      this.readers++;
+      this.readerOpens++;
+    }
+    if (writes) {
+      this.writers++;
+      this.writerOpens++;
+    }
+    this.queue.notify(POLLIN | POLLOUT); // openers of the other end wait on the same queue
+  }
+  closeEnd(reads: boolean, writes: boolean): void {
+    if (reads && --this.readers === 0) this.queue.notify(POLLERR | POLLOUT);
+    if (writes && --this.writers === 0) this.queue.notify(POLLHUP | POLLIN);
+    if (this.readers > 0 || this.writers > 0) return;
+    this.account.total -= this.capacity;
+    this.ring = EMPTY;
+    this.head = this.count = this.capacity = 0;
+    this.runs = [];
+  }
+
+  /** Moves what there is into `dst`. 0: no data and no writer; EAGAIN: no data yet. */
+  read(dst: Sink): number {
+    if (dst.remaining === 0) return 0;
+    if (this.count === 0) return this.writers === 0 ? 0 : EAGAIN;
+    const wasFull = this.free < PIPE_BUF;
+    const n = this.runs.length === 0 ? this.moveOut(dst, this.count) : this.readRun(dst);
+    if (wasFull && this.free >= PIPE_BUF) this.queue.notify(POLLOUT | POLLWRNORM);
+    return n;
+  }
+
+  /**
+   * Takes what fits from `src`, but all or nothing of at most PIPE_BUF bytes. EAGAIN: nothing fits. EPIPE: no reader (the caller
+   * sends the signal).
+   */
+  write(src: Source, packet: boolean): number {
+    if (this.readers === 0) return EPIPE;
+    const wanted = src.remaining;
+    if (wanted === 0) return 0;
+    if (wanted <= PIPE_BUF ? this.free < wanted : this.free === 0) return EAGAIN;
+    const n = packet ? this.writePackets(src) : this.moveIn(src, Math.min(wanted, this.free), false);
+    if (n > 0) this.queue.notify(POLLIN | POLLRDNORM);
+    return n;
+  }
+
+  /** Copies the first bytes of this pipe to the end of `to`, leaving them here (tee(2)). */
+  copyTo(to: Pipe, length: number): number {
+    const n = Math.min(length, this.count, to.free);
+    if (n === 0) return 0;
+    const copy = new Uint8Array(n);
+    const first = Math.min(n, this.ring.length - this.head);
+    copy.set(this.ring.subarray(this.head, this.head + first));
+    copy.set(this.ring.subarray(0, n - first), first);
+    to.append(copy);
+    return n;
+  }
+  /** Appends bytes that are known to fit. */
+  append(bytes: Uint8Array): void {
+    this.reserve(bytes.length);
+    const tail = (this.head + this.count) % this.ring.length;
+    const first = Math.min(bytes.length, this.ring.length - tail);
+    this.ring.set(bytes.subarray(0, first), tail);
+    this.ring.set(bytes.subarray(first), 0);
+    this.noteRun(bytes.length, false);
+    this.count += bytes.length;
+    this.queue.notify(POLLIN | POLLRDNORM);
+  }
+
+  poll(reads: boolean, writes: boolean, hangup: boolean): number {
+    let events = 0;
+    if (reads) {
+      if (this.count > 0) events |= POLLIN | POLLRDNORM;
+      if (this.writers === 0 && hangup) events |= POLLHUP;
+    }
+    if (writes) {
+      if (this.free >= PIPE_BUF) events |= POLLOUT | POLLWRNORM;
+      if (this.readers === 0) events |= POLLERR;
+    }
+    return events;
+  }
+
+  /** F_SETPIPE_SZ: the capacity that it got. EBUSY: it holds more. EPERM: above the limit. */
+  resize(size: number): number {
+    let capacity = PAGE_SIZE;
+    while (capacity < size && capacity <= PIPE_MAX_SIZE) capacity *= 2;
+    if (capacity > PIPE_MAX_SIZE) return EPERM;
+    if (capacity > this.capacity && this.account.total + capacity - this.capacity > MAX_TOTAL) return EPERM;
+    if (capacity < this.count) return EBUSY;
+    const wasFull = this.free < PIPE_BUF;
+    this.relocate(Math.min(capacity, Math.max(this.ring.length, MIN_RING)));
+    this.account.total += capacity - this.capacity;
+    this.capacity = capacity;
+    if (wasFull && this.free >= PIPE_BUF) this.queue.notify(POLLOUT | POLLWRNORM);
+    return capacity;
+  }
+
+  private readRun(dst: Sink): number {
+    const run = this.runs[0] as Run;
+    const n = this.moveOut(dst, run.length);
+    if (n < 0) return n;
+    run.length -= n;
+    if (run.packet) this.drop(run.length); // the rest of a packet is lost, as pipe(2) says
+    if (run.packet || run.length === 0) this.runs.shift();
+    return n;
+  }
+  private writePackets(src: Source): number {
+    let total = 0;
+    while (src.remaining > 0 && this.free > 0) {
+      const length = Math.min(src.remaining, PIPE_BUF);
+      if (length > this.free) break;
+      const n = this.moveIn(src, length, true);
+      if (n < 0) return total > 0 ? total : n;
+      total += n;
+      if (n < length) break;
+    }
+    return total > 0 ? total : EAGAIN;
+  }
+
+  private moveOut(dst: Sink, limit: number): number {
+    let left = Math.min(limit, dst.remaining);
+    let total = 0;
+    while (left > 0) {
+      const step = Math.min(left, this.ring.length - this.head);
+      const n = dst.put(this.ring, this.head, this.head + step);
+      if (n < 0) return total > 0 ? total : EFAULT;
+      this.drop(n);
+      total += n;
+      left -= n;
+      if (n < step) break;
+    }
+    return total;
+  }
+  private drop(n: number): void {
+    this.count -= n;
+    this.head = this.count === 0 ? 0 : (this.head + n) % this.ring.length;
+  }
+  private moveIn(src: Source, length: number, packet: boolean): number {
+    this.reserve(length);
+    let total = 0;
+    while (total < length) {
+      const tail = (this.head + this.count + total) % this.ring.length;
+      const step = Math.min(length - total, this.ring.length - tail);
+      const n = src.take(this.ring, tail, tail + step);
+      if (n < 0) {
+        if (total === 0) return EFAULT;
+        break;
+      }
+      total += n;
+      if (n < step) break;
+    }
+    this.noteRun(total, packet);
+    this.count += total;
+    return total;
+  }
+  /** Before `count` grows by `length`. */
+  private noteRun(length: number, packet: boolean): void {
+    if (length === 0 || (!packet && this.runs.length === 0)) return;
+    if (this.runs.length === 0 && this.count > 0) this.runs.push({ length: this.count, packet: false });
+    const last = this.runs[this.runs.length - 1];
+    if (!packet && last !== undefined && !last.packet) last.length += length;
+    else this.runs.push({ length, packet });
+  }
+  private reserve(extra: number): void {
+    const needed = this.count + extra;
+    if (needed <= this.ring.length) return;
+    let size = Math.max(this.ring.length, MIN_RING);
+    while (size < needed) size *= 2;
+    this.relocate(Math.min(size, this.capacity));
+  }
+  private relocate(size: number): void {
+    const ring = new Uint8Array(size);
+    const first = Math.min(this.count, this.ring.length - this.head);
+    ring.set(this.ring.subarray(this.head, this.head + first));
+    ring.set(this.ring.subarray(0, this.count - first), first);
+    this.ring = ring;
+    this.head = 0;
+  }
+}
+
+const EMPTY = new Uint8Array(0);
+const MIN_RING = 4096;
