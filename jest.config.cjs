@@ -8,6 +8,7 @@ const common = {
   extensionsToTreatAsEsm: [],
 };
 module.exports = {
+  globalSetup: '<rootDir>/scripts/jest-setup.cjs',
   projects: [
     {
       ...common,

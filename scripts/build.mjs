@@ -1,4 +1,5 @@
 // Bundles each program into dist/NAME.cjs (CommonJS: Node starts it fastest) and puts the addon beside it.
+import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,6 +7,8 @@ import { build } from 'esbuild';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 process.chdir(root);
+execFileSync('bash', ['scripts/build-native.sh'], { stdio: 'inherit' });
+execFileSync('bash', ['scripts/build-proto.sh'], { stdio: 'inherit' });
 mkdirSync('dist', { recursive: true });
 const entries = Object.entries({
   runsc: 'runsc/main.ts',
