@@ -10,6 +10,7 @@ import { AnonymousFiles } from '../fs/anonfs.ts';
 import { PipeAccount } from '../fs/pipefs/pipe.ts';
 import { NO_RESULT, type Syscall } from '../syscalls/definition.ts';
 import { DeviceRegistry } from '../vfs/device.ts';
+import type { FsNotify } from '../vfs/notify.ts';
 import type { Container } from './container.ts';
 import { PidNamespace } from './pid_namespace.ts';
 import type { Task } from './task.ts';
@@ -34,6 +35,8 @@ export class Kernel implements ThreadEvents {
   readonly rootPidNamespace: PidNamespace;
   readonly devices = new DeviceRegistry();
   readonly containers = new Map<string, Container>();
+  /** File events, while somebody watches. */
+  notify: FsNotify | null = null;
   readonly log: (line: string) => void;
   /** Calls that nobody implements: "name-or-number program" → how often. */
   readonly unimplemented = new Map<string, number>();

@@ -12,7 +12,7 @@ import type { ByteString } from '../../lib/byte_string.ts';
 import type { Credentials } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import type { FileImpl } from './file.ts';
-import type { VfsPath } from './path.ts';
+import type { Dentry, VfsPath } from './path.ts';
 
 /** A point in time; nsec 0..999,999,999. */
 export interface Timestamp {
@@ -89,6 +89,10 @@ export abstract class Filesystem {
   /** st_dev of its files; the Kernel numbers them. */
   readonly dev: number;
   readonly cachePolicy: CachePolicy = 'forever';
+  /** Mounts of all namespaces, bind mounts included; `release` follows the last one. */
+  mounts = 0;
+  /** Made with the first mount: all mounts share one tree of dentries. */
+  rootDentry: Dentry | null = null;
   constructor(dev: number) {
     this.dev = dev;
   }
@@ -118,6 +122,13 @@ export abstract class Inode {
   get mode(): number {
     return this.attributes().mode;
   }
+  /** Owner, for permission checks. */
+  get uid(): number {
+    return this.attributes().uid;
+  }
+  get gid(): number {
+    return this.attributes().gid;
+  }
   get isDirectory(): boolean {
     return (this.mode & S_IFMT) === S_IFDIR;
   }
@@ -144,6 +155,10 @@ export abstract class Inode {
     return 0;
   }
 
+  /** True for device nodes that the filesystem opens by itself, without the kernel's registry. */
+  get opensItself(): boolean {
+    return false;
+  }
   /** Opens the object: a fresh FileImpl for one FileDescription. Not called for O_PATH, fifos, sockets. flags: O_* as given. */
   abstract open(flags: number, context: OpenContext): FileImpl | Errno;
 

@@ -19,6 +19,12 @@ export class Dentry {
     this.parent = parent;
     this.inode = inode;
   }
+
+  /** Makes `child` what its name means here. */
+  adopt(child: Dentry): void {
+    this.children ??= new Map();
+    this.children.set(child.name, child);
+  }
 }
 
 // mount(2), mount attributes kept per mount
@@ -26,10 +32,14 @@ export const MS_RDONLY = 1;
 export const MS_NOSUID = 2;
 export const MS_NODEV = 4;
 export const MS_NOEXEC = 8;
+export const MS_NOSYMFOLLOW = 256;
 export const MS_NOATIME = 1024;
 export const MS_NODIRATIME = 2048;
 export const MS_RELATIME = 1 << 21;
 export const MS_STRICTATIME = 1 << 24;
+
+/** mount_namespaces(7). Kept as data: events do not travel between namespaces of one sandbox. */
+export type Propagation = 'private' | 'shared' | 'slave' | 'unbindable';
 
 /** One attachment of a (part of a) filesystem. */
 export class Mount {
@@ -45,6 +55,9 @@ export class Mount {
   parent: Mount | null = null;
   mountpoint: Dentry | null = null;
   children: Mount[] = [];
+  propagation: Propagation = 'private';
+  /** Peer group of a shared mount, master of a slave; 0 = none. */
+  peerGroup = 0;
 
   constructor(id: number, fs: Filesystem, root: Dentry, flags: number, source: string) {
     this.id = id;
@@ -53,10 +66,25 @@ export class Mount {
     this.flags = flags;
     this.source = source;
   }
+
+  /** The mount that sits on `dentry` of this one; at most one does (a second sits on the first one's root). */
+  mountedOn(dentry: Dentry): Mount | null {
+    for (const child of this.children) if (child.mountpoint === dentry) return child;
+    return null;
+  }
 }
 
 /** A place: which dentry, seen through which mount. Immutable. */
 export interface VfsPath {
   readonly mount: Mount;
   readonly dentry: Dentry;
+}
+
+export function samePath(a: VfsPath, b: VfsPath): boolean {
+  return a.mount === b.mount && a.dentry === b.dentry;
+}
+
+/** The object at a path that resolve() gave: never a negative dentry. */
+export function inodeOf(path: VfsPath): Inode {
+  return path.dentry.inode as Inode;
 }

@@ -1,0 +1,94 @@
+/**
+ * What a name in a directory means, cached as far as the filesystem's CachePolicy allows.
+ *
+ * 'forever': every answer is kept, "no such file" too. 'revalidate': objects are kept and asked before each use. 'never':
+ * nothing is kept but what a mount pins (`pin`).
+ */
+import { ENOENT, type Errno } from '../../abi/errno.ts';
+import type { ByteString } from '../../lib/byte_string.ts';
+import type { Task } from '../kernel/task.ts';
+import type { Inode, WalkAhead } from './inode.ts';
+import { Dentry } from './path.ts';
+
+/** The dentry of `name` below `parent`; its inode is null if there is no such file. Errno: the filesystem failed. */
+export function lookupChild(parent: Dentry, name: ByteString, task: Task | null, ahead?: WalkAhead): Dentry | Errno {
+  const known = parent.children?.get(name);
+  const directory = parent.inode as Inode;
+  const policy = directory.fs.cachePolicy;
+  if (known !== undefined) {
+    if (policy !== 'revalidate' || known.mountCount > 0) return known;
+    if (known.inode?.revalidate(directory, name, ahead)) return known;
+    forget(known);
+  }
+  const found = directory.lookup(name, task, ahead);
+  if (typeof found === 'number') {
+    if (found !== ENOENT) return found;
+    const negative = new Dentry(name, parent, null);
+    if (policy === 'forever') remember(parent, negative);
+    return negative;
+  }
+  const dentry = new Dentry(name, parent, found);
+  if (policy !== 'never') remember(parent, dentry);
+  return dentry;
+}
+
+/** Enters a new object after create, mkdir, link …; the dentry may have been negative and cached. */
+export function instantiate(dentry: Dentry, inode: Inode): void {
+  dentry.inode = inode;
+  const parent = dentry.parent as Dentry;
+  if ((parent.inode as Inode).fs.cachePolicy !== 'never' && parent.children?.get(dentry.name) !== dentry) remember(parent, dentry);
+}
+
+/** The name is gone; open files keep the dentry. */
+export function unhash(dentry: Dentry): void {
+  dentry.deleted = true;
+  forget(dentry);
+}
+
+/** rename(2): `dentry` now stands at `name` in `parent`. */
+export function moveDentry(dentry: Dentry, parent: Dentry, name: ByteString): void {
+  forget(dentry);
+  const replaced = parent.children?.get(name);
+  if (replaced !== undefined && replaced !== dentry && replaced.inode !== null) replaced.deleted = true;
+  dentry.parent = parent;
+  dentry.name = flat(name);
+  adoptUnlessUncached(dentry);
+}
+
+/** RENAME_EXCHANGE. */
+export function exchangeDentries(a: Dentry, b: Dentry): void {
+  const { parent, name } = a;
+  forget(a);
+  forget(b);
+  a.parent = b.parent;
+  a.name = b.name;
+  b.parent = parent;
+  b.name = name;
+  adoptUnlessUncached(a);
+  adoptUnlessUncached(b);
+}
+
+/** Keeps a dentry and its ancestors findable whatever the policy: a mount sits on it. */
+export function pin(dentry: Dentry): void {
+  for (let d = dentry; d.parent !== null; d = d.parent) d.parent.adopt(d);
+}
+
+function adoptUnlessUncached(dentry: Dentry): void {
+  const parent = dentry.parent as Dentry;
+  if ((parent.inode as Inode).fs.cachePolicy !== 'never') parent.adopt(dentry);
+}
+
+function forget(dentry: Dentry): void {
+  const siblings = dentry.parent?.children;
+  if (siblings?.get(dentry.name) === dentry) siblings.delete(dentry.name);
+}
+
+function remember(parent: Dentry, dentry: Dentry): void {
+  dentry.name = flat(dentry.name);
+  parent.adopt(dentry);
+}
+
+/** A copy that does not keep the whole path alive, of which the name was cut. */
+function flat(name: ByteString): ByteString {
+  return name.length < 13 ? name : Buffer.from(name, 'latin1').toString('latin1');
+}
