@@ -18,8 +18,8 @@ import {
 } from '../../abi/fcntl.ts';
 import { S_IALLUGO, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../../abi/stat.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
-import type { Task } from '../kernel/task.ts';
 import { type BlockingOpen, openFifo } from '../fs/pipefs/fifo.ts';
+import type { Task } from '../kernel/task.ts';
 import { instantiate, lookupChild } from './dentry_cache.ts';
 import { FileDescription, FileImpl } from './file.ts';
 import type { Inode, OpenContext } from './inode.ts';
@@ -59,14 +59,7 @@ function accessMask(flags: number): number {
  * Opens `path`. `flags` as open(2) gives them, `mode` without the umask applied. `resolveOptions`: openat2(2)'s RESOLVE_* bits, shifted
  * (walk.ts). A fifo may have to wait for its other end.
  */
-export function openFile(
-  task: Task,
-  dirfd: number,
-  path: ByteString,
-  flags: number,
-  mode: number,
-  resolveOptions = 0,
-): OpenResult {
+export function openFile(task: Task, dirfd: number, path: ByteString, flags: number, mode: number, resolveOptions = 0): OpenResult {
   if ((flags & O_PATH) !== 0) return openPlace(task, dirfd, path, flags & PATH_FLAGS, resolveOptions);
   const open = flags | O_LARGEFILE;
   if ((flags & __O_TMPFILE) !== 0) {
@@ -87,14 +80,7 @@ function openPlace(task: Task, dirfd: number, path: ByteString, flags: number, r
   return typeof found === 'number' ? found : new FileDescription(new PathFile(), flags, found);
 }
 
-function openOrCreate(
-  task: Task,
-  dirfd: number,
-  path: ByteString,
-  flags: number,
-  mode: number,
-  resolveOptions: number,
-): OpenResult {
+function openOrCreate(task: Task, dirfd: number, path: ByteString, flags: number, mode: number, resolveOptions: number): OpenResult {
   if (path === '') return ENOENT;
   const exclusive = (flags & O_EXCL) !== 0;
   const follow = exclusive || (flags & O_NOFOLLOW) !== 0 ? 0 : LOOKUP_FOLLOW;
@@ -125,14 +111,7 @@ function createAndOpen(task: Task, walk: Walk, flags: number, mode: number): Ope
   return describe(task, { mount: walk.mount, dentry }, flags & ~O_TRUNC);
 }
 
-function openTemporary(
-  task: Task,
-  dirfd: number,
-  path: ByteString,
-  flags: number,
-  mode: number,
-  resolveOptions: number,
-): OpenResult {
+function openTemporary(task: Task, dirfd: number, path: ByteString, flags: number, mode: number, resolveOptions: number): OpenResult {
   const found = resolve(task, dirfd, path, LOOKUP_DIRECTORY | LOOKUP_FOLLOW | resolveOptions);
   if (typeof found === 'number') return found;
   const directory = inodeOf(found);
