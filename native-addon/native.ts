@@ -16,6 +16,20 @@ export interface Native {
   writeProcess(pid: number, address: number, from: ArrayBufferView, offset: number, count: number): number;
   /** MAP_SHARED view of a file, or a negative errno. */
   mapShared(fd: number, length: number, offset: number, prot: number): ArrayBuffer | number;
+  /** See spawn.c; lib/spawn.ts packs the arguments. result: pid or -1, failed step, errno. */
+  spawn(
+    result: Int32Array,
+    file: Bytes,
+    argv: Bytes,
+    envp: Bytes,
+    fds: Int32Array,
+    options: Int32Array,
+    maps: Bytes | null,
+    cgroupFds: Int32Array,
+    cwd: Bytes | null,
+  ): void;
+  /** setgroups, setresgid, setresuid of every thread. 0 or a negative errno. */
+  setIdentity(uid: number, gid: number): number;
 }
 
 /** Beside the bundle in an installation, in the build folder in a checkout. */

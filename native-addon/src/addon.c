@@ -75,5 +75,6 @@ void export_function(napi_env env, napi_value exports, const char *name, napi_ca
 NAPI_MODULE_INIT()
 {
 	host_register(env, exports);
+	spawn_register(env, exports);
 	return exports;
 }

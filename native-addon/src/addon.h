@@ -33,5 +33,6 @@ void export_function(napi_env env, napi_value exports, const char *name, napi_ca
 
 /* The parts. */
 void host_register(napi_env env, napi_value exports);
+void spawn_register(napi_env env, napi_value exports);
 
 #endif
