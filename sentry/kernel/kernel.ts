@@ -2,21 +2,32 @@
  * The kernel of one sandbox: owns all state, runs the loop `event → handler → resume` on one thread, and never blocks anywhere but
  * in the platform's wait.
  */
-import { ENOSYS } from '../../abi/errno.ts';
+import { EBADF, EINVAL, ENOSYS, type Errno } from '../../abi/errno.ts';
+import { SIGKILL } from '../../abi/signal.ts';
 import type { Host } from '../../lib/host.ts';
 import type { HostPoll } from '../../platforms/host_poll.ts';
-import type { Platform, ThreadContext, ThreadEvents } from '../../platforms/platform.ts';
+import { type Platform, REG, type ThreadContext, type ThreadEvents } from '../../platforms/platform.ts';
 import { AnonymousFiles } from '../fs/anonfs.ts';
 import { PipeAccount } from '../fs/pipefs/pipe.ts';
 import { NO_RESULT, type Syscall } from '../syscalls/definition.ts';
 import { DeviceRegistry } from '../vfs/device.ts';
 import type { FsNotify } from '../vfs/notify.ts';
+import type { FileDescription } from '../vfs/file.ts';
 import type { Container } from './container.ts';
+import { exitGroup } from './exit.ts';
 import { PidNamespace } from './pid_namespace.ts';
-import type { Task } from './task.ts';
+import { deliverPending } from './signal_delivery.ts';
+import { forceSignal } from './signal_send.ts';
+import type { Parked, Task } from './task.ts';
 import { BlockedCall } from './task_block.ts';
+import type { ThreadGroup } from './thread_group.ts';
 import { TimerQueue } from './timer_queue.ts';
 import { type Blocking, isBlocking, type SyscallResult } from './wait.ts';
+
+/** Results below it are kernel-internal (ERESTARTSYS and the like) and need the slow way back. */
+const LOWEST_ERRNO = -511;
+/** Tasks of one sandbox: host threads each. */
+const DEFAULT_MAX_TASKS = 32_768;
 
 export interface KernelOptions {
   readonly host: Host;
@@ -48,6 +59,11 @@ export class Kernel implements ThreadEvents {
   /** Places of pipes, sockets, eventfds …, which no mount shows. */
   readonly anonymous: AnonymousFiles;
   readonly pipes = new PipeAccount();
+  /** Tasks beyond it: clone(2) gives EAGAIN. */
+  maxTasks = DEFAULT_MAX_TASKS;
+  /** CLONE_PIDFD; supplied by the pidfd files. */
+  pidFdTarget: (task: Task, fd: number) => ThreadGroup | Errno = () => EBADF;
+  openPidFd: (task: Task, group: ThreadGroup) => number = () => EINVAL;
   private readonly syscalls: readonly (Syscall | undefined)[];
   private readonly ready: Task[] = [];
   private nextId = 1;
@@ -94,6 +110,8 @@ export class Kernel implements ThreadEvents {
     this.ready.push(task);
   }
 
+  // ThreadEvents: a thread has stopped.
+
   syscall(thread: ThreadContext): void {
     const task = thread.data as Task;
     task.state = 'kernel';
@@ -101,20 +119,40 @@ export class Kernel implements ThreadEvents {
     const row = this.syscalls[thread.sysno];
     this.complete(task, row === undefined ? this.refuse(task, thread.sysno) : row.invoke(task, thread.args));
   }
-  fault(_thread: ThreadContext, _signal: number, _code: number, _address: number): void {}
-  interrupted(_thread: ThreadContext): void {}
-  exited(_thread: ThreadContext, _cause: string): void {}
+  fault(thread: ThreadContext, signal: number, code: number, address: number): void {
+    const task = thread.data as Task;
+    task.state = 'kernel';
+    forceSignal(task, { signal, code, address });
+    this.returnToUser(task, null);
+  }
+  interrupted(thread: ThreadContext): void {
+    const task = thread.data as Task;
+    task.state = 'kernel';
+    this.returnToUser(task, null);
+  }
+  exited(thread: ThreadContext, cause: string): void {
+    const task = thread.data as Task;
+    if (task.state === 'dead') return;
+    this.log(`thread ${task.tid} of ${task.name} ended on the host: ${cause}`);
+    exitGroup(task.group, SIGKILL);
+  }
+
+  // How a system call ends.
 
   /** What a handler gave: a result, or a generator that has to wait. */
   complete(task: Task, result: SyscallResult): void {
     if (isBlocking(result)) this.block(task, result);
-    else if (result !== NO_RESULT) this.finish(task, result);
+    else if (result !== NO_RESULT) this.returnToUser(task, result);
   }
 
   private block(task: Task, generator: Blocking): void {
     const first = generator.next('ready');
     if (first.done) {
       this.complete(task, first.value);
+      return;
+    }
+    if (task.state === 'dead') {
+      generator.return(0);
       return;
     }
     task.state = 'blocked';
@@ -126,16 +164,82 @@ export class Kernel implements ThreadEvents {
   private advanceBlocked(task: Task): void {
     const call = task.blocked;
     if (call === null) return; // killed since
-    const result = call.advance();
-    if (result === null) return;
-    task.blocked = null;
     task.state = 'kernel';
+    const result = call.advance();
+    if (result === null) {
+      if (task.state === 'kernel') task.state = 'blocked';
+      return;
+    }
+    task.blocked = null;
     this.complete(task, result);
   }
 
-  private finish(task: Task, result: number): void {
+  /**
+   * The only way back to the application. `result` ends a system call; null leaves the registers as they are. Signals, stops and
+   * the end of the process come first.
+   */
+  returnToUser(task: Task, result: number | null): void {
+    if (task.state === 'dead') return;
+    if (!task.attention && result !== null && result >= LOWEST_ERRNO) {
+      task.state = 'app';
+      task.thread.resumeWithResult(result);
+      return;
+    }
+    task.syscallResult = result;
+    if (task.group.container.paused) {
+      this.hold(task, 'paused');
+      return;
+    }
+    // Sets registers: the result or a restart, and the frame of a handler.
+    const verdict = deliverPending(task);
+    if (verdict !== 'run') return; // parked or dead: job control or exit have it
     task.state = 'app';
-    task.thread.resumeWithResult(result);
+    task.thread.resume();
+  }
+
+  // Tasks outside a system call.
+
+  /** A task that clone(2) made enters the application: its call returns 0. */
+  startTask(task: Task): void {
+    this.returnToUser(task, 0);
+  }
+  /** A task enters a program at its first instruction. */
+  startProgram(task: Task, entry: number, stackPointer: number): void {
+    const registers = task.thread.registers();
+    registers.set(REG.rip, entry);
+    registers.set(REG.rsp, stackPointer);
+    task.thread.setRegisters();
+    this.returnToUser(task, null);
+  }
+  /** Keeps a task from running although its call has its result; `unpark` goes on. Returns NO_RESULT for handlers. */
+  park(task: Task, reason: Parked, result: number): number {
+    task.syscallResult = result;
+    this.hold(task, reason);
+    return NO_RESULT;
+  }
+  private hold(task: Task, reason: Parked): void {
+    task.state = 'parked';
+    task.parked = reason;
+  }
+  unpark(task: Task): void {
+    if (task.state !== 'parked') return;
+    task.state = 'kernel';
+    task.parked = null;
+    this.returnToUser(task, task.syscallResult);
+  }
+
+  /** close(2) of one descriptor: locks of the process, pending errors, then the reference. 0 or an errno. */
+  closeFile(task: Task, file: FileDescription): number {
+    const r = file.impl.flush(file, task);
+    file.release();
+    return r;
+  }
+
+  /** Uniform in [0, limit), from the host's random source; limit up to 2^48. */
+  randomBelow(limit: number): number {
+    this.host.getrandom(this.scratch8);
+    const view = this.scratch8View;
+    return (view.getUint16(4, true) * 0x1_0000_0000 + view.getUint32(0, true)) % limit;
   }
 
   private refuse(task: Task, number: number): number {

@@ -1,6 +1,11 @@
 /** The namespaces a task is in, but for its pid namespace (namespaces(7)). Immutable: setns and unshare make a new set. */
+
+import { EPERM, type Errno } from '../../abi/errno.ts';
+import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUTS } from '../../abi/sched.ts';
 import type { MountNamespace } from '../vfs/mount.ts';
-import type { PidNamespace } from './pid_namespace.ts';
+import { CAP_SYS_ADMIN, hasCap } from './credentials.ts';
+import { PidNamespace } from './pid_namespace.ts';
+import type { Task } from './task.ts';
 
 export class UtsNamespace {
   readonly id: number;
@@ -9,6 +14,11 @@ export class UtsNamespace {
   constructor(id: number, nodename: string) {
     this.id = id;
     this.nodename = nodename;
+  }
+  copy(id: number): UtsNamespace {
+    const copy = new UtsNamespace(id, this.nodename);
+    copy.domainname = this.domainname;
+    return copy;
   }
 }
 
@@ -35,4 +45,19 @@ export interface Namespaces {
   readonly net: NetNamespace;
   /** Where the next fork puts children (setns, unshare of CLONE_NEWPID). */
   readonly pidForChildren: PidNamespace;
+}
+
+/** clone(2), unshare(2): the set with fresh ones for CLONE_NEW* in `flags`. EPERM without CAP_SYS_ADMIN. */
+export function cloneNamespaces(task: Task, flags: number): Namespaces | Errno {
+  const now = task.namespaces;
+  if (flags === 0) return now.pidForChildren === task.pidNamespace ? now : { ...now };
+  if (!hasCap(task.creds, CAP_SYS_ADMIN)) return EPERM;
+  const { kernel } = task;
+  return {
+    ...now,
+    uts: (flags & CLONE_NEWUTS) !== 0 ? now.uts.copy(kernel.uniqueId()) : now.uts,
+    ipc: (flags & CLONE_NEWIPC) !== 0 ? new IpcNamespace(kernel.uniqueId()) : now.ipc,
+    net: (flags & CLONE_NEWNET) !== 0 ? new NetNamespace(kernel.uniqueId()) : now.net,
+    pidForChildren: (flags & CLONE_NEWPID) !== 0 ? new PidNamespace(now.pidForChildren, kernel.uniqueId()) : now.pidForChildren,
+  };
 }

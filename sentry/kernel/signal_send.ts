@@ -24,3 +24,8 @@ function wake(task: Task): void {
   if (task.blocked !== null) task.blocked.notify('signal');
   else if (task.state === 'app') task.thread.interrupt();
 }
+
+/** A fault of the task's own instruction: neither blocked nor ignored. */
+export function forceSignal(task: Task, info: SignalInfo): void {
+  sendToTask(task, info);
+}

@@ -60,6 +60,11 @@ export class Task {
   /** Something must be looked at before it returns to the application: signal, stop, exit, trace. One flag for the hot path. */
   attention = false;
 
+  /** Result of the system call that the task is about to return from; null: none (a fault, an interrupt, a new program). */
+  syscallResult: number | null = null;
+  /** Called as the task ends, while its memory and files are still there. */
+  readonly exitHooks: ((task: Task) => void)[] = [];
+
   // Signals
   signalMask: SignalSet = 0n;
   /** Mask to restore when a handler has been set up or the call returns (sigsuspend, ppoll …); null = none. */
@@ -114,6 +119,13 @@ export class Task {
     this.name = init.name;
     this.startTime = init.kernel.now();
     init.thread.data = this;
+  }
+
+  /** What a new task takes over from the one that cloned it, beyond what clone(2)'s flags say. */
+  inheritFrom(parent: Task): void {
+    this.signalMask = parent.signalMask;
+    this.niceValue = parent.niceValue;
+    this.timerSlack = parent.timerSlack;
   }
 
   /** gettid(2) in the task's own namespace. */

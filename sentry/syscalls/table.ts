@@ -1,11 +1,15 @@
 /** The one table: number → row. Each sys_*.ts file exports its rows; dispatch, strace, counters and docs/compatibility.md read this. */
 import type { Syscall } from './definition.ts';
+import { MEMORY_CALLS } from './sys_mm.ts';
 import { PIPE_CALLS } from './sys_pipe.ts';
+import { PROCESS_CALLS } from './sys_process.ts';
 import { SESSION_CALLS } from './sys_session.ts';
 
 /** Rows by name, file by file. */
 export const SYSCALLS: Readonly<Record<string, Syscall>> = {
+  ...MEMORY_CALLS,
   ...PIPE_CALLS,
+  ...PROCESS_CALLS,
   ...SESSION_CALLS,
 };
 

@@ -1,0 +1,180 @@
+/** clone(2), clone3(2), fork(2), vfork(2): new tasks. */
+import { EAGAIN, EINVAL, ENOMEM, EPERM, type Errno, isErrno } from '../../abi/errno.ts';
+import {
+  CLONE_CHILD_CLEARTID,
+  CLONE_CHILD_SETTID,
+  CLONE_FILES,
+  CLONE_FS,
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWUSER,
+  CLONE_NEWUTS,
+  CLONE_PARENT,
+  CLONE_PARENT_SETTID,
+  CLONE_PIDFD,
+  CLONE_SETTLS,
+  CLONE_SIGHAND,
+  CLONE_THREAD,
+  CLONE_VFORK,
+  CLONE_VM,
+} from '../../abi/sched.ts';
+import { REG, type ThreadContext } from '../../platforms/platform.ts';
+import type { MemoryMap } from '../mm/memory_map.ts';
+import { CAP_SYS_RESOURCE, hasCap } from './credentials.ts';
+import { cloneNamespaces } from './namespaces.ts';
+import type { PidNamespace } from './pid_namespace.ts';
+import { ProcessTimers } from './process_timers.ts';
+import { ResourceLimits, RLIMIT_NPROC } from './rlimits.ts';
+import { joinGroup } from './session.ts';
+import { PendingSignals, SignalHandlers } from './signal_state.ts';
+import { Task } from './task.ts';
+import { ThreadGroup } from './thread_group.ts';
+
+/** What clone3(2)'s structure says; clone(2) is translated to it. Addresses 0 = none. */
+export interface CloneRequest {
+  /** CLONE_* without the signal. */
+  readonly flags: number;
+  readonly exitSignal: number;
+  /** Initial stack pointer; 0 = the parent's. */
+  readonly stackPointer: number;
+  readonly tls: number;
+  readonly parentTid: number;
+  readonly childTid: number;
+  readonly pidFd: number;
+  /** CLONE_CLEAR_SIGHAND. */
+  readonly clearHandlers: boolean;
+}
+
+const NEW_NAMESPACES = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUSER | CLONE_NEWCGROUP;
+
+/** What a result of `clone` may be: the child's number, -errno, or nothing yet (vfork: the parent waits). */
+export function clone(task: Task, request: CloneRequest): number {
+  const refused = check(task, request.flags);
+  if (refused !== 0) return refused;
+  const namespaces = cloneNamespaces(task, request.flags & NEW_NAMESPACES);
+  if (isErrno(namespaces)) return namespaces;
+  const ns = namespaces.pidForChildren;
+  if (ns.dead) return ENOMEM;
+  const ids = allocateIds(ns);
+  if (ids === null) return EAGAIN;
+  const thread = (request.flags & CLONE_VM) !== 0 ? task.thread.space.newThread(task.thread) : task.thread.space.fork(task.thread);
+  if (isErrno(thread)) return thread;
+  const child = makeTask(task, request, thread, ids, namespaces, ns);
+  const tid = child.idIn(task.pidNamespace);
+  const failed = tellNumbers(task, child, request, tid);
+  start(task, child, request);
+  if (failed !== 0) task.kernel.log(`clone: ${task.name} gave a bad address for a thread number`);
+  if ((request.flags & CLONE_VFORK) === 0) return tid;
+  child.vforkParent = task;
+  return task.kernel.park(task, 'vfork', tid);
+}
+
+/** Combinations that clone(2) refuses, and RLIMIT_NPROC. */
+function check(task: Task, flags: number): 0 | Errno {
+  if ((flags & CLONE_THREAD) !== 0 && (flags & CLONE_SIGHAND) === 0) return EINVAL;
+  if ((flags & CLONE_SIGHAND) !== 0 && (flags & CLONE_VM) === 0) return EINVAL;
+  if ((flags & CLONE_FS) !== 0 && (flags & (CLONE_NEWNS | CLONE_NEWUSER)) !== 0) return EINVAL;
+  if ((flags & CLONE_THREAD) !== 0 && (flags & (CLONE_NEWPID | CLONE_NEWUSER | CLONE_PIDFD)) !== 0) return EINVAL;
+  if ((flags & CLONE_PARENT) !== 0 && task.group.leader.tid === 1) return EINVAL;
+  if (task.namespaces.pidForChildren !== task.pidNamespace && (flags & CLONE_THREAD) !== 0) return EINVAL;
+  const limit = task.group.limits.soft(RLIMIT_NPROC);
+  if (limit !== Number.POSITIVE_INFINITY && task.creds.uid !== 0 && !hasCap(task.creds, CAP_SYS_RESOURCE)) {
+    let count = 0;
+    for (const other of task.kernel.rootPidNamespace.tasks.values()) if (other.creds.uid === task.creds.uid) count++;
+    if (count >= limit) return EAGAIN;
+  }
+  if (task.kernel.rootPidNamespace.tasks.size >= task.kernel.maxTasks) return EAGAIN;
+  return (flags & CLONE_NEWUSER) !== 0 ? EPERM : 0;
+}
+
+/** A number in `ns` and each of its ancestors, root first. */
+export function allocateIds(ns: PidNamespace): number[] | null {
+  const ids: number[] = [];
+  for (let at: PidNamespace | null = ns; at !== null; at = at.parent) {
+    const id = at.allocate();
+    if (id === 0) return null;
+    ids.unshift(id);
+  }
+  return ids;
+}
+
+function makeTask(
+  task: Task,
+  request: CloneRequest,
+  thread: ThreadContext,
+  ids: number[],
+  namespaces: Task['namespaces'],
+  ns: PidNamespace,
+): Task {
+  const { flags } = request;
+  const mm: MemoryMap = (flags & CLONE_VM) !== 0 ? task.mm.share() : task.mm.fork(thread.space);
+  const child = new Task({
+    kernel: task.kernel,
+    group: task.group,
+    thread,
+    mm,
+    fds: (flags & CLONE_FILES) !== 0 ? task.fds.share() : task.fds.fork(),
+    fs: (flags & CLONE_FS) !== 0 ? task.fs.share() : task.fs.fork(),
+    creds: task.creds,
+    namespaces,
+    ids,
+    name: task.name,
+  });
+  child.inheritFrom(task);
+  if ((flags & CLONE_VM) === 0 || (flags & CLONE_VFORK) !== 0) child.altStack = { ...task.altStack };
+  if ((flags & CLONE_VM) === 0) child.rseq = task.rseq;
+  if ((flags & CLONE_THREAD) === 0) joinNewProcess(task, child, request, ns);
+  child.group.tasks.push(child);
+  for (let at: PidNamespace | null = ns; at !== null; at = at.parent) at.tasks.set(child.idIn(at), child);
+  return child;
+}
+
+function joinNewProcess(task: Task, child: Task, request: CloneRequest, ns: PidNamespace): void {
+  const { group } = task;
+  const handlers = (request.flags & CLONE_SIGHAND) !== 0 ? group.handlers : new SignalHandlers(group.handlers);
+  if (request.clearHandlers) handlers.resetCaught();
+  const process = new ThreadGroup({
+    leader: child,
+    pidNamespace: ns,
+    container: group.container,
+    group: group.group,
+    handlers,
+    pending: new PendingSignals(),
+    limits: new ResourceLimits(group.limits),
+    timers: new ProcessTimers(task.kernel),
+    exitSignal: (request.flags & CLONE_PARENT) !== 0 ? group.exitSignal : request.exitSignal,
+    startTime: child.startTime,
+  });
+  child.group = process;
+  process.oomScoreAdj = group.oomScoreAdj;
+  const parent = (request.flags & CLONE_PARENT) !== 0 ? group.parent : group;
+  process.parent = parent;
+  parent?.children.add(process);
+  joinGroup(process, group.group);
+  group.container.processes.add(process);
+}
+
+/** CLONE_PARENT_SETTID, CLONE_CHILD_SETTID, CLONE_PIDFD: 0, or the first errno (the child lives all the same, as on Linux). */
+function tellNumbers(task: Task, child: Task, request: CloneRequest, tid: number): 0 | Errno {
+  const { flags } = request;
+  let failed: 0 | Errno = 0;
+  if ((flags & CLONE_PARENT_SETTID) !== 0) failed = task.writeU32(request.parentTid, tid);
+  if ((flags & CLONE_CHILD_SETTID) !== 0) failed ||= child.writeU32(request.childTid, child.tid);
+  if ((flags & CLONE_CHILD_CLEARTID) !== 0) child.clearChildTid = request.childTid;
+  if ((flags & CLONE_PIDFD) !== 0) {
+    const fd = task.kernel.openPidFd(task, child.group);
+    failed ||= fd < 0 ? (fd as Errno) : task.writeU32(request.pidFd, fd);
+  }
+  return failed;
+}
+
+function start(task: Task, child: Task, request: CloneRequest): void {
+  const registers = child.thread.registers();
+  if (request.stackPointer !== 0) registers.set(REG.rsp, request.stackPointer);
+  if ((request.flags & CLONE_SETTLS) !== 0) registers.set(REG.fs_base, request.tls);
+  if (request.stackPointer !== 0 || (request.flags & CLONE_SETTLS) !== 0) child.thread.setRegisters();
+  task.kernel.startTask(child);
+}

@@ -1,0 +1,170 @@
+/**
+ * How tasks end. Everything here happens at once, on the kernel thread, whatever the task was doing: there is no state in which a
+ * task cannot be killed.
+ *
+ * exitTask ends one thread. The last thread of a process makes it a zombie; its parent is told and reaps it (wait.ts), unless it
+ * has said that it does not care. Processes without a parent (a container's first, what exec started) are reaped at once: who
+ * started them watches ThreadGroup.exitEvents.
+ */
+import { POLLIN } from '../../abi/poll.ts';
+import { CLD_DUMPED, CLD_EXITED, CLD_KILLED, SA_NOCLDWAIT, SI_USER, SIG_IGN, SIGCHLD, SIGKILL } from '../../abi/signal.ts';
+import { clearChildTid, exitRobustList } from './futex.ts';
+import type { PidNamespace } from './pid_namespace.ts';
+import { exitJobControl, leaveGroup } from './session.ts';
+import { sendToGroup, sendToTask } from './signal_send.ts';
+import type { Task } from './task.ts';
+import type { ThreadGroup, WaitStatus } from './thread_group.ts';
+
+/** Bit of a wait status: it dumped core. */
+const CORE_DUMPED = 0x80;
+
+/** exit_group(2), and the end by a fatal signal: every thread of the process ends. The first status counts. */
+export function exitGroup(group: ThreadGroup, status: WaitStatus): void {
+  group.exiting ??= status;
+  for (const task of group.tasks.slice()) exitTask(task, group.exiting);
+}
+
+/** One thread ends; `status` as wait(2) encodes it, if this turns out to be the process's last. Safe for one that is dead. */
+export function exitTask(task: Task, status: WaitStatus): void {
+  if (task.state === 'dead') return;
+  const { group } = task;
+  task.blocked?.abandon();
+  task.blocked = null;
+  task.state = 'dead';
+  task.parked = null;
+  task.exitCode = status;
+  for (const hook of task.exitHooks) hook(task);
+  exitRobustList(task);
+  clearChildTid(task);
+  group.dead.userTime += task.thread.cpuTime();
+  group.dead.systemTime += task.systemTime;
+  releaseResources(task);
+  group.tasks.splice(group.tasks.indexOf(task), 1);
+  if (group.tasks.length === 0) processExited(group, group.exiting ?? group.leader.exitCode);
+  else if (task !== group.leader) forgetIds(task);
+}
+
+/** What the thread holds. The address space goes with its last user. */
+function releaseResources(task: Task): void {
+  releaseVforkParent(task);
+  task.fds.release((file) => task.kernel.closeFile(task, file));
+  task.fs.release();
+  if (!task.mm.release()) task.thread.exit();
+}
+
+/** The parent of vfork(2) may go on: the child has its own memory now, or none. */
+export function releaseVforkParent(task: Task): void {
+  const parent = task.vforkParent;
+  task.vforkParent = null;
+  if (parent !== null && parent.parked === 'vfork') task.kernel.unpark(parent);
+}
+
+function forgetIds(task: Task): void {
+  for (let ns: PidNamespace | null = task.group.pidNamespace; ns !== null; ns = ns.parent) {
+    if (ns.tasks.get(task.idIn(ns)) === task) ns.tasks.delete(task.idIn(ns));
+  }
+}
+
+function processExited(group: ThreadGroup, status: WaitStatus): void {
+  const { container, pidNamespace } = group;
+  group.exiting = status;
+  group.zombie = true;
+  group.timers.cancelAll();
+  const children = [...group.children];
+  reparentChildren(group);
+  exitJobControl(group, children);
+  if (group.leader.tid === 1) {
+    pidNamespace.dead = true;
+    killAll([...pidNamespace.tasks.values()].map((task) => task.group));
+  }
+  if (container.init === group) {
+    container.exitStatus = status;
+    killAll([...container.processes]);
+  }
+  notifyParent(group);
+  group.exitEvents.notify(POLLIN);
+  if (container.init === group) container.exitEvents.notify(POLLIN);
+}
+
+function killAll(groups: Iterable<ThreadGroup>): void {
+  for (const group of groups) if (!group.zombie) exitGroup(group, SIGKILL);
+}
+
+/** Children go to the nearest ancestor that is a subreaper, else to the pid namespace's first process. */
+function reparentChildren(group: ThreadGroup): void {
+  if (group.children.size === 0) return;
+  const reaper = findReaper(group);
+  for (const child of group.children) {
+    group.children.delete(child);
+    child.parent = reaper;
+    reaper?.children.add(child);
+    for (const task of child.tasks) {
+      if (task.parentDeathSignal !== 0)
+        sendToTask(task, {
+          signal: task.parentDeathSignal,
+          code: SI_USER,
+          pid: group.idIn(child.pidNamespace),
+          uid: group.leader.creds.uid,
+        });
+    }
+    if (child.zombie) notifyParent(child);
+  }
+}
+
+function findReaper(group: ThreadGroup): ThreadGroup | null {
+  for (let up = group.parent; up !== null; up = up.parent) {
+    if (up.subreaper && !up.zombie && up.pidNamespace === group.pidNamespace) return up;
+  }
+  const init = group.pidNamespace.tasks.get(1)?.group;
+  return init === undefined || init === group || init.zombie ? null : init;
+}
+
+/** SIGCHLD (or what clone(2) asked for) to the parent; reaps at once where nobody will. */
+function notifyParent(group: ThreadGroup): void {
+  const { parent } = group;
+  if (parent === null) {
+    reap(group);
+    return;
+  }
+  const action = parent.handlers.get(SIGCHLD);
+  const unwanted = group.exitSignal === SIGCHLD && (action.handler === SIG_IGN || (action.flags & SA_NOCLDWAIT) !== 0);
+  if (group.exitSignal !== 0) sendToGroup(parent, { signal: group.exitSignal, ...childInfo(group, parent.pidNamespace) });
+  if (unwanted) reap(group);
+  parent.childEvents.notify(POLLIN);
+}
+
+/** The SIGCHLD fields of a dead child (sigaction(2)): times in clock ticks of 10 ms. */
+export function childInfo(
+  group: ThreadGroup,
+  ns: PidNamespace,
+): { code: number; pid: number; uid: number; status: number; utime: number; stime: number } {
+  const status = group.exiting ?? 0;
+  const signal = status & 0x7f;
+  return {
+    code: signal === 0 ? CLD_EXITED : (status & CORE_DUMPED) !== 0 ? CLD_DUMPED : CLD_KILLED,
+    pid: group.idIn(ns),
+    uid: group.leader.creds.uid,
+    status: signal === 0 ? (status >> 8) & 0xff : signal,
+    utime: Math.floor(group.dead.userTime / 1e7),
+    stime: Math.floor(group.dead.systemTime / 1e7),
+  };
+}
+
+/** The zombie is gone: its number is free, its times are the parent's. */
+export function reap(group: ThreadGroup): void {
+  if (group.reaped) return;
+  group.reaped = true;
+  const { parent } = group;
+  if (parent !== null) {
+    parent.children.delete(group);
+    for (const from of [group.dead, group.reapedChildren]) {
+      parent.reapedChildren.userTime += from.userTime;
+      parent.reapedChildren.systemTime += from.systemTime;
+      parent.reapedChildren.minorFaults += from.minorFaults;
+      parent.reapedChildren.maxResident = Math.max(parent.reapedChildren.maxResident, from.maxResident);
+    }
+  }
+  forgetIds(group.leader);
+  leaveGroup(group);
+  group.container.processes.delete(group);
+}

@@ -1,0 +1,81 @@
+/** wait4(2), waitid(2): a parent learns of its children. */
+import { ECHILD, ERESTARTSYS } from '../../abi/errno.ts';
+import { POLLIN } from '../../abi/poll.ts';
+import { __WALL, __WCLONE, WCONTINUED, WEXITED, WNOHANG, WNOWAIT, WSTOPPED } from '../../abi/sched.ts';
+import { CLD_CONTINUED, CLD_STOPPED, SIGCHLD, SIGCONT } from '../../abi/signal.ts';
+import { childInfo, reap } from './exit.ts';
+import type { Task } from './task.ts';
+import { noUsage, type ThreadGroup, type Usage, type WaitStatus } from './thread_group.ts';
+import { type Wait, type Wake, waitFor } from './wait.ts';
+
+/** What was found. */
+export interface ChildEvent {
+  /** In the caller's pid namespace. */
+  readonly pid: number;
+  readonly uid: number;
+  /** As wait4(2) gives it. */
+  readonly status: WaitStatus;
+  /** As waitid(2) gives it: CLD_* and si_status. */
+  readonly code: number;
+  readonly siStatus: number;
+  readonly usage: Usage;
+}
+
+export interface WaitRequest {
+  readonly matches: (child: ThreadGroup) => boolean;
+  readonly options: number;
+}
+
+/** The first event among the children that match; null for WNOHANG without one; ECHILD, ERESTARTSYS. */
+export function* waitForChild(task: Task, request: WaitRequest): Generator<Wait, ChildEvent | null | number, Wake> {
+  for (;;) {
+    let any = false;
+    for (const child of task.group.children) {
+      if (!eligible(child, request.options) || !request.matches(child)) continue;
+      any = true;
+      const event = eventOf(task, child, request.options);
+      if (event !== null) return event;
+    }
+    if (!any) return ECHILD;
+    if ((request.options & WNOHANG) !== 0) return null;
+    const wake = yield waitFor(task.group.childEvents, POLLIN);
+    if (wake === 'signal') return ERESTARTSYS;
+  }
+}
+
+/** __WCLONE: only children that do not send SIGCHLD; default: only those that do. */
+function eligible(child: ThreadGroup, options: number): boolean {
+  if ((options & __WALL) !== 0) return true;
+  return (child.exitSignal !== SIGCHLD) === ((options & __WCLONE) !== 0);
+}
+
+function eventOf(task: Task, child: ThreadGroup, options: number): ChildEvent | null {
+  const ns = task.pidNamespace;
+  const keep = (options & WNOWAIT) !== 0;
+  const base = { pid: child.idIn(ns), uid: child.leader.creds.uid };
+  if (child.zombie && (options & WEXITED) !== 0) {
+    const info = childInfo(child, ns);
+    const event = { ...base, status: child.exiting ?? 0, code: info.code, siStatus: info.status, usage: total(child) };
+    if (!keep) reap(child);
+    return event;
+  }
+  if (child.stopReport === 'stopped' && (options & WSTOPPED) !== 0) {
+    if (!keep) child.stopReport = 'none';
+    return { ...base, status: 0x7f | (child.stopSignal << 8), code: CLD_STOPPED, siStatus: child.stopSignal, usage: noUsage() };
+  }
+  if (child.stopReport === 'continued' && (options & WCONTINUED) !== 0) {
+    if (!keep) child.stopReport = 'none';
+    return { ...base, status: 0xffff, code: CLD_CONTINUED, siStatus: SIGCONT, usage: noUsage() };
+  }
+  return null;
+}
+
+/** Times of a dead child with those of the children that it reaped. */
+function total(child: ThreadGroup): Usage {
+  const usage = { ...child.dead };
+  usage.userTime += child.reapedChildren.userTime;
+  usage.systemTime += child.reapedChildren.systemTime;
+  usage.minorFaults += child.reapedChildren.minorFaults;
+  usage.maxResident = Math.max(usage.maxResident, child.reapedChildren.maxResident);
+  return usage;
+}
