@@ -1,12 +1,13 @@
 /** execve(2): the calling task becomes another program. Until the new address space is complete, nothing of the old one changes. */
 import { type Errno, isErrno } from '../../abi/errno.ts';
-import { AT_FDCWD } from '../../abi/fcntl.ts';
+import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from '../../abi/fcntl.ts';
 import { SIGCHLD } from '../../abi/signal.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import { type LoadedProgram, loadProgram } from '../loader/load.ts';
 import { NO_RESULT } from '../syscalls/definition.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import { openExecutable } from '../vfs/open.ts';
+import { LOOKUP_EMPTY, LOOKUP_FOLLOW } from '../vfs/walk.ts';
 import type { Credentials } from './credentials.ts';
 import { execCredentials } from './exec_credentials.ts';
 import { exitTask, releaseVforkParent } from './exit.ts';
@@ -24,9 +25,13 @@ export interface ExecRequest {
   readonly env: readonly ByteString[];
 }
 
+function lookupOptions(flags: number): number {
+  return ((flags & AT_SYMLINK_NOFOLLOW) === 0 ? LOOKUP_FOLLOW : 0) | ((flags & AT_EMPTY_PATH) !== 0 ? LOOKUP_EMPTY : 0);
+}
+
 /** NO_RESULT once the task runs the new program, or an errno with the old one intact. */
 export function exec(task: Task, request: ExecRequest): number {
-  const file = openExecutable(task, request.dirfd, request.path, request.flags);
+  const file = openExecutable(task, request.dirfd, request.path, lookupOptions(request.flags));
   if (isErrno(file)) return file;
   const creds = execCredentials(task, file);
   const loaded = load(task, request, file, creds);
@@ -54,7 +59,7 @@ function load(task: Task, request: ExecRequest, file: FileDescription, creds: Cr
     creds,
     secure: creds.euid !== creds.uid || creds.egid !== creds.gid,
     limits: task.group.limits,
-    open: (dirfd, path) => openExecutable(task, dirfd, path, 0),
+    open: (dirfd, path) => openExecutable(task, dirfd, path),
   });
 }
 
