@@ -12,6 +12,7 @@ import { PipeAccount } from '../fs/pipefs/pipe.ts';
 import { NO_RESULT, type Syscall } from '../syscalls/definition.ts';
 import { DeviceRegistry } from '../vfs/device.ts';
 import type { FileDescription } from '../vfs/file.ts';
+import { EpollAccount } from '../vfs/epoll.ts';
 import type { FsNotify } from '../vfs/notify.ts';
 import type { Container } from './container.ts';
 import { exitGroup } from './exit.ts';
@@ -53,6 +54,12 @@ export class Kernel implements ThreadEvents {
   readonly unimplemented = new Map<string, number>();
   readonly scratch8 = new Uint8Array(8);
   readonly scratch8View = new DataView(this.scratch8.buffer);
+  readonly scratch16 = new Uint8Array(16);
+  readonly scratch16View = new DataView(this.scratch16.buffer);
+  /** One poll(2) or epoll_wait(2) in progress. */
+  readonly pollScratch = new Int32Array(16384);
+  readonly pollScratchBytes = new Uint8Array(this.pollScratch.buffer);
+  readonly pollScratchView = new DataView(this.pollScratch.buffer);
   readonly stringScratch = new Uint8Array(4096);
   /** For transfers between host files and user memory; valid until the next use. */
   readonly ioScratch = new Uint8Array(1 << 20);
@@ -64,6 +71,7 @@ export class Kernel implements ThreadEvents {
   /** CLONE_PIDFD; supplied by the pidfd files. */
   pidFdTarget: (task: Task, fd: number) => ThreadGroup | Errno = () => EBADF;
   openPidFd: (task: Task, group: ThreadGroup) => number = () => EINVAL;
+  readonly epolls = new EpollAccount();
   private readonly syscalls: readonly (Syscall | undefined)[];
   private readonly ready: Task[] = [];
   private nextId = 1;

@@ -35,7 +35,9 @@ export function isBlocking(result: SyscallResult): result is Blocking {
 /** One registration. `wake` must not block and must tolerate being called more than once. */
 export interface WaitEntry {
   readonly events: number;
-  wake(events: number): void;
+  /** Only one exclusive entry is woken for an event: the first whose wake gives true. */
+  readonly exclusive?: boolean;
+  wake(events: number): unknown;
 }
 
 const ALWAYS = 0x8 | 0x10; // POLLERR | POLLHUP
@@ -60,8 +62,19 @@ export class WaitQueue {
 
   /** Wakes everyone whose events overlap. Entries may come and go while it runs. */
   notify(events: number): void {
-    if (this.entries === null || this.entries.length === 0) return;
-    for (const entry of this.entries.slice()) if (((entry.events | ALWAYS) & events) !== 0) entry.wake(events);
+    const { entries } = this;
+    if (entries === null || entries.length === 0) return;
+    if (entries.length === 1) {
+      const only = entries[0] as WaitEntry;
+      if (((only.events | ALWAYS) & events) !== 0) only.wake(events);
+      return;
+    }
+    let taken = false; // an exclusive entry has accepted
+    for (const entry of entries.slice()) {
+      if (((entry.events | ALWAYS) & events) === 0 || (taken && entry.exclusive === true)) continue;
+      const accepted = entry.wake(events);
+      if (entry.exclusive === true && accepted === true) taken = true;
+    }
   }
 
   /** Wakes the first `count` waiters whose events overlap; how many there were. Exclusive waits: futex, accept. */

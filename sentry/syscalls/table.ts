@@ -3,6 +3,11 @@ import type { Syscall } from './definition.ts';
 import { MEMORY_CALLS } from './sys_mm.ts';
 import { PIPE_CALLS } from './sys_pipe.ts';
 import { PROCESS_CALLS } from './sys_process.ts';
+import { EPOLL_CALLS } from './sys_epoll.ts';
+import { EVENTFD_CALLS } from './sys_eventfd.ts';
+import { PIPE_CALLS } from './sys_pipe.ts';
+import { POLL_CALLS } from './sys_poll.ts';
+import { SELECT_CALLS } from './sys_select.ts';
 import { SESSION_CALLS } from './sys_session.ts';
 
 /** Rows by name, file by file. */
@@ -10,6 +15,11 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...MEMORY_CALLS,
   ...PIPE_CALLS,
   ...PROCESS_CALLS,
+  ...EPOLL_CALLS,
+  ...EVENTFD_CALLS,
+  ...PIPE_CALLS,
+  ...POLL_CALLS,
+  ...SELECT_CALLS,
   ...SESSION_CALLS,
 };
 

@@ -48,8 +48,8 @@ export abstract class FileImpl {
   seek(_file: FileDescription, _offset: number, _whence: number): number {
     return ESPIPE;
   }
-  /** Which of POLL* hold now (POLLERR and POLLHUP without being asked). */
-  poll(_file: FileDescription): number {
+  /** Which of POLL* hold now (POLLERR and POLLHUP without being asked). `_task`: who asks, null from epoll. */
+  poll(_file: FileDescription, _task: Task | null = null): number {
     return POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
   }
   ioctl(_file: FileDescription, _task: Task, _command: number, _argument: number): SyscallResult {
