@@ -1,12 +1,11 @@
 /** The one table: number → row. Each sys_*.ts file exports its rows; dispatch, strace, counters and docs/compatibility.md read this. */
 import type { Syscall } from './definition.ts';
-import { MEMORY_CALLS } from './sys_mm.ts';
-import { PIPE_CALLS } from './sys_pipe.ts';
-import { PROCESS_CALLS } from './sys_process.ts';
 import { EPOLL_CALLS } from './sys_epoll.ts';
 import { EVENTFD_CALLS } from './sys_eventfd.ts';
-import { PIPE_CALLS } from './sys_pipe.ts';
+import { MEMORY_CALLS } from './sys_mm.ts';
+import { PIPE_CALLS, PIPE_CALLS } from './sys_pipe.ts';
 import { POLL_CALLS } from './sys_poll.ts';
+import { PROCESS_CALLS } from './sys_process.ts';
 import { SELECT_CALLS } from './sys_select.ts';
 import { SESSION_CALLS } from './sys_session.ts';
 
