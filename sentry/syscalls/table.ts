@@ -16,7 +16,6 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...PROCESS_CALLS,
   ...EPOLL_CALLS,
   ...EVENTFD_CALLS,
-  ...PIPE_CALLS,
   ...POLL_CALLS,
   ...SELECT_CALLS,
   ...SESSION_CALLS,
