@@ -3,7 +3,7 @@ import type { Syscall } from './definition.ts';
 import { EPOLL_CALLS } from './sys_epoll.ts';
 import { EVENTFD_CALLS } from './sys_eventfd.ts';
 import { MEMORY_CALLS } from './sys_mm.ts';
-import { PIPE_CALLS, PIPE_CALLS } from './sys_pipe.ts';
+import { PIPE_CALLS } from './sys_pipe.ts';
 import { POLL_CALLS } from './sys_poll.ts';
 import { PROCESS_CALLS } from './sys_process.ts';
 import { SELECT_CALLS } from './sys_select.ts';
