@@ -80,3 +80,32 @@ export const CLD_TRAPPED = 4;
 export const CLD_STOPPED = 5;
 export const CLD_CONTINUED = 6;
 export const SYS_SECCOMP = 1;
+
+// sigaction(2), continued
+export const SA_EXPOSE_TAGBITS = 0x800;
+export const SA_UNSUPPORTED = 0x400;
+
+// ucontext of x86-64 (uc_flags)
+export const UC_FP_XSTATE = 1;
+export const UC_SIGCONTEXT_SS = 2;
+export const UC_STRICT_RESTORE_SS = 4;
+/** The area behind fpstate is an XSAVE image: marks in its software-reserved bytes and right behind its end. */
+export const FP_XSTATE_MAGIC1 = 0x46505853;
+export const FP_XSTATE_MAGIC2 = 0x46505845;
+
+// sigevent(3type)
+export const SIGEV_SIGNAL = 0;
+export const SIGEV_NONE = 1;
+export const SIGEV_THREAD = 2;
+export const SIGEV_THREAD_ID = 4;
+
+/** Names by number; real-time signals are SIGRT_n. */
+const SIGNAL_NAMES =
+  'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS'.split(
+    ' ',
+  );
+export function signalName(signal: number): string {
+  if (signal >= SIGRTMIN && signal <= NSIG) return `SIGRT_${signal - SIGRTMIN}`;
+  const name = SIGNAL_NAMES[signal - 1];
+  return name === undefined ? String(signal) : `SIG${name}`;
+}

@@ -9,9 +9,11 @@
 import { POLLIN } from '../../abi/poll.ts';
 import { CLD_DUMPED, CLD_EXITED, CLD_KILLED, SA_NOCLDWAIT, SI_USER, SIG_IGN, SIGCHLD, SIGKILL } from '../../abi/signal.ts';
 import { clearChildTid, exitRobustList } from './futex.ts';
+import { stopAfterExit } from './job_control.ts';
 import type { PidNamespace } from './pid_namespace.ts';
 import { exitJobControl, leaveGroup } from './session.ts';
-import { sendToGroup, sendToTask } from './signal_send.ts';
+import { retargetShared, sendToGroup, sendToTask } from './signal_send.ts';
+import { ALL_SIGNALS } from './signal_state.ts';
 import type { Task } from './task.ts';
 import type { ThreadGroup, WaitStatus } from './thread_group.ts';
 
@@ -40,8 +42,14 @@ export function exitTask(task: Task, status: WaitStatus): void {
   group.dead.systemTime += task.systemTime;
   releaseResources(task);
   group.tasks.splice(group.tasks.indexOf(task), 1);
-  if (group.tasks.length === 0) processExited(group, group.exiting ?? group.leader.exitCode);
-  else if (task !== group.leader) forgetIds(task);
+  if (group.tasks.length === 0) {
+    processExited(group, group.exiting ?? group.leader.exitCode);
+    return;
+  }
+  if (task !== group.leader) forgetIds(task);
+  if (group.exiting !== null) return;
+  retargetShared(task, ALL_SIGNALS);
+  stopAfterExit(group);
 }
 
 /** What the thread holds. The address space goes with its last user. */

@@ -16,6 +16,7 @@ import type { FileDescription } from '../vfs/file.ts';
 import type { FsNotify } from '../vfs/notify.ts';
 import type { Container } from './container.ts';
 import { exitGroup } from './exit.ts';
+import { park } from './job_control.ts';
 import { PidNamespace } from './pid_namespace.ts';
 import { deliverPending } from './signal_delivery.ts';
 import { forceSignal } from './signal_send.ts';
@@ -60,6 +61,8 @@ export class Kernel implements ThreadEvents {
   readonly pollScratch = new Int32Array(16384);
   readonly pollScratchBytes = new Uint8Array(this.pollScratch.buffer);
   readonly pollScratchView = new DataView(this.pollScratch.buffer);
+  /** Length of a thread's XSAVE image; 0 until the first signal frame. */
+  xstateSize = 0;
   readonly stringScratch = new Uint8Array(4096);
   /** For transfers between host files and user memory; valid until the next use. */
   readonly ioScratch = new Uint8Array(1 << 20);
@@ -171,7 +174,11 @@ export class Kernel implements ThreadEvents {
 
   private advanceBlocked(task: Task): void {
     const call = task.blocked;
-    if (call === null) return; // killed since
+    if (call === null) {
+      // Unparked, or killed since.
+      if (task.state === 'parked' && task.parked === null) this.returnToUser(task, task.syscallResult);
+      return;
+    }
     task.state = 'kernel';
     const result = call.advance();
     if (result === null) {
@@ -194,10 +201,6 @@ export class Kernel implements ThreadEvents {
       return;
     }
     task.syscallResult = result;
-    if (task.group.container.paused) {
-      this.hold(task, 'paused');
-      return;
-    }
     // Sets registers: the result or a restart, and the frame of a handler.
     const verdict = deliverPending(task);
     if (verdict !== 'run') return; // parked or dead: job control or exit have it
@@ -222,18 +225,15 @@ export class Kernel implements ThreadEvents {
   /** Keeps a task from running although its call has its result; `unpark` goes on. Returns NO_RESULT for handlers. */
   park(task: Task, reason: Parked, result: number): number {
     task.syscallResult = result;
-    this.hold(task, reason);
+    park(task, reason);
     return NO_RESULT;
   }
-  private hold(task: Task, reason: Parked): void {
-    task.state = 'parked';
-    task.parked = reason;
-  }
+  /** The task goes on in the loop's next round, signals first. */
   unpark(task: Task): void {
-    if (task.state !== 'parked') return;
-    task.state = 'kernel';
+    if (task.state !== 'parked' || task.parked === null) return;
     task.parked = null;
-    this.returnToUser(task, task.syscallResult);
+    task.attention = true;
+    this.makeReady(task);
   }
 
   /** close(2) of one descriptor: locks of the process, pending errors, then the reference. 0 or an errno. */

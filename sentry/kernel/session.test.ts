@@ -14,6 +14,7 @@ class World {
     const pid = this.ns.allocate();
     const group = {
       pidNamespace: this.ns,
+      idIn: () => pid,
       parent: parent?.group ?? null,
       hasExeced: false,
       zombie: false,

@@ -70,6 +70,8 @@ export class Task {
   /** Mask to restore when a handler has been set up or the call returns (sigsuspend, ppoll …); null = none. */
   savedMask: SignalSet | null = null;
   readonly pending = new PendingSignals();
+  /** ERESTART* result of the system call that was interrupted and has not been decided on; 0 = none. */
+  interrupted = 0;
   /** sigaltstack(2): address, size, SS_* flags. */
   altStack = { address: 0, size: 0, flags: 2 /* SS_DISABLE */ };
   /** What restart_syscall(2) continues (ERESTART_RESTARTBLOCK). */

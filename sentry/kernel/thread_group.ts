@@ -55,6 +55,8 @@ export class ThreadGroup {
   /** Parents in wait4 sleep here; so do pidfd pollers of this process (POLLIN at exit). */
   readonly childEvents = new WaitQueue();
   readonly exitEvents = new WaitQueue();
+  /** POLLIN whenever a signal has been queued for the process or one of its threads: sigtimedwait, signalfd. */
+  readonly signalEvents = new WaitQueue();
   /** prctl(2) PR_SET_CHILD_SUBREAPER. */
   subreaper = false;
   hasExeced = false;
