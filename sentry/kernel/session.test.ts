@@ -1,10 +1,12 @@
-import { SIGCONT, SIGHUP } from '../../abi/signal.ts';
+import { SIGHUP, SIGTSTP } from '../../abi/signal.ts';
 import { getpgid, getsid, setpgid, setsid } from '../syscalls/sys_session.ts';
 import { PidNamespace } from './pid_namespace.ts';
+import { ResourceLimits } from './rlimits.ts';
 import { exitJobControl, isOrphaned, joinGroup, leaveGroup, startSession } from './session.ts';
-import { PendingSignals } from './signal_state.ts';
+import { PendingSignals, SignalHandlers } from './signal_state.ts';
 import type { Task } from './task.ts';
 import type { ThreadGroup } from './thread_group.ts';
+import { WaitQueue } from './wait.ts';
 
 /** Processes with no more than what sessions look at. */
 class World {
@@ -18,12 +20,17 @@ class World {
       parent: parent?.group ?? null,
       hasExeced: false,
       zombie: false,
+      exiting: null,
       stopped: false,
+      stopSignal: 0,
+      handlers: new SignalHandlers(),
+      limits: new ResourceLimits(),
+      signalEvents: new WaitQueue(),
       pending: new PendingSignals(),
       tasks: [],
       children: new Set<ThreadGroup>(),
     } as unknown as ThreadGroup;
-    const task = { group, ids: [pid], tid: pid, pid, pidNamespace: this.ns } as unknown as Task;
+    const task = { group, ids: [pid], tid: pid, pid, pidNamespace: this.ns, signalMask: 0n } as unknown as Task;
     group.leader = task;
     this.ns.tasks.set(pid, task);
     if (parent === null) startSession(group);
@@ -78,7 +85,7 @@ test('numbers are free again when the last member is reaped', () => {
   expect(world.ns.sessions.has(2) || world.ns.groups.has(2)).toBe(false);
 });
 
-test('a stopped group that loses its last link to the session gets SIGHUP and SIGCONT', () => {
+test('a stopped group that loses its last link to the session gets SIGHUP and goes on', () => {
   const world = new World();
   const init = world.process(null);
   const shell = world.process(init);
@@ -88,10 +95,12 @@ test('a stopped group that loses its last link to the session gets SIGHUP and SI
   expect(isOrphaned(job.group.group)).toBe(false);
   expect(isOrphaned(shell.group.group)).toBe(true); // its parent is in another session
   job.group.stopped = true;
+  job.group.stopSignal = SIGTSTP;
   shell.group.zombie = true;
   job.group.parent = init.group;
   exitJobControl(shell.group, [job.group]);
-  expect(pendingOf(job)).toEqual([SIGHUP, SIGCONT]);
+  expect(pendingOf(job)).toEqual([SIGHUP]); // SIGCONT, ignored by default, has done its work
+  expect(job.group.stopped).toBe(false);
 });
 
 test('a running orphan is left alone; the leader takes the terminal down', () => {

@@ -2,9 +2,10 @@
  * A kernel without a platform, for unit tests of system calls: real Kernel state, tasks whose memory is a plain buffer, a clock that
  * moves when the test says so, and a driver that parks and resumes generators as the kernel's loop does.
  */
+import { TASK_SIZE } from '../../abi/mman.ts';
 import { type Host, host } from '../../lib/host.ts';
 import type { HostPoll } from '../../platforms/host_poll.ts';
-import type { Platform, ThreadContext } from '../../platforms/platform.ts';
+import type { Platform } from '../../platforms/platform.ts';
 import { Container } from '../kernel/container.ts';
 import { type Credentials, rootCredentials } from '../kernel/credentials.ts';
 import { Kernel } from '../kernel/kernel.ts';
@@ -22,10 +23,13 @@ import type { Syscall } from '../syscalls/definition.ts';
 import { FdTable } from '../vfs/fd_table.ts';
 import { FsContext } from '../vfs/fs_context.ts';
 import type { MountNamespace } from '../vfs/mount.ts';
-import { FakeMemory } from './fake_memory.ts';
+import { FakeMemory, USER_BASE } from './fake_memory.ts';
+import { FakeThread } from './fake_thread.ts';
 
 /** A task of a FakeMachine and its memory. */
-export type FakeTask = Task & { readonly memory: FakeMemory };
+export type FakeTask = Task & { readonly memory: FakeMemory; readonly fake: FakeThread };
+
+const FAKE_PLATFORM = { name: 'ptrace', minAddress: USER_BASE, maxAddress: TASK_SIZE } as Platform;
 
 export class FakeMachine {
   /** ns; move with `advance`. */
@@ -39,10 +43,11 @@ export class FakeMachine {
 
   constructor() {
     const fakeHost: Host = { ...host, monotonicNow: () => this.monotonic, realtimeNow: () => this.realtime };
-    this.kernel = new Kernel({ host: fakeHost, poll: {} as HostPoll, platform: {} as Platform, syscalls: [], log: () => {} });
+    this.kernel = new Kernel({ host: fakeHost, poll: {} as HostPoll, platform: FAKE_PLATFORM, syscalls: [], log: () => {} });
     this.kernel.makeReady = (task: Task): void => {
       this.ready.push(task);
     };
+    this.kernel.rootPidNamespace.allocate();
     this.container = new Container('test', this.kernel.rootPidNamespace, rootCredentials(), '/');
     this.namespaces = {
       mount: {} as MountNamespace,
@@ -53,25 +58,40 @@ export class FakeMachine {
     };
   }
 
-  /** A process of one thread, leading its own session. */
-  process(creds: Credentials = rootCredentials()): FakeTask {
-    const memory = new FakeMemory();
+  /** A process of one thread, leading its own session; `parent`: whose child it is. Number 1 is the namespace's init and for tests that want it. */
+  process(creds: Credentials = rootCredentials(), parent: ThreadGroup | null = null, pid = 0): FakeTask {
+    const task = this.task(creds, new FakeMemory());
+    if (pid !== 0) task.ids = [pid];
+    this.join(task, task.tid);
+    task.group.parent = parent;
+    parent?.children.add(task.group);
+    return task;
+  }
+  /** Another thread of a process. */
+  thread(of: FakeTask): FakeTask {
+    const task = this.task(of.creds, of.memory);
+    task.group = of.group;
+    task.mm = of.mm;
+    of.group.tasks.push(task);
+    this.kernel.rootPidNamespace.tasks.set(task.tid, task);
+    return task;
+  }
+  private task(creds: Credentials, memory: FakeMemory): FakeTask {
     const root = this.kernel.anonymous.path('anon_inode:[test-root]', 0o040755);
-    const pid = this.kernel.rootPidNamespace.allocate();
+    const fake = new FakeThread(memory);
     const task = new Task({
       kernel: this.kernel,
       group: null as unknown as ThreadGroup,
-      thread: { space: memory, interrupt: () => {} } as unknown as ThreadContext,
+      thread: fake,
       mm: {} as MemoryMap,
       fds: new FdTable(),
       fs: new FsContext(root, root, 0o022),
       creds,
       namespaces: this.namespaces,
-      ids: [pid],
+      ids: [this.kernel.rootPidNamespace.allocate()],
       name: 'test',
     });
-    this.join(task, pid);
-    return Object.assign(task, { memory });
+    return Object.assign(task, { memory, fake });
   }
   private join(task: Task, pid: number): void {
     const { kernel } = this;
