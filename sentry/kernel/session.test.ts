@@ -5,7 +5,7 @@ import { ResourceLimits } from './rlimits.ts';
 import { exitJobControl, isOrphaned, joinGroup, leaveGroup, startSession } from './session.ts';
 import { PendingSignals, SignalHandlers } from './signal_state.ts';
 import type { Task } from './task.ts';
-import type { ThreadGroup } from './thread_group.ts';
+import { noUsage, type ThreadGroup } from './thread_group.ts';
 import { WaitQueue } from './wait.ts';
 
 /** Processes with no more than what sessions look at. */
@@ -26,11 +26,13 @@ class World {
       handlers: new SignalHandlers(),
       limits: new ResourceLimits(),
       signalEvents: new WaitQueue(),
+      childEvents: new WaitQueue(),
+      dead: noUsage(),
       pending: new PendingSignals(),
       tasks: [],
       children: new Set<ThreadGroup>(),
     } as unknown as ThreadGroup;
-    const task = { group, ids: [pid], tid: pid, pid, pidNamespace: this.ns, signalMask: 0n } as unknown as Task;
+    const task = { group, ids: [pid], tid: pid, pid, pidNamespace: this.ns, signalMask: 0n, creds: { uid: 0 } } as unknown as Task;
     group.leader = task;
     this.ns.tasks.set(pid, task);
     if (parent === null) startSession(group);
