@@ -20,7 +20,7 @@ import {
 import { RtSigframe } from '../../abi/signal_frame.ts';
 import { REG } from '../../platforms/platform.ts';
 import { FakeMachine, type FakeTask } from '../testing/fake_task.ts';
-import { deliverPending, prepareRestart } from './signal_delivery.ts';
+import { deliverPending } from './signal_delivery.ts';
 import { popSignalFrame } from './signal_frame.ts';
 import { forceSignal, sendToGroup, sendToTask, setSignalMask, useTemporaryMask } from './signal_send.ts';
 import { type SignalAction, signalBit } from './signal_state.ts';
@@ -59,7 +59,7 @@ test('a handler gets registers and a frame that rt_sigreturn undoes', () => {
   new DataView(task.fake.image.buffer).setBigUint64(512, 7n, true);
   task.group.handlers.set(SIGUSR1, handler(0, signalBit(SIGTERM)));
   sendToTask(task, user(SIGUSR1));
-  prepareRestart(task, 42);
+  task.syscallResult = 42;
   expect(deliverPending(task)).toBe('run');
 
   const frame = state.get(REG.rsp);
@@ -96,7 +96,7 @@ test.each([
   const { task } = victim();
   task.group.handlers.set(SIGUSR1, handler(flags));
   sendToTask(task, user(SIGUSR1));
-  prepareRestart(task, code);
+  task.syscallResult = code;
   deliverPending(task);
   const uc = task.fake.state.get(REG.rdx);
   const rax = Number(BigInt.asIntN(64, task.memory.u64(uc + 40 + 13 * 8)));
@@ -108,7 +108,7 @@ test('without a handler an interrupted call goes on', () => {
   const { task } = victim();
   sendToTask(task, user(SIGWINCH)); // ignored by default: never queued
   expect(task.pending.set).toBe(0n);
-  prepareRestart(task, ERESTART_RESTARTBLOCK);
+  task.syscallResult = ERESTART_RESTARTBLOCK;
   expect(deliverPending(task)).toBe('run');
   expect([task.fake.state.get(REG.rax), task.fake.state.get(REG.rip)]).toEqual([219, 0x40_0000]);
 });
@@ -120,7 +120,7 @@ test('a fatal signal decides the exit of every thread', () => {
   sendToGroup(task.group, user(SIGTERM));
   expect(deliverPending(task)).toBe('dead');
   expect(task.group.exiting).toBe(SIGTERM);
-  expect([other.attention, other.fake.interrupts]).toEqual([true, 1]);
+  expect([task.state, other.state, task.group.zombie]).toEqual(['dead', 'dead', true]);
 });
 
 test('init ignores what it does not handle, faults excepted', () => {

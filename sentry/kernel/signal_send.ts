@@ -199,8 +199,3 @@ function wake(task: Task, fatal: boolean): void {
   else if (task.state === 'blocked') task.blocked?.notify('signal');
   else if (task.state === 'parked' && fatal) task.kernel.unpark(task);
 }
-
-/** A fault of the task's own instruction: neither blocked nor ignored. */
-export function forceSignal(task: Task, info: SignalInfo): void {
-  sendToTask(task, info);
-}

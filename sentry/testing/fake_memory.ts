@@ -44,6 +44,8 @@ export class FakeMemory {
     if (n > 0) this.bytes.set(from.subarray(offset, offset + n), address - USER_BASE);
     return n;
   }
+  /** AddressSpace.release. */
+  release(): void {}
   private available(address: number, count: number): number {
     if (count === 0) return 0;
     const at = address - USER_BASE;

@@ -18,7 +18,7 @@ import { Task } from '../kernel/task.ts';
 import { BlockedCall } from '../kernel/task_block.ts';
 import { ThreadGroup } from '../kernel/thread_group.ts';
 import { isBlocking, type SyscallResult } from '../kernel/wait.ts';
-import type { MemoryMap } from '../mm/memory_map.ts';
+import { MemoryMap } from '../mm/memory_map.ts';
 import type { Syscall } from '../syscalls/definition.ts';
 import { FdTable } from '../vfs/fd_table.ts';
 import { FsContext } from '../vfs/fs_context.ts';
@@ -71,7 +71,7 @@ export class FakeMachine {
   thread(of: FakeTask): FakeTask {
     const task = this.task(of.creds, of.memory);
     task.group = of.group;
-    task.mm = of.mm;
+    task.mm = of.mm.share();
     of.group.tasks.push(task);
     this.kernel.rootPidNamespace.tasks.set(task.tid, task);
     return task;
@@ -83,7 +83,7 @@ export class FakeMachine {
       kernel: this.kernel,
       group: null as unknown as ThreadGroup,
       thread: fake,
-      mm: {} as MemoryMap,
+      mm: new MemoryMap(this.kernel, fake.space, TASK_SIZE),
       fds: new FdTable(),
       fs: new FsContext(root, root, 0o022),
       creds,
