@@ -1,4 +1,5 @@
 /** The addon's functions, as typed as the boundary allows. Only lib/host.ts and the platforms call them. */
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
@@ -30,6 +31,19 @@ export interface Native {
   ): void;
   /** setgroups, setresgid, setresuid of every thread. 0 or a negative errno. */
   setIdentity(uid: number, gid: number): number;
+
+  /** A child that runs the stub program; its descriptor 0 is `socketFd`, it has no other. pid, or a negative errno. */
+  spawnStub(programFd: number, socketFd: number): number;
+  /** Readable when a child stops or ends; non-blocking. */
+  childEventFd(): number;
+  /** Threads that stopped, as records in `stops`: their count, | 1 << 16 if pollFd is readable. timeoutNs -1: no limit. */
+  ptraceWait(childFd: number, pollFd: number, timeoutNs: number, stops: Uint32Array): number;
+  /** request: PTRACE_SYSEMU or PTRACE_SYSEMU_SINGLESTEP. setResult 1: rax = result first. 0 or a negative errno. */
+  ptraceResume(pid: number, request: number, setResult: number, result: number): number;
+  /** Result of a call that the stopped thread makes at `gate`, or THREAD_LOST. */
+  ptraceInject(pid: number, gate: number, nr: number, ...args: number[]): number;
+  /** tid of an attached, stopped copy of the stopped thread; a negative errno; THREAD_LOST. */
+  ptraceClone(pid: number, gate: number, flags: number): number;
 }
 
 /** Beside the bundle in an installation, in the build folder in a checkout. */
@@ -44,3 +58,9 @@ function load(): Native {
 }
 
 export const native: Native = load();
+
+/** Where a file that was built with the addon is: beside the bundle, or in the build folder. */
+export function shippedFile(name: string): string {
+  const beside = join(__dirname, name);
+  return existsSync(beside) ? beside : join(__dirname, 'build/Release', name);
+}

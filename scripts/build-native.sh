@@ -11,3 +11,5 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 PATH="$PWD/../node_modules/node/bin:$PATH" ../node_modules/.bin/node-gyp rebuild --nodedir="$(cd .. && cd "$headers" && pwd)" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
 grep -E 'warning:' "$log" >&2 || true
+# The program that a ptraced application's process starts as: freestanding, at a fixed address.
+gcc -nostdlib -static -Wl,--build-id=none -Wl,-T,stub/ptrace_stub.ld -o build/Release/ptrace_stub stub/ptrace_stub.S

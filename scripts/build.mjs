@@ -29,4 +29,4 @@ await build({
   external: ['koffi', '@grpc/grpc-js', '@grpc/proto-loader', 'winston'],
   logLevel: 'warning',
 });
-copyFileSync('native-addon/build/Release/tsvisor_native.node', 'dist/tsvisor_native.node');
+for (const name of ['tsvisor_native.node', 'ptrace_stub']) copyFileSync(`native-addon/build/Release/${name}`, `dist/${name}`);

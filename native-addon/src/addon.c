@@ -76,5 +76,7 @@ NAPI_MODULE_INIT()
 {
 	host_register(env, exports);
 	spawn_register(env, exports);
+	stub_register(env, exports);
+	ptrace_register(env, exports);
 	return exports;
 }

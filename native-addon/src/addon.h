@@ -34,5 +34,7 @@ void export_function(napi_env env, napi_value exports, const char *name, napi_ca
 /* The parts. */
 void host_register(napi_env env, napi_value exports);
 void spawn_register(napi_env env, napi_value exports);
+void stub_register(napi_env env, napi_value exports);
+void ptrace_register(napi_env env, napi_value exports);
 
 #endif

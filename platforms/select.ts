@@ -1,0 +1,30 @@
+/** Chooses and starts a platform. */
+import type { Host } from '../lib/host.ts';
+import type { HostPoll } from './host_poll.ts';
+import type { Platform } from './platform.ts';
+import { PtracePlatform } from './ptrace/ptrace_platform.ts';
+
+export type PlatformKind = 'auto' | 'ptrace';
+
+export interface PlatformOptions {
+  readonly host: Host;
+  readonly poll: HostPoll;
+  /** A directory of a procfs that shows this process's children under the pids this process sees. */
+  readonly procFd: number;
+  /** The stub program of the kind (`stubName`), opened before the process lost its root. */
+  readonly stubFd: number;
+}
+
+/** The file that a kind's stub program has beside the addon (native-addon/native.ts: shippedFile). */
+export function stubName(_kind: PlatformKind): string {
+  return 'ptrace_stub';
+}
+
+/** @throws Error with what the host refuses. */
+export function createPlatform(kind: PlatformKind, options: PlatformOptions): Platform {
+  switch (kind) {
+    case 'auto':
+    case 'ptrace':
+      return new PtracePlatform(options);
+  }
+}
