@@ -1,0 +1,62 @@
+/** The settings of a terminal, as TCGETS shows them. */
+import {
+  B38400,
+  baudRate,
+  CREAD,
+  CS8,
+  CSIZE,
+  ECHO,
+  ECHOCTL,
+  ECHOE,
+  ECHOK,
+  ECHOKE,
+  ICANON,
+  ICRNL,
+  IEXTEN,
+  ISIG,
+  IXON,
+  KernelTermios,
+  N_TTY,
+  ONLCR,
+  OPOST,
+  PARENB,
+  Termios2,
+  type Termios2 as Termios2Value,
+} from '../../abi/termios.ts';
+
+/** Control characters by index: ^C ^\ DEL ^U ^D, TIME 0, MIN 1, -, ^Q ^S ^Z, -, ^R ^O ^W ^V, -. 0 switches one off. */
+const DEFAULT_CC = [3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0, 0, 0];
+
+/** Immutable: TCSETS makes a new one. */
+export type Termios = Termios2Value;
+
+/** How a fresh pseudoterminal starts. */
+export function defaultTermios(): Termios {
+  return {
+    c_iflag: ICRNL | IXON,
+    c_oflag: OPOST | ONLCR,
+    c_cflag: B38400 | CS8 | CREAD,
+    c_lflag: ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
+    c_line: N_TTY,
+    c_cc: Uint8Array.from(DEFAULT_CC),
+    c_ispeed: 38400,
+    c_ospeed: 38400,
+  };
+}
+
+export function encodeTermios(termios: Termios, second: boolean): Uint8Array {
+  return second ? Termios2.encode(termios) : KernelTermios.encode(termios);
+}
+
+/** What TCSETS or TCSETS2 asks for, as a pseudoterminal takes it: eight bits, no parity, receiver on; the line discipline stays. */
+export function decodeTermios(raw: Uint8Array, second: boolean, old: Termios): Termios {
+  const given = second ? Termios2.decode(raw) : { ...KernelTermios.decode(raw), c_ispeed: old.c_ispeed, c_ospeed: old.c_ospeed };
+  const rate = baudRate(given.c_cflag);
+  return {
+    ...given,
+    c_line: old.c_line,
+    c_cflag: ((given.c_cflag & ~(CSIZE | PARENB)) | CS8 | CREAD) >>> 0,
+    c_ispeed: rate ?? given.c_ispeed,
+    c_ospeed: rate ?? given.c_ospeed,
+  };
+}
