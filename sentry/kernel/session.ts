@@ -24,6 +24,8 @@ export class Session {
   readonly ids: readonly number[];
   readonly groups = new Set<ProcessGroup>();
   terminal: ControllingTerminal | null = null;
+  /** Foreground group of a terminal that hung up: it hears of it when the leader exits. */
+  lastForeground: ProcessGroup | null = null;
   /** Members that gave the terminal up for themselves (TIOCNOTTY of a process that is not the leader). */
   private detached: WeakSet<ThreadGroup> | null = null;
 
@@ -148,7 +150,11 @@ export function isOrphaned(group: ProcessGroup, ignored: ThreadGroup | null = nu
  */
 export function exitJobControl(process: ThreadGroup, children: Iterable<ThreadGroup>): void {
   const { session } = process.group;
-  if (session.leader === process) session.terminal?.disassociate();
+  if (session.leader === process) {
+    session.terminal?.disassociate();
+    if (session.lastForeground !== null) sendToProcessGroup(session.lastForeground, { signal: SIGHUP, code: SI_KERNEL });
+    session.lastForeground = null;
+  }
   for (const child of children) hangUpIfOrphaned(child, process, null);
   if (process.parent !== null) hangUpIfOrphaned(process, process.parent, process);
 }

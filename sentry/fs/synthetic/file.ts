@@ -1,0 +1,113 @@
+/**
+ * Files whose content is made when they are read. One open file shows one state: it is made at the first read and again whenever
+ * reading starts over at offset 0 (programs keep /proc/stat open and rewind).
+ */
+import { EINVAL, EIO, type Errno, isErrno } from '../../../abi/errno.ts';
+import { S_IFLNK, S_IFREG } from '../../../abi/stat.ts';
+import { type ByteString, byteString, bytesOf } from '../../../lib/byte_string.ts';
+import type { Task } from '../../kernel/task.ts';
+import { type FileDescription, type FileImpl, PositionedFile } from '../../vfs/file.ts';
+import type { Inode } from '../../vfs/inode.ts';
+import type { Sink, Source } from '../../vfs/io.ts';
+import { stillThere } from './directory.ts';
+import { type SyntheticFilesystem, SyntheticInode } from './filesystem.ts';
+
+export type Content = ByteString | Uint8Array;
+/** Makes the content for a reader. */
+export type Generate = (reader: Task) => Content | Errno;
+/** Takes what one write(2) gave; 0 or an errno. */
+export type Store = (text: ByteString, writer: Task) => number;
+
+/** Longest write that a knob takes, bytes (proc_sys(5): a page). */
+export const KNOB_MAX = 4096;
+
+export abstract class GeneratedInode extends SyntheticInode {
+  constructor(fs: SyntheticFilesystem, ino: number, permissions = 0o444) {
+    super(fs, ino, S_IFREG | permissions);
+  }
+  abstract generate(reader: Task): Content | Errno;
+  store(_text: ByteString, _writer: Task): number {
+    return EIO;
+  }
+  open(): FileImpl | Errno {
+    return new GeneratedFile(this);
+  }
+}
+
+export class GeneratedFile extends PositionedFile {
+  private readonly inode: GeneratedInode;
+  private content: Uint8Array | null = null;
+
+  constructor(inode: GeneratedInode) {
+    super();
+    this.inode = inode;
+  }
+  override size(): number {
+    return 0;
+  }
+  override pread(dst: Sink, offset: number, _file: FileDescription, task: Task): number {
+    if (this.content === null || offset === 0) {
+      const made = this.inode.generate(task);
+      if (isErrno(made)) return made;
+      this.content = typeof made === 'string' ? bytesOf(made) : (made as Uint8Array);
+    }
+    return offset >= this.content.length ? 0 : dst.put(this.content, offset, this.content.length);
+  }
+  override pwrite(src: Source, _offset: number, _file: FileDescription, task: Task): number {
+    if (src.remaining > KNOB_MAX) return EINVAL;
+    const bytes = new Uint8Array(src.remaining);
+    const n = src.take(bytes);
+    if (n < 0) return n;
+    const r = this.inode.store(byteString(bytes, 0, n), task);
+    return r < 0 ? r : n;
+  }
+  override truncate(): number {
+    return 0;
+  }
+}
+
+/** A file for ever in its place, made by functions. Without `store` writing fails with EIO. */
+export class SyntheticFile extends GeneratedInode {
+  private readonly make: Generate;
+  private readonly take: Store | null;
+
+  constructor(fs: SyntheticFilesystem, make: Generate, store: Store | null = null, permissions = store === null ? 0o444 : 0o644) {
+    super(fs, fs.nextIno(), permissions);
+    this.make = make;
+    this.take = store;
+  }
+  generate(reader: Task): Content | Errno {
+    return this.make(reader);
+  }
+  override store(text: ByteString, writer: Task): number {
+    return this.take === null ? EIO : this.take(text, writer);
+  }
+  override revalidate(parent: Inode, name: ByteString): boolean {
+    return stillThere(this, parent, name);
+  }
+}
+
+/** A symbolic link; its target may depend on who reads it. */
+export class SyntheticLink extends SyntheticInode {
+  private readonly target: (reader: Task | null) => ByteString | Errno;
+
+  constructor(fs: SyntheticFilesystem, target: ByteString | ((reader: Task | null) => ByteString | Errno)) {
+    super(fs, fs.nextIno(), S_IFLNK | 0o777);
+    this.target = typeof target === 'string' ? () => target : target;
+  }
+  open(): FileImpl | Errno {
+    return EINVAL;
+  }
+  override readlink(reader: Task | null): ByteString | Errno {
+    return this.target(reader);
+  }
+  override revalidate(parent: Inode, name: ByteString): boolean {
+    return stillThere(this, parent, name);
+  }
+}
+
+/** A decimal number written to a knob, blanks around it ignored; null if it is none. */
+export function parseKnob(text: ByteString): number | null {
+  const match = /^[ \t\n]*([+-]?\d{1,15})[ \t\n\0]*$/.exec(text);
+  return match === null ? null : Number(match[1]);
+}
