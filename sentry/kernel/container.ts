@@ -1,6 +1,7 @@
 /** One container of the sandbox: what its first process starts from, and what names it to the control interface. */
 import type { Credentials } from './credentials.ts';
 import type { PidNamespace } from './pid_namespace.ts';
+import type { ControllingTerminal } from './session.ts';
 import type { ThreadGroup, WaitStatus } from './thread_group.ts';
 import { WaitQueue } from './wait.ts';
 
@@ -18,6 +19,8 @@ export class Container {
   readonly processes = new Set<ThreadGroup>();
   /** Paused: no task of the container runs. */
   paused = false;
+  /** The terminal it was started with: /dev/console. */
+  console: ControllingTerminal | null = null;
   /** Path of the cgroup as the guest sees it. */
   readonly cgroupPath: string;
 

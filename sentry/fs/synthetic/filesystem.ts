@@ -63,10 +63,10 @@ export abstract class SyntheticInode extends Inode {
   override get mode(): number {
     return this.modeBits;
   }
-  get uid(): number {
+  override get uid(): number {
     return 0;
   }
-  get gid(): number {
+  override get gid(): number {
     return 0;
   }
   /** Link count; directories count their subdirectories where that is cheap to know. */
