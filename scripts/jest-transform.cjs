@@ -3,7 +3,14 @@ const { transformSync } = require('esbuild');
 
 module.exports = {
   process(source, filename) {
-    const { code, map } = transformSync(source, { loader: 'ts', format: 'cjs', target: 'node24', sourcefile: filename, sourcemap: 'both' });
+    const { code, map } = transformSync(source, {
+      loader: 'ts',
+      format: 'cjs',
+      target: 'node24',
+      supported: { 'dynamic-import': false }, // jest has none: becomes require
+      sourcefile: filename,
+      sourcemap: 'both',
+    });
     return { code, map };
   },
 };

@@ -1,0 +1,155 @@
+/**
+ * Options of the runtime: a protobuf Any (on `start`'s and -info's stdin, and in Create) that names a TOML file or holds its
+ * text. Keys are strict: a wrong one is an error that names it.
+ */
+import { readFileSync } from 'node:fs';
+import { text, wireFields } from '../lib/ttrpc/wire.ts';
+import type { RuntimeSettings } from '../runsc/container/types.ts';
+
+/** Read when the options name no file. */
+export const DEFAULT_CONFIG = '/etc/containerd/runsc.toml';
+const OPTIONS_TYPES = ['runtimeoptions.v1.Options', 'cri.runtimeoptions.v1.Options', 'io.containerd.runsc.v1.options'];
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+export const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
+
+export interface ShimOptions {
+  readonly logLevel: LogLevel;
+  /** File for this shim's log, besides containerd's; %ID% and %NAMESPACE% are replaced. Empty: none. */
+  readonly logPath: string;
+  /** One shim for all containers of a pod. */
+  readonly grouping: boolean;
+  /** 2: announced by a plain address; 3: by JSON, for containerd 2.x. */
+  readonly taskApi: 2 | 3;
+  /** Overrides of the runtime's settings. */
+  readonly runscConfig: Partial<Record<keyof RuntimeSettings, unknown>>;
+}
+
+export const DEFAULT_OPTIONS: ShimOptions = { logLevel: 'info', logPath: '', grouping: true, taskApi: 2, runscConfig: {} };
+
+export class OptionsError extends Error {}
+
+/** What the Any points to. Types that are not ours (containerd.runc.v1.Options) say nothing. */
+export interface OptionsSource {
+  readonly path: string;
+  readonly body: string;
+}
+
+export function decodeOptionsAny(any: Uint8Array): OptionsSource {
+  let typeUrl = '';
+  let value: Uint8Array = new Uint8Array(0);
+  for (const f of wireFields(any)) {
+    if (f.field === 1) typeUrl = text(f.bytes);
+    else if (f.field === 2) value = f.bytes;
+  }
+  return optionsSource(typeUrl, value);
+}
+
+export function optionsSource(typeUrl: string, value: Uint8Array): OptionsSource {
+  const name = typeUrl.slice(typeUrl.lastIndexOf('/') + 1);
+  let path = '';
+  let body = '';
+  if (OPTIONS_TYPES.includes(name)) {
+    for (const f of wireFields(value)) {
+      if (f.field === 2) path = text(f.bytes);
+      else if (f.field === 3) body = text(f.bytes);
+    }
+  }
+  return { path, body };
+}
+
+/** The options that `source` names; without one, those of the default file if it exists. */
+export async function loadOptions(source: OptionsSource): Promise<ShimOptions> {
+  if (source.body !== '') return parseOptions(source.body, 'the options');
+  const path = source.path === '' ? DEFAULT_CONFIG : source.path;
+  let content: string;
+  try {
+    content = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (source.path === '' && (error as NodeJS.ErrnoException).code === 'ENOENT') return DEFAULT_OPTIONS;
+    throw new OptionsError(`cannot read the options file ${path}: ${(error as Error).message}`);
+  }
+  return parseOptions(content, path);
+}
+
+async function parseOptions(content: string, origin: string): Promise<ShimOptions> {
+  const { parse } = await import('smol-toml'); // not on the way of a start without options
+  let table: Record<string, unknown>;
+  try {
+    table = parse(content);
+  } catch (error) {
+    throw new OptionsError(`${origin}: ${(error as Error).message}`);
+  }
+  return checkOptions(table, origin);
+}
+
+type Check = (value: unknown) => string | null;
+const oneOf =
+  (...values: readonly unknown[]): Check =>
+  (v) =>
+    values.includes(v) ? null : `one of ${values.map((x) => JSON.stringify(x)).join(', ')}`;
+const boolean: Check = (v) => (typeof v === 'boolean' ? null : 'true or false');
+const string: Check = (v) => (typeof v === 'string' ? null : 'a string');
+
+const KEYS: Readonly<Record<string, Check>> = {
+  log_level: oneOf(...LOG_LEVELS),
+  log_path: string,
+  grouping: boolean,
+  task_api: oneOf(2, 3),
+  runsc_config: (v) => (typeof v === 'object' && v !== null && !Array.isArray(v) ? null : 'a table'),
+};
+
+/** Names as runsc's flags, and the settings that they set. Booleans may be strings, as flags are. */
+const RUNSC_KEYS: Readonly<Record<string, readonly [keyof RuntimeSettings, Check]>> = {
+  root: ['root', string],
+  platform: ['platform', oneOf('auto', 'ptrace', 'systrap', 'kvm')],
+  network: ['network', oneOf('sandbox', 'host', 'none')],
+  overlay2: ['overlay2', string],
+  'systemd-cgroup': ['systemdCgroup', boolean],
+  'ignore-cgroups': ['ignoreCgroups', boolean],
+  debug: ['debug', boolean],
+  'debug-log': ['debugLog', string],
+  strace: ['strace', boolean],
+};
+
+function checkOptions(table: Record<string, unknown>, origin: string): ShimOptions {
+  for (const [key, value] of Object.entries(table)) {
+    const check = KEYS[key];
+    if (check === undefined) throw new OptionsError(`${origin}: unknown key ${key}`);
+    const wanted = check(value);
+    if (wanted !== null) throw new OptionsError(`${origin}: ${key} must be ${wanted}`);
+  }
+  const runscConfig: Partial<Record<keyof RuntimeSettings, unknown>> = {};
+  for (const [key, value] of Object.entries((table.runsc_config as Record<string, unknown>) ?? {})) {
+    const row = RUNSC_KEYS[key.replaceAll('_', '-')];
+    if (row === undefined) throw new OptionsError(`${origin}: unknown key runsc_config.${key}`);
+    const [setting, check] = row;
+    const plain = check === boolean && (value === 'true' || value === 'false') ? value === 'true' : value;
+    const wanted = check(plain);
+    if (wanted !== null) throw new OptionsError(`${origin}: runsc_config.${key} must be ${wanted}`);
+    runscConfig[setting] = plain;
+  }
+  return {
+    logLevel: (table.log_level as LogLevel) ?? DEFAULT_OPTIONS.logLevel,
+    logPath: (table.log_path as string) ?? '',
+    grouping: (table.grouping as boolean) ?? true,
+    taskApi: (table.task_api as 2 | 3) ?? 2,
+    runscConfig,
+  };
+}
+
+/** The runtime's settings under these options. */
+export function runtimeSettings(options: ShimOptions, root: string): RuntimeSettings {
+  const defaults: RuntimeSettings = {
+    root,
+    platform: 'auto',
+    network: 'sandbox',
+    overlay2: 'root:memory',
+    systemdCgroup: false,
+    ignoreCgroups: false,
+    debug: false,
+    debugLog: null,
+    strace: false,
+  };
+  return { ...defaults, ...(options.runscConfig as Partial<RuntimeSettings>) };
+}

@@ -1,0 +1,60 @@
+/** `start`: makes the daemon that serves a pod's containers, or finds it, and prints where it listens. Nothing else may be printed. */
+import { spawn } from 'node:child_process';
+import { openSync, readFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { O_NONBLOCK, O_RDWR } from '../abi/fcntl.ts';
+import type { ShimArguments } from './arguments.ts';
+import { writeAddress } from './bundle.ts';
+import { groupOf } from './group.ts';
+import { listenAt, socketPath } from './listen.ts';
+import { DEFAULT_OPTIONS, decodeOptionsAny, loadOptions, type ShimOptions } from './options.ts';
+
+/** Where the daemon finds its listening socket. */
+export const LISTEN_FD = 3;
+
+export async function start(args: ShimArguments): Promise<void> {
+  const bundle = process.cwd();
+  const options = await startOptions();
+  const path = socketPath(args.address, args.namespace, groupOf(bundle, args.id, options.grouping));
+  const address = `unix://${path}`;
+  const fd = listenAt(path);
+  if (fd !== null) serve(args, path, fd);
+  writeAddress(bundle, address);
+  const answer = options.taskApi === 2 ? address : JSON.stringify({ version: 3, address, protocol: 'ttrpc' });
+  writeSync(1, answer);
+}
+
+/** The options that containerd pipes to stdin: nothing, or a serialized Any. */
+async function startOptions(): Promise<ShimOptions> {
+  let any: Buffer;
+  try {
+    any = readFileSync(0);
+  } catch {
+    return DEFAULT_OPTIONS; // closed, or a terminal
+  }
+  return loadOptions(decodeOptionsAny(any));
+}
+
+/** Starts the daemon: own session, no descriptor of ours but the socket and containerd's log. */
+function serve(args: ShimArguments, path: string, fd: number): void {
+  const words = ['-namespace', args.namespace, '-address', args.address, '-id', args.id, '-socket', path];
+  if (args.publishBinary !== '') words.push('-publish-binary', args.publishBinary);
+  if (args.debug) words.push('-debug');
+  const log = openLog();
+  const child = spawn(process.execPath, [...process.execArgv, process.argv[1] as string, ...words, 'serve'], {
+    detached: true,
+    stdio: ['ignore', log ?? 'ignore', log ?? 'ignore', fd],
+  });
+  child.on('error', () => {}); // no pid: thrown below
+  if (child.pid === undefined) throw new Error(`cannot start ${process.execPath}`);
+  child.unref();
+}
+
+/** containerd's log fifo, in a way that neither waits for a reader nor fails when it goes. */
+export function openLog(bundle = '.'): number | null {
+  try {
+    return openSync(join(bundle, 'log'), O_RDWR | O_NONBLOCK);
+  } catch {
+    return null;
+  }
+}

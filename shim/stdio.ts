@@ -1,0 +1,121 @@
+/**
+ * A process's standard streams: containerd names fifos, files or a logging program, and this module opens them. The
+ * descriptors go to the sandbox, which reads and writes them itself: no byte passes through the shim. What the shim keeps is
+ * - a reader of each output fifo, so that a client that goes away and comes back does not break the pipe;
+ * - a writer of the input fifo, so that the program sees the end of its input only after CloseIO and the client's close.
+ */
+import { closeSync, constants, fstatSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Stdio } from '../runsc/container/types.ts';
+import { type BinaryLogger, startBinaryLogger } from './binary_logger.ts';
+
+const { O_RDONLY, O_WRONLY, O_NONBLOCK, O_CREAT, O_APPEND } = constants;
+
+/** As in Create and Exec: paths or URIs; empty = none. */
+export interface StdioNames {
+  readonly stdin: string;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly terminal: boolean;
+}
+
+export interface StdioOwner {
+  readonly namespace: string;
+  readonly containerId: string;
+}
+
+export interface ProcessStdio {
+  /** To hand to the sandbox. */
+  readonly stdio: Stdio;
+  /** The sandbox has its copies: drops ours. */
+  handedOver(): void;
+  /** CloseIO. */
+  closeStdin(): void;
+  /** The process has exited and its output is delivered. */
+  close(): void;
+}
+
+/** Opens all of them, or throws and leaves none open. Never waits for the other end. */
+export async function openStdio(names: StdioNames, owner: StdioOwner): Promise<ProcessStdio> {
+  const opened = new OpenedStdio();
+  try {
+    if (names.stdout.startsWith('binary://')) {
+      opened.logger = await startBinaryLogger(names.stdout, owner);
+      opened.stdout = opened.logger.stdout;
+      opened.stderr = opened.logger.stderr; // unused with a terminal, and closed like the rest
+    } else {
+      opened.stdout = opened.output(names.stdout);
+      if (!names.terminal) opened.stderr = opened.output(names.stderr);
+    }
+    if (names.stdin !== '') opened.input(names.stdin);
+  } catch (error) {
+    opened.handedOver();
+    opened.close();
+    throw error;
+  }
+  return opened;
+}
+
+class OpenedStdio implements ProcessStdio {
+  stdin: number | null = null;
+  stdout: number | null = null;
+  stderr: number | null = null;
+  logger: BinaryLogger | null = null;
+  #stdinWriter: number | null = null;
+  #readers: number[] = [];
+
+  get stdio(): Stdio {
+    return { stdin: this.stdin, stdout: this.stdout, stderr: this.stderr };
+  }
+
+  output(name: string): number | null {
+    if (name === '') return null;
+    const { scheme, path } = splitUri(name);
+    if (scheme === 'file') {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
+      return openSync(path, O_WRONLY | O_CREAT | O_APPEND, 0o644); // appending: both streams may name one file
+    }
+    if (scheme !== 'fifo') throw new Error(`stdio ${name}: unknown scheme ${scheme}`);
+    this.#readers.push(openFifo(path, O_RDONLY | O_NONBLOCK));
+    return openFifo(path, O_WRONLY | O_NONBLOCK);
+  }
+
+  input(name: string): void {
+    const { scheme, path } = splitUri(name);
+    if (scheme !== 'fifo') throw new Error(`stdin ${name}: unknown scheme ${scheme}`);
+    this.stdin = openFifo(path, O_RDONLY | O_NONBLOCK);
+    this.#stdinWriter = openFifo(path, O_WRONLY | O_NONBLOCK);
+  }
+
+  handedOver(): void {
+    for (const fd of [this.stdin, this.stdout, this.stderr]) if (fd !== null) closeSync(fd);
+    this.stdin = null;
+    this.stdout = null;
+    this.stderr = null;
+  }
+
+  closeStdin(): void {
+    if (this.#stdinWriter !== null) closeSync(this.#stdinWriter);
+    this.#stdinWriter = null;
+  }
+
+  close(): void {
+    this.closeStdin();
+    for (const fd of this.#readers.splice(0)) closeSync(fd);
+    this.logger?.stop();
+    this.logger = null;
+  }
+}
+
+function splitUri(name: string): { scheme: string; path: string } {
+  const uri = /^([a-z]+):\/\/(.*)$/s.exec(name);
+  return uri === null ? { scheme: 'fifo', path: name } : { scheme: uri[1] as string, path: uri[2] as string };
+}
+
+/** Anything but a fifo behind the name could block, or be a file that the pod's owner chose. */
+function openFifo(path: string, flags: number): number {
+  const fd = openSync(path, flags);
+  if (fstatSync(fd).isFIFO()) return fd;
+  closeSync(fd);
+  throw new Error(`stdio ${path} is no fifo`);
+}
