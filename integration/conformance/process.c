@@ -176,7 +176,7 @@ static void threads_join(void)
 	CHECK(word == 20 * 16 * 1000);
 }
 
-static void *sleeper(void *unused)
+__attribute__((noreturn)) static void *sleeper(void *unused)
 {
 	(void)unused;
 	for (;;)

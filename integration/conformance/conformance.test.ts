@@ -1,0 +1,47 @@
+/**
+ * Guest tests: every C program here runs on the host's Linux first and then in the sandbox, on each platform, with the same
+ * assertions inside and the same output outside.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+const ROOT = resolve(__dirname, '../..');
+const OUT = join(ROOT, '.cache/conformance');
+const RUNSC = join(ROOT, 'bin/runsc');
+const PLATFORMS = (process.env.TSVISOR_TEST_PLATFORMS ?? 'ptrace').split(',');
+const programs = readdirSync(__dirname)
+  .filter((name) => name.endsWith('.c'))
+  .map((name) => name.slice(0, -2));
+
+function compile(name: string): string {
+  mkdirSync(OUT, { recursive: true });
+  const source = join(__dirname, `${name}.c`);
+  const program = join(OUT, name);
+  const newest = Math.max(statSync(source).mtimeMs, statSync(join(__dirname, 'check.h')).mtimeMs);
+  if ((statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0) < newest) {
+    execFileSync('gcc', ['-O1', '-Wall', '-o', program, source, '-lpthread', '-lrt', '-ldl'], { stdio: 'inherit' });
+  }
+  return program;
+}
+
+function run(command: string, args: readonly string[]) {
+  const { stdout, stderr, status, signal } = spawnSync(command, args, { encoding: 'latin1', timeout: 120_000, input: '' });
+  return { stdout, stderr, status, signal };
+}
+
+describe.each(programs)('%s', (name) => {
+  const program = compile(name);
+  const onHost = run(program, []);
+
+  test('the host agrees', () => {
+    expect(onHost).toMatchObject({ status: 0, signal: null, stderr: '' });
+  });
+
+  test.each(PLATFORMS)('in the sandbox on %s', (platform) => {
+    const inSandbox = run(RUNSC, [`--platform=${platform}`, 'do', '--', program]);
+    expect(inSandbox.stderr).toBe('');
+    expect(inSandbox.stdout).toBe(onHost.stdout);
+    expect(inSandbox.status).toBe(0);
+  }, 130_000);
+});
