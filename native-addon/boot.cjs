@@ -5,28 +5,31 @@ var __getOwnPropNames = Object.getOwnPropertyNames;
 var __getProtoOf = Object.getPrototypeOf;
 var __hasOwnProp = Object.prototype.hasOwnProperty;
 var __copyProps = (to, from, except, desc) => {
-  if (from && typeof from === "object" || typeof from === "function") {
-    for (let key of __getOwnPropNames(from))
+  if ((from && typeof from === 'object') || typeof from === 'function') {
+    for (const key of __getOwnPropNames(from))
       if (!__hasOwnProp.call(to, key) && key !== except)
         __defProp(to, key, { get: () => from[key], enumerable: !(desc = __getOwnPropDesc(from, key)) || desc.enumerable });
   }
   return to;
 };
-var __toESM = (mod, isNodeMode, target) => (target = mod != null ? __create(__getProtoOf(mod)) : {}, __copyProps(
-  // If the importer is in node compatibility mode or this is not an ESM
-  // file that has been converted to a CommonJS file using a Babel-
-  // compatible transform (i.e. "__esModule" has not been set), then set
-  // "default" to the CommonJS "module.exports" for node compatibility.
-  isNodeMode || !mod || !mod.__esModule ? __defProp(target, "default", { value: mod, enumerable: true }) : target,
-  mod
-));
+var __toESM = (mod, isNodeMode, target) => (
+  (target = mod != null ? __create(__getProtoOf(mod)) : {}),
+  __copyProps(
+    // If the importer is in node compatibility mode or this is not an ESM
+    // file that has been converted to a CommonJS file using a Babel-
+    // compatible transform (i.e. "__esModule" has not been set), then set
+    // "default" to the CommonJS "module.exports" for node compatibility.
+    isNodeMode || !mod || !mod.__esModule ? __defProp(target, 'default', { value: mod, enumerable: true }) : target,
+    mod,
+  )
+);
 
 // ../../wt-core-boot/boot.ts
-var fs = __toESM(require("node:fs"));
+var fs = __toESM(require('node:fs'));
 
 // abi/errno.ts
 function isErrno(value) {
-  return typeof value === "number" && value < 0;
+  return typeof value === 'number' && value < 0;
 }
 var EPERM = -1;
 var ENOENT = -2;
@@ -64,16 +67,16 @@ var ERESTARTNOHAND = -514;
 var ERESTART_RESTARTBLOCK = -516;
 
 // native-addon/native.ts
-var import_node_module = require("node:module");
-var import_node_path = require("node:path");
+var import_node_module = require('node:module');
+var import_node_path = require('node:path');
 function load() {
   const require2 = (0, import_node_module.createRequire)(`${__dirname}/`);
   try {
-    return require2((0, import_node_path.join)(__dirname, "tsvisor_native.node"));
+    return require2((0, import_node_path.join)(__dirname, 'tsvisor_native.node'));
   } catch (e) {
-    if (e.code !== "MODULE_NOT_FOUND") throw e;
+    if (e.code !== 'MODULE_NOT_FOUND') throw e;
   }
-  return require2((0, import_node_path.join)(__dirname, "build/Release/tsvisor_native.node"));
+  return require2((0, import_node_path.join)(__dirname, 'build/Release/tsvisor_native.node'));
 }
 var native = load();
 
@@ -116,7 +119,7 @@ var NR = {
   openat: 257,
   readlinkat: 267,
   statx: 332,
-  copy_file_range: 326
+  copy_file_range: 326,
 };
 var CLOCK_REALTIME = 0;
 var CLOCK_MONOTONIC = 1;
@@ -171,11 +174,11 @@ var host = {
     return native.syscall(NR.fallocate, fd2, mode, offset, length);
   },
   memfdCreate(name, flags3) {
-    return native.syscall(NR.memfd_create, Buffer.from(`${name}\0`, "latin1"), flags3);
+    return native.syscall(NR.memfd_create, Buffer.from(`${name}\0`, 'latin1'), flags3);
   },
   /** path must hold no NUL. */
   openat(dirfd, path3, flags3, mode = 0) {
-    return native.syscall(NR.openat, dirfd, Buffer.from(`${path3}\0`, "latin1"), flags3, mode);
+    return native.syscall(NR.openat, dirfd, Buffer.from(`${path3}\0`, 'latin1'), flags3, mode);
   },
   getrandom(into) {
     return native.syscall(NR.getrandom, into, into.length, 0);
@@ -187,7 +190,7 @@ var host = {
     return native.syscall(
       NR.eventfd2,
       0,
-      526336
+      526336,
       /* EFD_CLOEXEC | EFD_NONBLOCK */
     );
   },
@@ -215,7 +218,7 @@ var host = {
     if (data.length === 0 || fds2.length > SCM_MAX_FD) return EINVAL;
     const iov = new BigUint64Array([BigInt(native.addressOf(data)), BigInt(data.length)]);
     const controlLength = fds2.length === 0 ? 0 : 16 + fds2.length * 4;
-    const control = new Uint8Array(controlLength + 7 & ~7);
+    const control = new Uint8Array((controlLength + 7) & ~7);
     if (fds2.length > 0) {
       const view = new DataView(control.buffer);
       view.setBigUint64(0, BigInt(controlLength), true);
@@ -237,7 +240,7 @@ var host = {
       NR.recvmsg,
       fd2,
       msg,
-      flags3 | 1073741824
+      flags3 | 1073741824,
       /* MSG_CMSG_CLOEXEC */
     );
     keepAlive(into, iov);
@@ -251,10 +254,10 @@ var host = {
       if (view.getUint32(at + 8, true) === 1 && view.getUint32(at + 12, true) === 1) {
         for (let i = at + 16; i + 4 <= at + length; i += 4) fds2.push(view.getInt32(i, true));
       }
-      at += length + 7 & ~7;
+      at += (length + 7) & ~7;
     }
     return { count: count2, fds: fds2 };
-  }
+  },
 };
 function messageHeader(iov, control, controlLength) {
   const msg = new BigUint64Array(7);
@@ -265,7 +268,7 @@ function messageHeader(iov, control, controlLength) {
   return new Uint8Array(msg.buffer);
 }
 function keepAlive(...views) {
-  if (views.length === 0) throw new Error("unreachable");
+  if (views.length === 0) throw new Error('unreachable');
 }
 
 // platforms/host_poll.ts
@@ -367,9 +370,10 @@ var UC_SIGCONTEXT_SS = 2;
 var UC_STRICT_RESTORE_SS = 4;
 var FP_XSTATE_MAGIC1 = 1179670611;
 var FP_XSTATE_MAGIC2 = 1179670597;
-var SIGNAL_NAMES = "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS".split(
-  " "
-);
+var SIGNAL_NAMES =
+  'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS'.split(
+    ' ',
+  );
 
 // platforms/platform.ts
 var REG = {
@@ -399,7 +403,7 @@ var REG = {
   ds: 23,
   es: 24,
   fs: 25,
-  gs: 26
+  gs: 26,
 };
 var REGISTER_COUNT = 27;
 var Registers = class {
@@ -459,42 +463,42 @@ function scalar(size2, get, set, align = size2) {
 var u8 = scalar(
   1,
   (v, o) => v.getUint8(o),
-  (v, o, x) => v.setUint8(o, x)
+  (v, o, x) => v.setUint8(o, x),
 );
 var i8 = scalar(
   1,
   (v, o) => v.getInt8(o),
-  (v, o, x) => v.setInt8(o, x)
+  (v, o, x) => v.setInt8(o, x),
 );
 var u16 = scalar(
   2,
   (v, o) => v.getUint16(o, true),
-  (v, o, x) => v.setUint16(o, x, true)
+  (v, o, x) => v.setUint16(o, x, true),
 );
 var i16 = scalar(
   2,
   (v, o) => v.getInt16(o, true),
-  (v, o, x) => v.setInt16(o, x, true)
+  (v, o, x) => v.setInt16(o, x, true),
 );
 var u32 = scalar(
   4,
   (v, o) => v.getUint32(o, true),
-  (v, o, x) => v.setUint32(o, x, true)
+  (v, o, x) => v.setUint32(o, x, true),
 );
 var i32 = scalar(
   4,
   (v, o) => v.getInt32(o, true),
-  (v, o, x) => v.setInt32(o, x, true)
+  (v, o, x) => v.setInt32(o, x, true),
 );
 var u64 = scalar(
   8,
   (v, o) => v.getBigUint64(o, true),
-  (v, o, x) => v.setBigUint64(o, x, true)
+  (v, o, x) => v.setBigUint64(o, x, true),
 );
 var i64 = scalar(
   8,
   (v, o) => v.getBigInt64(o, true),
-  (v, o, x) => v.setBigInt64(o, x, true)
+  (v, o, x) => v.setBigInt64(o, x, true),
 );
 var len64 = scalar(8, getLen64, setLen64);
 var off64 = scalar(8, (v, o) => v.getInt32(o + 4, true) * 4294967296 + v.getUint32(o, true), setLen64);
@@ -502,13 +506,13 @@ var be16 = scalar(
   2,
   (v, o) => v.getUint16(o),
   (v, o, x) => v.setUint16(o, x),
-  1
+  1,
 );
 var be32 = scalar(
   4,
   (v, o) => v.getUint32(o),
   (v, o, x) => v.setUint32(o, x),
-  1
+  1,
 );
 function getLen64(view, offset) {
   return view.getUint32(offset + 4, true) * 4294967296 + view.getUint32(offset, true);
@@ -522,7 +526,7 @@ function pad(n, align = 1) {
     size: n,
     align,
     get: () => void 0,
-    set: (view, offset) => new Uint8Array(view.buffer, view.byteOffset + offset, n).fill(0)
+    set: (view, offset) => new Uint8Array(view.buffer, view.byteOffset + offset, n).fill(0),
   };
 }
 function bytes(n) {
@@ -534,7 +538,7 @@ function bytes(n) {
       const target = new Uint8Array(view.buffer, view.byteOffset + offset, n);
       target.fill(0);
       target.set(value);
-    }
+    },
   };
 }
 function struct(name, size2, shape) {
@@ -547,7 +551,7 @@ function struct(name, size2, shape) {
     const field = value;
     if (end % field.align !== 0) throw new Error(`struct ${name}: ${key} at ${end} is not aligned to ${field.align}`);
     offsets[key] = end;
-    if (key.startsWith("__")) unused.push({ offset: end, field });
+    if (key.startsWith('__')) unused.push({ offset: end, field });
     else named.push({ key, offset: end, field });
     end += field.size;
     align = Math.max(align, field.align);
@@ -576,7 +580,7 @@ function struct(name, size2, shape) {
       write(new DataView(out.buffer), 0, value);
       return out;
     },
-    decode: (data) => read(new DataView(data.buffer, data.byteOffset, data.byteLength))
+    decode: (data) => read(new DataView(data.buffer, data.byteOffset, data.byteLength)),
   };
 }
 
@@ -632,7 +636,7 @@ var HOST_CALL = {
   ptrace: 101,
   sched_setaffinity: 203,
   tgkill: 234,
-  prlimit64: 302
+  prlimit64: 302,
 };
 
 // platforms/ptrace/descriptor_channel.ts
@@ -654,7 +658,7 @@ var DescriptorChannel = class {
   payload = new Uint8Array(1);
   constructor(host2) {
     const pair = host2.socketpair(SOCK_SEQPACKET);
-    if (typeof pair === "number") throw new Error(`socketpair: errno ${-pair}`);
+    if (typeof pair === 'number') throw new Error(`socketpair: errno ${-pair}`);
     this.host = host2;
     [this.ours, this.theirs] = pair;
     this.message = receiveMessage();
@@ -700,7 +704,7 @@ var STOP_ARGS = 6;
 var ARG_WORDS = 12;
 var SYSCALL_STOP = SIGTRAP | 128;
 function describeEnd(status) {
-  return (status & 127) === 0 ? `exited with status ${status >> 8 & 255}` : `killed by signal ${status & 127}`;
+  return (status & 127) === 0 ? `exited with status ${(status >> 8) & 255}` : `killed by signal ${status & 127}`;
 }
 
 // platforms/ptrace/tracer.ts
@@ -889,7 +893,7 @@ var PtraceThread = class {
   /** Turns THREAD_LOST into an errno and a report. */
   checked(result) {
     if (result !== THREAD_LOST) return result;
-    this.platform.lose(this, "lost during a host call");
+    this.platform.lose(this, 'lost during a host call');
     return ENOMEM;
   }
 };
@@ -1007,20 +1011,20 @@ function readHostMaps(host2, procFd, pid) {
   const fd2 = host2.openat(
     procFd,
     `${pid}/maps`,
-    524288
+    524288,
     /* O_RDONLY | O_CLOEXEC */
   );
   if (fd2 < 0) throw new Error(`procfs: cannot open ${pid}/maps: errno ${-fd2}`);
   const chunk = new Uint8Array(16384);
-  let text = "";
-  for (; ; ) {
+  let text = '';
+  for (;;) {
     const n = host2.read(fd2, chunk);
     if (n <= 0) break;
-    text += Buffer.from(chunk.subarray(0, n)).toString("latin1");
+    text += Buffer.from(chunk.subarray(0, n)).toString('latin1');
   }
   host2.close(fd2);
   const mappings = [];
-  for (const line of text.split("\n")) {
+  for (const line of text.split('\n')) {
     const m = /^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \S+ *(.*)$/.exec(line);
     if (m) mappings.push({ start: Number.parseInt(m[1], 16), end: Number.parseInt(m[2], 16), name: m[3] });
   }
@@ -1056,29 +1060,29 @@ function must(what, r) {
   if (r < 0) throw new Error(`ptrace platform: ${what} in the stub: errno ${-r}`);
 }
 function clearAddressSpace(maps, pid) {
-  const vdso = maps.filter((m) => m.name === "[vdso]" || m.name.startsWith("[vvar"));
+  const vdso = maps.filter((m) => m.name === '[vdso]' || m.name.startsWith('[vvar'));
   const first = vdso[0]?.start ?? 0;
   let vdsoBase = 0;
   for (const m of vdso) {
     const to = VDSO_PLACE + (m.start - first);
     const length = m.end - m.start;
     must(`moving ${m.name}`, inject(pid, HOST_CALL.mremap, m.start, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, to));
-    if (m.name === "[vdso]") vdsoBase = to;
+    if (m.name === '[vdso]') vdsoBase = to;
   }
-  must("munmap", inject(pid, HOST_CALL.munmap, 0, STUB_BASE));
+  must('munmap', inject(pid, HOST_CALL.munmap, 0, STUB_BASE));
   for (const m of maps) {
     if (m.start <= STUB_BASE || m.start >= VSYSCALL || vdso.includes(m)) continue;
     must(`unmapping ${m.name}`, inject(pid, HOST_CALL.munmap, m.start, m.end - m.start));
   }
   const flags3 = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-  must("mmap", inject(pid, HOST_CALL.mmap, STUB_SCRATCH, PAGE_SIZE, PROT_READ | PROT_WRITE, flags3, -1));
+  must('mmap', inject(pid, HOST_CALL.mmap, STUB_SCRATCH, PAGE_SIZE, PROT_READ | PROT_WRITE, flags3, -1));
   return vdsoBase;
 }
 
 // platforms/ptrace/ptrace_platform.ts
 var BUSY_ROUNDS = 16;
 var PtracePlatform = class {
-  name = "ptrace";
+  name = 'ptrace';
   minAddress = MIN_ADDRESS;
   maxAddress = STUB_BASE;
   host;
@@ -1143,9 +1147,9 @@ var PtracePlatform = class {
     }
     const r = native.ptraceWait(this.childFd, this.poll.fd, this.timeoutUntil(deadline), this.stops);
     if (r < 0) throw new Error(`ptraceWait: errno ${-r}`);
-    const count2 = r & POLL_READABLE - 1;
+    const count2 = r & (POLL_READABLE - 1);
     for (let at = 0; at < count2 * STOP_WORDS; at += STOP_WORDS) this.handle(events, at);
-    if (r >= POLL_READABLE || count2 > 0 && ++this.busyRounds >= BUSY_ROUNDS) {
+    if (r >= POLL_READABLE || (count2 > 0 && ++this.busyRounds >= BUSY_ROUNDS)) {
       this.busyRounds = 0;
       this.poll.wait(0);
     }
@@ -1166,7 +1170,7 @@ var PtracePlatform = class {
     } else if (thread.dead) {
       thread.stopped();
       thread.leave();
-    } else if ((status >> 8 & 255) === SYSCALL_STOP) {
+    } else if (((status >> 8) & 255) === SYSCALL_STOP) {
       thread.stoppedAtCall(stops, at);
       events.syscall(thread);
     } else if (status >> 16 === PTRACE_EVENT_STOP) {
@@ -1210,24 +1214,24 @@ var PtracePlatform = class {
     regs.set(REG.rdi, 0);
   }
   threadCpuTime(thread) {
-    return Number(this.readProc(`${thread.tid}/schedstat`).split(" ")[0] ?? 0) || 0;
+    return Number(this.readProc(`${thread.tid}/schedstat`).split(' ')[0] ?? 0) || 0;
   }
   readStatm(tid) {
-    const fields = this.readProc(`${tid}/statm`).split(" ");
+    const fields = this.readProc(`${tid}/statm`).split(' ');
     return { total: (Number(fields[1]) || 0) * 4096, shared: (Number(fields[2]) || 0) * 4096 };
   }
   readProc(path3) {
     const fd2 = this.host.openat(
       this.procFd,
       path3,
-      524288
+      524288,
       /* O_RDONLY | O_CLOEXEC */
     );
-    if (fd2 < 0) return "";
+    if (fd2 < 0) return '';
     const bytes2 = new Uint8Array(256);
     const n = this.host.read(fd2, bytes2);
     this.host.close(fd2);
-    return n > 0 ? Buffer.from(bytes2.subarray(0, n)).toString("latin1") : "";
+    return n > 0 ? Buffer.from(bytes2.subarray(0, n)).toString('latin1') : '';
   }
   shutdown() {
     const spaces = /* @__PURE__ */ new Set();
@@ -1236,19 +1240,19 @@ var PtracePlatform = class {
     this.seedThread.space.release();
     this.host.kill(this.seed.pid, 9);
     const status = new Int32Array(1);
-    while (this.host.syscall(HOST_CALL.wait4, -1, status, 1073741824, null) > 0) ;
+    while (this.host.syscall(HOST_CALL.wait4, -1, status, 1073741824, null) > 0);
     this.channel.close();
   }
 };
 
 // platforms/select.ts
 function stubName(_kind) {
-  return "ptrace_stub";
+  return 'ptrace_stub';
 }
 function createPlatform(kind2, options) {
   switch (kind2) {
-    case "auto":
-    case "ptrace":
+    case 'auto':
+    case 'ptrace':
       return new PtracePlatform(options);
   }
 }
@@ -1264,17 +1268,17 @@ var S_ISUID = 2048;
 var S_ISGID = 1024;
 var S_IXGRP = 8;
 function major(dev) {
-  return dev >>> 8 & 4095;
+  return (dev >>> 8) & 4095;
 }
 function minor(dev) {
-  return dev & 255 | dev >>> 12 & 1048320;
+  return (dev & 255) | ((dev >>> 12) & 1048320);
 }
 
 // sentry/vfs/inode.ts
 var Filesystem = class {
   /** st_dev of its files; the Kernel numbers them. */
   dev;
-  cachePolicy = "forever";
+  cachePolicy = 'forever';
   /** Mounts of all namespaces, bind mounts included; `release` follows the last one. */
   mounts = 0;
   /** Made with the first mount: all mounts share one tree of dentries. */
@@ -1284,11 +1288,10 @@ var Filesystem = class {
   }
   /** The options part of /proc/mounts, without rw/ro ("size=1024k"). */
   options() {
-    return "";
+    return '';
   }
   /** The last mount is gone. */
-  release() {
-  }
+  release() {}
   sync() {
     return 0;
   }
@@ -1438,7 +1441,7 @@ var Mount = class {
   parent = null;
   mountpoint = null;
   children = [];
-  propagation = "private";
+  propagation = 'private';
   /** Peer group of a shared mount, master of a slave; 0 = none. */
   peerGroup = 0;
   constructor(id, fs2, root, flags3, source) {
@@ -1467,7 +1470,7 @@ var MAGIC = {
   pipefs: PIPEFS_MAGIC,
   sockfs: SOCKFS_MAGIC,
   anon_inodefs: ANON_INODE_FS_MAGIC,
-  tmpfs: TMPFS_MAGIC
+  tmpfs: TMPFS_MAGIC,
 };
 var AnonymousFilesystem = class extends Filesystem {
   type;
@@ -1478,7 +1481,7 @@ var AnonymousFilesystem = class extends Filesystem {
     super(dev);
     this.type = kind2;
     this.rootInode = new AnonymousInode(this, 1, 16749, 0, 0, now);
-    this.mount = new Mount(mountId, this, new Dentry("", null, this.rootInode), 0, kind2);
+    this.mount = new Mount(mountId, this, new Dentry('', null, this.rootInode), 0, kind2);
   }
   get root() {
     return this.rootInode;
@@ -1508,7 +1511,7 @@ var AnonymousInode = class extends Inode {
   /** fchmod(2) and fchown(2) work on pipes and sockets, without effect on who may use them. */
   setAttributes(change) {
     const { mode, size: _size, ...rest } = change;
-    this.attrs = { ...this.attrs, ...rest, mode: mode === void 0 ? this.attrs.mode : this.attrs.mode & ~4095 | mode };
+    this.attrs = { ...this.attrs, ...rest, mode: mode === void 0 ? this.attrs.mode : (this.attrs.mode & ~4095) | mode };
     return 0;
   }
   open(_flags) {
@@ -1528,8 +1531,8 @@ var AnonymousFiles = class {
    * ("anon_inode:[eventpoll]"). `mode` holds type and permission bits; `creds` the owner (root if absent).
    */
   path(name, mode, creds = null) {
-    if (name !== "pipe" && name !== "socket") return this.sharedPath(name, mode);
-    const fs2 = this.filesystem(name === "pipe" ? "pipefs" : "sockfs");
+    if (name !== 'pipe' && name !== 'socket') return this.sharedPath(name, mode);
+    const fs2 = this.filesystem(name === 'pipe' ? 'pipefs' : 'sockfs');
     const inode = new AnonymousInode(fs2, fs2.nextIno(), mode, creds?.fsuid ?? 0, creds?.fsgid ?? 0, this.timestamp());
     return this.place(inode, `${name}:[${inode.ino}]`);
   }
@@ -1555,7 +1558,7 @@ var AnonymousFiles = class {
     const key = `${mode} ${name}`;
     let path3 = this.shared.get(key);
     if (path3 === void 0) {
-      const fs2 = this.filesystem("anon_inodefs");
+      const fs2 = this.filesystem('anon_inodefs');
       path3 = this.place(new AnonymousInode(fs2, 1, mode, 0, 0, this.timestamp()), name);
       this.shared.set(key, path3);
     }
@@ -1577,7 +1580,7 @@ var POLLWRBAND = 512;
 
 // sentry/kernel/wait.ts
 function isBlocking(result) {
-  return typeof result !== "number";
+  return typeof result !== 'number';
 }
 var ALWAYS = 8 | 16;
 var WaitQueue = class {
@@ -1604,7 +1607,7 @@ var WaitQueue = class {
     }
     let taken = false;
     for (const entry of entries.slice()) {
-      if (((entry.events | ALWAYS) & events) === 0 || taken && entry.exclusive === true) continue;
+      if (((entry.events | ALWAYS) & events) === 0 || (taken && entry.exclusive === true)) continue;
       const accepted = entry.wake(events);
       if (entry.exclusive === true && accepted === true) taken = true;
     }
@@ -1811,7 +1814,7 @@ var Pipe = class {
   }
   /** Before `count` grows by `length`. */
   noteRun(length, packet) {
-    if (length === 0 || !packet && this.runs.length === 0) return;
+    if (length === 0 || (!packet && this.runs.length === 0)) return;
     if (this.runs.length === 0 && this.count > 0) this.runs.push({ length: this.count, packet: false });
     const last = this.runs[this.runs.length - 1];
     if (!packet && last !== void 0 && !last.packet) last.length += length;
@@ -1838,25 +1841,25 @@ var MIN_RING = 4096;
 
 // sentry/syscalls/definition.ts
 var HIGH = 4294967296;
-var int = { name: "int", decode: (low) => low | 0 };
-var fd = { name: "fd", decode: (low) => low | 0, format: (_t, v) => v === -100 ? "AT_FDCWD" : String(v) };
-var uint = { name: "uint", decode: (low) => low >>> 0 };
-var flags = { name: "flags", decode: (low) => low | 0, format: (_t, v) => `0x${(v >>> 0).toString(16)}` };
+var int = { name: 'int', decode: (low) => low | 0 };
+var fd = { name: 'fd', decode: (low) => low | 0, format: (_t, v) => (v === -100 ? 'AT_FDCWD' : String(v)) };
+var uint = { name: 'uint', decode: (low) => low >>> 0 };
+var flags = { name: 'flags', decode: (low) => low | 0, format: (_t, v) => `0x${(v >>> 0).toString(16)}` };
 var addr = {
-  name: "addr",
+  name: 'addr',
   decode: (low, high) => high * HIGH + low,
-  format: (_t, v) => v === 0 ? "NULL" : `0x${v.toString(16)}`
+  format: (_t, v) => (v === 0 ? 'NULL' : `0x${v.toString(16)}`),
 };
-var size = { name: "size", decode: (low, high) => high * HIGH + low };
-var long = { name: "long", decode: (low, high) => (high | 0) * HIGH + low };
+var size = { name: 'size', decode: (low, high) => high * HIGH + low };
+var long = { name: 'long', decode: (low, high) => (high | 0) * HIGH + low };
 var path = {
-  name: "path",
+  name: 'path',
   decode: addr.decode,
   format: (task, v) => {
-    if (v === 0) return "NULL";
+    if (v === 0) return 'NULL';
     const text = task.readPath(v);
-    return typeof text === "string" ? JSON.stringify(text) : `0x${v.toString(16)}`;
-  }
+    return typeof text === 'string' ? JSON.stringify(text) : `0x${v.toString(16)}`;
+  },
 };
 var NO_RESULT = -1e5;
 function syscall(definition) {
@@ -1866,7 +1869,7 @@ function syscall(definition) {
     man: definition.man,
     args: definition.args,
     partial: definition.partial ?? null,
-    invoke: invoker(run, definition.args)
+    invoke: invoker(run, definition.args),
   };
 }
 function invoker(run, kinds) {
@@ -2006,17 +2009,16 @@ var FileImpl = class {
     return 0;
   }
   /** The last reference is gone. */
-  release(_file) {
-  }
+  release(_file) {}
   /** Extra lines of /proc/PID/fdinfo/N. */
   describe() {
-    return "";
+    return '';
   }
 };
 var PositionedFile = class extends FileImpl {
   read(dst, file, task) {
     const n = this.pread(dst, file.position, file, task);
-    if (typeof n === "number") {
+    if (typeof n === 'number') {
       if (n > 0) file.position += n;
       return n;
     }
@@ -2025,7 +2027,7 @@ var PositionedFile = class extends FileImpl {
   write(src, file, task) {
     if ((file.flags & O_APPEND) !== 0) file.position = this.size(file);
     const n = this.pwrite(src, file.position, file, task);
-    if (typeof n === "number") {
+    if (typeof n === 'number') {
       if (n > 0) file.position += n;
       return n;
     }
@@ -2150,7 +2152,7 @@ var EpollItem = class {
   }
   /** Events to report now. */
   ready() {
-    return this.disabled ? 0 : this.file.impl.poll(this.file, null) & (this.mask & ~FLAGS | POLLERR | POLLHUP);
+    return this.disabled ? 0 : this.file.impl.poll(this.file, null) & ((this.mask & ~FLAGS) | POLLERR | POLLHUP);
   }
 };
 var EpollFile = class _EpollFile extends FileImpl {
@@ -2262,10 +2264,10 @@ var EpollFile = class _EpollFile extends FileImpl {
     this.items.clear();
   }
   describe() {
-    let text = "";
+    let text = '';
     for (const first of this.items.values()) {
       for (let item = first; item !== null; item = item.sibling) {
-        const data = BigInt(item.dataHigh) << 32n | BigInt(item.dataLow);
+        const data = (BigInt(item.dataHigh) << 32n) | BigInt(item.dataLow);
         const events = ((item.disabled ? 0 : item.mask | POLLERR | POLLHUP) >>> 0).toString(16);
         const ino = item.file.inode?.attributes().ino ?? 0;
         text += `tfd: ${String(item.fd).padStart(8)} events: ${events.padStart(8)} data: ${data.toString(16).padStart(16)}  pos:${item.file.position} ino:${ino.toString(16)} sdev:${(item.file.inode?.fs.dev ?? 0).toString(16)}
@@ -2322,8 +2324,8 @@ function count(map, key, change) {
   else map.delete(key);
 }
 function mayWatch(watcher, watched) {
-  const up = chain(watcher, "above", null);
-  const down = chain(watched, "below", watcher);
+  const up = chain(watcher, 'above', null);
+  const down = chain(watched, 'below', watcher);
   return watcher !== watched && up + down <= MAX_NESTING;
 }
 function chain(start2, direction, forbidden) {
@@ -2338,7 +2340,7 @@ function chain(start2, direction, forbidden) {
   return length;
 }
 function epollOf(file) {
-  if (typeof file === "number") return EBADF;
+  if (typeof file === 'number') return EBADF;
   return file.impl instanceof EpollFile ? file.impl : EINVAL;
 }
 
@@ -2358,7 +2360,7 @@ function groupCpuTimes(group) {
   let user = group.dead.userTime;
   let system = group.dead.systemTime;
   for (const task of group.tasks) {
-    if (task.state === "dead") continue;
+    if (task.state === 'dead') continue;
     user += task.thread.cpuTime();
     system += task.systemTime;
   }
@@ -2379,7 +2381,7 @@ var CAP_SYS_TTY_CONFIG = 26;
 var CAP_LAST_CAP = 40;
 var ALL_CAPS = (1n << BigInt(CAP_LAST_CAP + 1)) - 1n;
 function hasCap(creds, cap) {
-  return (creds.caps.effective >> BigInt(cap) & 1n) === 1n;
+  return ((creds.caps.effective >> BigInt(cap)) & 1n) === 1n;
 }
 function inGroup(creds, gid) {
   return creds.fsgid === gid || creds.groups.includes(gid);
@@ -2397,7 +2399,7 @@ function rootCredentials(caps = ALL_CAPS) {
     groups: [],
     caps: { effective: caps, permitted: caps, inheritable: 0n, bounding: caps, ambient: 0n },
     securebits: 0,
-    noNewPrivs: false
+    noNewPrivs: false,
   };
 }
 
@@ -2424,12 +2426,14 @@ var DEFAULTS = {
   [RLIMIT_SIGPENDING]: { soft: 65536, hard: 65536 },
   [RLIMIT_MSGQUEUE]: { soft: 819200, hard: 819200 },
   [RLIMIT_NICE]: { soft: 0, hard: 0 },
-  [RLIMIT_RTPRIO]: { soft: 0, hard: 0 }
+  [RLIMIT_RTPRIO]: { soft: 0, hard: 0 },
 };
 var ResourceLimits = class {
   limits;
   constructor(from) {
-    this.limits = from ? from.limits.slice() : Array.from({ length: RLIM_NLIMITS }, (_, i) => DEFAULTS[i] ?? { soft: RLIM_INFINITY, hard: RLIM_INFINITY });
+    this.limits = from
+      ? from.limits.slice()
+      : Array.from({ length: RLIM_NLIMITS }, (_, i) => DEFAULTS[i] ?? { soft: RLIM_INFINITY, hard: RLIM_INFINITY });
   }
   get(resource) {
     return this.limits[resource];
@@ -2443,7 +2447,7 @@ var ResourceLimits = class {
 };
 
 // sentry/kernel/signal_state.ts
-var BITS = Array.from({ length: NSIG + 1 }, (_, n) => n === 0 ? 0n : 1n << BigInt(n - 1));
+var BITS = Array.from({ length: NSIG + 1 }, (_, n) => (n === 0 ? 0n : 1n << BigInt(n - 1)));
 function signalBit(signal) {
   return BITS[signal];
 }
@@ -2540,23 +2544,23 @@ function inSet(set, signal) {
   return (set & signalBit(signal)) !== 0n;
 }
 function defaultAction(signal) {
-  if (inSet(IGNORED, signal)) return "ignore";
-  if (inSet(STOP_SIGNALS, signal)) return "stop";
-  return inSet(CORE, signal) ? "core" : "terminate";
+  if (inSet(IGNORED, signal)) return 'ignore';
+  if (inSet(STOP_SIGNALS, signal)) return 'stop';
+  return inSet(CORE, signal) ? 'core' : 'terminate';
 }
 
 // sentry/kernel/signal_send.ts
 function sendToTask(task, info) {
-  if (task.state === "dead") return 0;
+  if (task.state === 'dead') return 0;
   const r = enqueue(task.group, task, task.pending, info);
   if (r === true && (wants(task, info.signal) || info.signal === SIGKILL)) wake(task, info.signal === SIGKILL);
-  return typeof r === "boolean" ? 0 : r;
+  return typeof r === 'boolean' ? 0 : r;
 }
 function sendToGroup(group, info) {
   if (group.zombie) return 0;
   const r = enqueue(group, group.tasks[0] ?? group.leader, group.pending, info);
   if (r === true) wakeOne(group, info.signal);
-  return typeof r === "boolean" ? 0 : r;
+  return typeof r === 'boolean' ? 0 : r;
 }
 function sendToProcessGroup(group, info) {
   for (const member of [...group.members]) sendToGroup(member, info);
@@ -2585,8 +2589,8 @@ function retargetShared(task, signals) {
   const left = task.group.pending.set & signals;
   if (left === 0n) return;
   for (const other of task.group.tasks) {
-    if (other === task || other.state === "dead" || (left & ~other.signalMask) === 0n) continue;
-    if (other.parked !== "group-stop") wake(other, false);
+    if (other === task || other.state === 'dead' || (left & ~other.signalMask) === 0n) continue;
+    if (other.parked !== 'group-stop') wake(other, false);
   }
 }
 function isNamespaceInit(group) {
@@ -2621,14 +2625,14 @@ function isIgnored(group, target, info) {
   if (handler !== SIG_DFL) return handler === SIG_IGN;
   const fromOutside = (info.pid ?? 0) === 0;
   if (isNamespaceInit(group) && !(fromOutside && inSet(KERNEL_ONLY, info.signal))) return true;
-  return defaultAction(info.signal) === "ignore";
+  return defaultAction(info.signal) === 'ignore';
 }
 function wants(task, signal) {
-  return task.state !== "dead" && !inSet(task.signalMask, signal) && task.parked !== "group-stop" && task.parked !== "ptrace-stop";
+  return task.state !== 'dead' && !inSet(task.signalMask, signal) && task.parked !== 'group-stop' && task.parked !== 'ptrace-stop';
 }
 function wakeOne(group, signal) {
   if (signal === SIGKILL) {
-    const target = group.tasks.find((task) => task.state !== "dead");
+    const target = group.tasks.find((task) => task.state !== 'dead');
     if (target !== void 0) wake(target, true);
     return;
   }
@@ -2646,26 +2650,26 @@ function wakeOne(group, signal) {
 }
 function wake(task, fatal) {
   task.attention = true;
-  if (task.state === "app") task.thread.interrupt();
-  else if (task.state === "blocked") task.blocked?.notify("signal");
-  else if (task.state === "parked" && fatal) task.kernel.unpark(task);
+  if (task.state === 'app') task.thread.interrupt();
+  else if (task.state === 'blocked') task.blocked?.notify('signal');
+  else if (task.state === 'parked' && fatal) task.kernel.unpark(task);
 }
 
 // sentry/kernel/job_control.ts
 function beginStop(group, signal) {
   if (group.stopSignal === 0) group.stopSignal = signal;
   for (const task of group.tasks) {
-    if (task.state === "app") task.thread.interrupt();
-    else if (task.state === "blocked") task.blocked?.notify("signal");
+    if (task.state === 'app') task.thread.interrupt();
+    else if (task.state === 'blocked') task.blocked?.notify('signal');
     task.attention = true;
   }
 }
 function park(task, why) {
-  task.state = "parked";
+  task.state = 'parked';
   task.parked = why;
 }
 function parkForStop(task) {
-  park(task, "group-stop");
+  park(task, 'group-stop');
   completeStop(task.group);
 }
 function stopAfterExit(group) {
@@ -2673,9 +2677,9 @@ function stopAfterExit(group) {
 }
 function completeStop(group) {
   if (group.stopped) return;
-  for (const task of group.tasks) if (task.state !== "dead" && task.parked === null) return;
+  for (const task of group.tasks) if (task.state !== 'dead' && task.parked === null) return;
   group.stopped = true;
-  group.stopReport = "stopped";
+  group.stopReport = 'stopped';
   notifyParent(group, CLD_STOPPED, group.stopSignal);
 }
 function continueGroup(group, report) {
@@ -2683,13 +2687,13 @@ function continueGroup(group, report) {
   const wasStopped = group.stopped;
   group.stopSignal = 0;
   group.stopped = false;
-  for (const task of group.tasks) if (task.parked === "group-stop") task.kernel.unpark(task);
+  for (const task of group.tasks) if (task.parked === 'group-stop') task.kernel.unpark(task);
   if (!report) {
-    group.stopReport = "none";
+    group.stopReport = 'none';
     return;
   }
   if (!wasStopped) return;
-  group.stopReport = "continued";
+  group.stopReport = 'continued';
   notifyParent(group, CLD_CONTINUED, SIGCONT);
 }
 function notifyParent(group, code, status) {
@@ -2705,7 +2709,7 @@ function notifyParent(group, code, status) {
       uid: group.leader.creds.uid,
       status,
       utime,
-      stime
+      stime,
     });
   }
   parent.childEvents.notify(POLLIN);
@@ -2799,8 +2803,7 @@ function removeMember(process2, group) {
   for (let ns = group.pidNamespace; ns !== null; ns = ns.parent) forget(ns.groups, group.idIn(ns), group);
   session.groups.delete(group);
   if (session.groups.size > 0) return;
-  for (let ns = session.leader.pidNamespace; ns !== null; ns = ns.parent)
-    forget(ns.sessions, session.idIn(ns), session);
+  for (let ns = session.leader.pidNamespace; ns !== null; ns = ns.parent) forget(ns.sessions, session.idIn(ns), session);
   if (session.terminal !== null) session.terminal.disassociate();
 }
 function forget(map, id, value) {
@@ -2843,11 +2846,11 @@ function exitGroup(group, status) {
   for (const task of group.tasks.slice()) exitTask(task, group.exiting);
 }
 function exitTask(task, status) {
-  if (task.state === "dead") return;
+  if (task.state === 'dead') return;
   const { group } = task;
   task.blocked?.abandon();
   task.blocked = null;
-  task.state = "dead";
+  task.state = 'dead';
   task.parked = null;
   task.exitCode = status;
   for (const hook of task.exitHooks) hook(task);
@@ -2875,7 +2878,7 @@ function releaseResources(task) {
 function releaseVforkParent(task) {
   const parent = task.vforkParent;
   task.vforkParent = null;
-  if (parent !== null && parent.parked === "vfork") task.kernel.unpark(parent);
+  if (parent !== null && parent.parked === 'vfork') task.kernel.unpark(parent);
 }
 function forgetIds(task) {
   for (let ns = task.group.pidNamespace; ns !== null; ns = ns.parent) {
@@ -2918,7 +2921,7 @@ function reparentChildren(group) {
           signal: task.parentDeathSignal,
           code: SI_USER,
           pid: group.idIn(child.pidNamespace),
-          uid: group.leader.creds.uid
+          uid: group.leader.creds.uid,
         });
     }
     if (child.zombie) notifyParent2(child);
@@ -2950,9 +2953,9 @@ function childInfo(group, ns) {
     code: signal === 0 ? CLD_EXITED : (status & CORE_DUMPED) !== 0 ? CLD_DUMPED : CLD_KILLED,
     pid: group.idIn(ns),
     uid: group.leader.creds.uid,
-    status: signal === 0 ? status >> 8 & 255 : signal,
+    status: signal === 0 ? (status >> 8) & 255 : signal,
     utime: Math.floor(group.dead.userTime / 1e7),
-    stime: Math.floor(group.dead.systemTime / 1e7)
+    stime: Math.floor(group.dead.systemTime / 1e7),
   };
 }
 function reap(group) {
@@ -3013,8 +3016,8 @@ var PidNamespace = class {
 };
 
 // abi/signal_frame.ts
-var StackT = struct("stack_t", 24, { ss_sp: len64, ss_flags: u32, __pad: pad(4), ss_size: len64 });
-var SigContext = struct("sigcontext", 256, {
+var StackT = struct('stack_t', 24, { ss_sp: len64, ss_flags: u32, __pad: pad(4), ss_size: len64 });
+var SigContext = struct('sigcontext', 256, {
   r8: u64,
   r9: u64,
   r10: u64,
@@ -3042,26 +3045,26 @@ var SigContext = struct("sigcontext", 256, {
   oldmask: u64,
   cr2: u64,
   fpstate: len64,
-  __reserved1: pad(64)
+  __reserved1: pad(64),
 });
-var UContext = struct("ucontext", 304, {
+var UContext = struct('ucontext', 304, {
   uc_flags: u64,
   uc_link: u64,
   uc_stack: StackT,
   uc_mcontext: SigContext,
-  uc_sigmask: u64
+  uc_sigmask: u64,
 });
 var SIGINFO_SIZE = 128;
-var RtSigframe = struct("rt_sigframe", 440, { pretcode: len64, uc: UContext, info: bytes(SIGINFO_SIZE) });
-var KernelSigaction = struct("sigaction", 32, { handler: len64, sa_flags: u64, restorer: len64, mask: u64 });
+var RtSigframe = struct('rt_sigframe', 440, { pretcode: len64, uc: UContext, info: bytes(SIGINFO_SIZE) });
+var KernelSigaction = struct('sigaction', 32, { handler: len64, sa_flags: u64, restorer: len64, mask: u64 });
 var FPX_SW_BYTES_OFFSET = 464;
 var XSAVE_HEADER_OFFSET = 512;
-var FpxSwBytes = struct("_fpx_sw_bytes", 48, {
+var FpxSwBytes = struct('_fpx_sw_bytes', 48, {
   magic1: u32,
   extended_size: u32,
   xfeatures: u64,
   xstate_size: u32,
-  __padding: pad(28)
+  __padding: pad(28),
 });
 
 // sentry/kernel/alt_stack.ts
@@ -3079,15 +3082,15 @@ function altStackState(stack, sp) {
 
 // sentry/kernel/signal_info.ts
 function layoutOf({ signal, code }) {
-  if (code === SI_TIMER) return "timer";
-  if (code === SI_SIGIO) return "poll";
-  if (code === SI_QUEUE || code === SI_MESGQ || code === SI_ASYNCIO) return "queue";
-  if (code <= 0 || code >= 128) return "kill";
-  if (signal === SIGCHLD) return "child";
-  if (signal === SIGSYS) return "sys";
-  if (signal === SIGIO) return "poll";
-  if (signal === SIGSEGV || signal === SIGBUS || signal === SIGFPE || signal === SIGILL || signal === SIGTRAP) return "fault";
-  return "kill";
+  if (code === SI_TIMER) return 'timer';
+  if (code === SI_SIGIO) return 'poll';
+  if (code === SI_QUEUE || code === SI_MESGQ || code === SI_ASYNCIO) return 'queue';
+  if (code <= 0 || code >= 128) return 'kill';
+  if (signal === SIGCHLD) return 'child';
+  if (signal === SIGSYS) return 'sys';
+  if (signal === SIGIO) return 'poll';
+  if (signal === SIGSEGV || signal === SIGBUS || signal === SIGFPE || signal === SIGILL || signal === SIGTRAP) return 'fault';
+  return 'kill';
 }
 function encodeSignalInfo(info) {
   if (info.raw !== void 0) return info.raw;
@@ -3101,30 +3104,30 @@ function encodeSignalInfo(info) {
 }
 function fill(view, info, layout) {
   switch (layout) {
-    case "kill":
-    case "queue":
-    case "child":
+    case 'kill':
+    case 'queue':
+    case 'child':
       view.setInt32(16, info.pid ?? 0, true);
       view.setUint32(20, info.uid ?? 0, true);
-      if (layout === "queue") view.setBigUint64(24, info.value ?? 0n, true);
-      if (layout !== "child") return;
+      if (layout === 'queue') view.setBigUint64(24, info.value ?? 0n, true);
+      if (layout !== 'child') return;
       view.setInt32(24, info.status ?? 0, true);
       setLen64(view, 32, info.utime ?? 0);
       setLen64(view, 40, info.stime ?? 0);
       return;
-    case "timer":
+    case 'timer':
       view.setInt32(16, info.timerId ?? 0, true);
       view.setInt32(20, info.overrun ?? 0, true);
       view.setBigUint64(24, info.value ?? 0n, true);
       return;
-    case "fault":
+    case 'fault':
       setLen64(view, 16, info.address ?? 0);
       return;
-    case "poll":
+    case 'poll':
       setLen64(view, 16, info.band ?? 0);
       view.setInt32(24, info.fd ?? 0, true);
       return;
-    case "sys":
+    case 'sys':
       setLen64(view, 16, info.callAddress ?? 0);
       view.setInt32(24, info.syscall ?? 0, true);
       view.setUint32(28, info.arch ?? 0, true);
@@ -3160,7 +3163,7 @@ function pushSignalFrame(task, info, action, saved) {
   RtSigframe.write(view, 0, {
     pretcode: action.restorer,
     uc: contextOf(task, registers, info, fpstate, saved),
-    info: encodeSignalInfo(info)
+    info: encodeSignalInfo(info),
   });
   bytes2.set(image, fpstate - frame);
   view.setUint32(fpstate - frame + image.length, FP_XSTATE_MAGIC2, true);
@@ -3199,7 +3202,7 @@ function frameImage(task) {
     magic1: FP_XSTATE_MAGIC1,
     extended_size: image.length + 4,
     xfeatures: features,
-    xstate_size: image.length
+    xstate_size: image.length,
   });
   return image;
 }
@@ -3234,9 +3237,9 @@ function contextOf(task, r, info, fpstate, saved) {
       ss: Number(at(REG.ss)),
       ...trapOf(info),
       oldmask: saved,
-      fpstate
+      fpstate,
     },
-    uc_sigmask: saved
+    uc_sigmask: saved,
   };
 }
 function trapOf(info) {
@@ -3270,25 +3273,25 @@ function endSyscall(task, result) {
 }
 function deliverPending(task) {
   const { group } = task;
-  task.state = "kernel";
+  task.state = 'kernel';
   task.attention = false;
   if (task.syscallResult !== null) endSyscall(task, task.syscallResult);
-  for (; ; ) {
+  for (;;) {
     if (group.exiting !== null) exitTask(task, group.exiting);
-    if (task.state === "dead") return "dead";
+    if (task.state === 'dead') return 'dead';
     if (((task.pending.set | group.pending.set) & KILL_BIT) === 0n) {
       if (group.stopSignal !== 0) {
         parkForStop(task);
-        return "parked";
+        return 'parked';
       }
       if (group.container.paused) {
-        park(task, "paused");
-        return "parked";
+        park(task, 'paused');
+        return 'parked';
       }
     }
     const info = takeSignal(task, ~task.signalMask);
     if (info !== null) act(task, info);
-    else if (finish(task)) return "run";
+    else if (finish(task)) return 'run';
   }
 }
 function takeSignal(task, allowed) {
@@ -3304,9 +3307,9 @@ function act(task, info) {
     return;
   }
   const what = defaultAction(info.signal);
-  if (what === "ignore") return;
+  if (what === 'ignore') return;
   if (isNamespaceInit(group) && info.forced !== true && !inSet(KERNEL_ONLY, info.signal)) return;
-  if (what === "stop") {
+  if (what === 'stop') {
     if (info.signal === SIGSTOP || !isOrphaned(group.group)) beginStop(group, info.signal);
     return;
   }
@@ -3375,9 +3378,9 @@ var BlockedCall = class {
     const { kernel: kernel2 } = this.task;
     this.wait = wait;
     this.wake = null;
-    this.entries = wait.on.map(({ events }) => ({ events, wake: () => this.notify("ready") }));
+    this.entries = wait.on.map(({ events }) => ({ events, wake: () => this.notify('ready') }));
     for (const [i, target] of wait.on.entries()) target.queue.add(this.entries[i]);
-    if (wait.deadline !== void 0) this.timer = kernel2.timers.add(wait.deadline, () => this.notify("timeout"));
+    if (wait.deadline !== void 0) this.timer = kernel2.timers.add(wait.deadline, () => this.notify('timeout'));
   }
   /** The first reason counts; the task runs on in the kernel's next round. */
   notify(reason) {
@@ -3388,7 +3391,7 @@ var BlockedCall = class {
   }
   /** Runs the generator until it sleeps again (null) or ends (its result). */
   advance() {
-    const reason = this.wake ?? "ready";
+    const reason = this.wake ?? 'ready';
     this.wake = null;
     const step = this.generator.next(reason);
     if (step.done) return step.value;
@@ -3444,7 +3447,7 @@ var TimerQueue = class {
   up(start2) {
     let at = start2;
     while (at > 0) {
-      const parent = at - 1 >> 1;
+      const parent = (at - 1) >> 1;
       if (this.at(parent).deadline <= this.at(at).deadline) return;
       this.swap(at, parent);
       at = parent;
@@ -3452,7 +3455,7 @@ var TimerQueue = class {
   }
   down(start2) {
     let at = start2;
-    for (; ; ) {
+    for (;;) {
       let least = at;
       for (const child of [2 * at + 1, 2 * at + 2]) {
         if (child < this.heap.length && this.at(child).deadline < this.at(least).deadline) least = child;
@@ -3558,25 +3561,25 @@ var Kernel = class {
   // ThreadEvents: a thread has stopped.
   syscall(thread) {
     const task = thread.data;
-    task.state = "kernel";
+    task.state = 'kernel';
     task.syscallNumber = thread.sysno;
     const row = this.syscalls[thread.sysno];
     this.complete(task, row === void 0 ? this.refuse(task, thread.sysno) : row.invoke(task, thread.args));
   }
   fault(thread, signal, code, address) {
     const task = thread.data;
-    task.state = "kernel";
+    task.state = 'kernel';
     forceSignal(task, { signal, code, address });
     this.returnToUser(task, null);
   }
   interrupted(thread) {
     const task = thread.data;
-    task.state = "kernel";
+    task.state = 'kernel';
     this.returnToUser(task, null);
   }
   exited(thread, cause) {
     const task = thread.data;
-    if (task.state === "dead") return;
+    if (task.state === 'dead') return;
     this.log(`thread ${task.tid} of ${task.name} ended on the host: ${cause}`);
     exitGroup(task.group, SIGKILL);
   }
@@ -3587,30 +3590,30 @@ var Kernel = class {
     else if (result !== NO_RESULT) this.returnToUser(task, result);
   }
   block(task, generator) {
-    const first = generator.next("ready");
+    const first = generator.next('ready');
     if (first.done) {
       this.complete(task, first.value);
       return;
     }
-    if (task.state === "dead") {
+    if (task.state === 'dead') {
       generator.return(0);
       return;
     }
-    task.state = "blocked";
+    task.state = 'blocked';
     task.blocked = new BlockedCall(task, generator);
     task.blocked.sleep(first.value);
-    if (task.attention) task.blocked.notify("signal");
+    if (task.attention) task.blocked.notify('signal');
   }
   advanceBlocked(task) {
     const call = task.blocked;
     if (call === null) {
-      if (task.state === "parked" && task.parked === null) this.returnToUser(task, task.syscallResult);
+      if (task.state === 'parked' && task.parked === null) this.returnToUser(task, task.syscallResult);
       return;
     }
-    task.state = "kernel";
+    task.state = 'kernel';
     const result = call.advance();
     if (result === null) {
-      if (task.state === "kernel") task.state = "blocked";
+      if (task.state === 'kernel') task.state = 'blocked';
       return;
     }
     task.blocked = null;
@@ -3621,16 +3624,16 @@ var Kernel = class {
    * the end of the process come first.
    */
   returnToUser(task, result) {
-    if (task.state === "dead") return;
+    if (task.state === 'dead') return;
     if (!task.attention && result !== null && result >= LOWEST_ERRNO) {
-      task.state = "app";
+      task.state = 'app';
       task.thread.resumeWithResult(result);
       return;
     }
     task.syscallResult = result;
     const verdict = deliverPending(task);
-    if (verdict !== "run") return;
-    task.state = "app";
+    if (verdict !== 'run') return;
+    task.state = 'app';
     task.thread.resume();
   }
   // Tasks outside a system call.
@@ -3654,7 +3657,7 @@ var Kernel = class {
   }
   /** The task goes on in the loop's next round, signals first. */
   unpark(task) {
-    if (task.state !== "parked" || task.parked === null) return;
+    if (task.state !== 'parked' || task.parked === null) return;
     task.parked = null;
     task.attention = true;
     this.makeReady(task);
@@ -3730,7 +3733,7 @@ var CLONE_NEWUSER = 268435456;
 var CLONE_NEWPID = 536870912;
 var CLONE_NEWNET = 1073741824;
 var CLONE_CLEAR_SIGHAND_HIGH = 1;
-var CloneArgs = struct("clone_args", 88, {
+var CloneArgs = struct('clone_args', 88, {
   flags: u64,
   pidfd: len64,
   child_tid: len64,
@@ -3741,7 +3744,7 @@ var CloneArgs = struct("clone_args", 88, {
   tls: len64,
   set_tid: len64,
   set_tid_size: len64,
-  cgroup: len64
+  cgroup: len64,
 });
 var CLONE_ARGS_SIZE_VER0 = 64;
 var WNOHANG = 1;
@@ -3762,7 +3765,7 @@ var P_PIDFD = 3;
 var UtsNamespace = class _UtsNamespace {
   id;
   nodename;
-  domainname = "(none)";
+  domainname = '(none)';
   constructor(id, nodename) {
     this.id = id;
     this.nodename = nodename;
@@ -3795,7 +3798,7 @@ function cloneNamespaces(task, flags3) {
     uts: (flags3 & CLONE_NEWUTS) !== 0 ? now.uts.copy(kernel2.uniqueId()) : now.uts,
     ipc: (flags3 & CLONE_NEWIPC) !== 0 ? new IpcNamespace(kernel2.uniqueId()) : now.ipc,
     net: (flags3 & CLONE_NEWNET) !== 0 ? new NetNamespace(kernel2.uniqueId()) : now.net,
-    pidForChildren: (flags3 & CLONE_NEWPID) !== 0 ? new PidNamespace(now.pidForChildren, kernel2.uniqueId()) : now.pidForChildren
+    pidForChildren: (flags3 & CLONE_NEWPID) !== 0 ? new PidNamespace(now.pidForChildren, kernel2.uniqueId()) : now.pidForChildren,
   };
 }
 
@@ -3806,19 +3809,17 @@ var ProcessTimers = class {
     this.kernel = kernel2;
   }
   /** execve(2) deletes POSIX timers and keeps interval timers. */
-  deletePosixTimers() {
-  }
+  deletePosixTimers() {}
   /** The process has exited: nothing may fire any more. */
-  cancelAll() {
-  }
+  cancelAll() {}
 };
 
 // lib/byte_string.ts
 function bytesOf(text) {
-  return Buffer.from(text, "latin1");
+  return Buffer.from(text, 'latin1');
 }
 function byteString(bytes2, start2 = 0, end = bytes2.length) {
-  return Buffer.from(bytes2.buffer, bytes2.byteOffset, bytes2.byteLength).toString("latin1", start2, end);
+  return Buffer.from(bytes2.buffer, bytes2.byteOffset, bytes2.byteLength).toString('latin1', start2, end);
 }
 
 // sentry/vfs/io.ts
@@ -3887,7 +3888,7 @@ var Task = class {
   ids;
   /** comm: at most 15 bytes. */
   name;
-  state = "kernel";
+  state = 'kernel';
   parked = null;
   /** The system call that waits; null unless state is 'blocked'. */
   blocked = null;
@@ -3908,7 +3909,7 @@ var Task = class {
   altStack = {
     address: 0,
     size: 0,
-    flags: 2
+    flags: 2,
     /* SS_DISABLE */
   };
   /** What restart_syscall(2) continues (ERESTART_RESTARTBLOCK). */
@@ -3994,10 +3995,10 @@ var Task = class {
   /** A NUL-terminated string of at most `max` bytes without the NUL; EFAULT, or ENAMETOOLONG if no NUL came. */
   readString(address, max) {
     const chunk = this.kernel.stringScratch;
-    let text = "";
+    let text = '';
     let at = address;
     while (text.length <= max) {
-      const want = Math.min(4096 - at % 4096, max + 1 - text.length, text === "" ? 256 : 4096);
+      const want = Math.min(4096 - (at % 4096), max + 1 - text.length, text === '' ? 256 : 4096);
       const n = this.thread.space.read(at, chunk, 0, want);
       if (n <= 0) return EFAULT;
       const end = chunk.subarray(0, n).indexOf(0);
@@ -4021,7 +4022,7 @@ var Task = class {
   userVector(address, count2) {
     if (count2 < 0 || count2 > UIO_MAXIOV) return EINVAL;
     const raw = this.readBytes(address, count2 * 16);
-    if (typeof raw === "number") return raw;
+    if (typeof raw === 'number') return raw;
     const view = new DataView(raw.buffer);
     const ranges = [];
     let total2 = 0;
@@ -4067,7 +4068,7 @@ var ThreadGroup = class {
   stopSignal = 0;
   stopped = false;
   /** What wait4 with WUNTRACED/WCONTINUED has not reported yet. */
-  stopReport = "none";
+  stopReport = 'none';
   /** Parents in wait4 sleep here; so do pidfd pollers of this process (POLLIN at exit). */
   childEvents = new WaitQueue();
   exitEvents = new WaitQueue();
@@ -4119,7 +4120,7 @@ function clone(task, request) {
   if (failed !== 0) task.kernel.log(`clone: ${task.name} gave a bad address for a thread number`);
   if ((request.flags & CLONE_VFORK) === 0) return tid;
   child.vforkParent = task;
-  return task.kernel.park(task, "vfork", tid);
+  return task.kernel.park(task, 'vfork', tid);
 }
 function check(task, flags3) {
   if ((flags3 & CLONE_THREAD2) !== 0 && (flags3 & CLONE_SIGHAND2) === 0) return EINVAL;
@@ -4159,7 +4160,7 @@ function makeTask(task, request, thread, ids, namespaces, ns) {
     creds: task.creds,
     namespaces,
     ids,
-    name: task.name
+    name: task.name,
   });
   child.inheritFrom(task);
   if ((flags3 & CLONE_VM2) === 0 || (flags3 & CLONE_VFORK) !== 0) child.altStack = { ...task.altStack };
@@ -4183,7 +4184,7 @@ function joinNewProcess(task, child, request, ns) {
     limits: new ResourceLimits(group.limits),
     timers: new ProcessTimers(task.kernel),
     exitSignal: (request.flags & CLONE_PARENT2) !== 0 ? group.exitSignal : request.exitSignal,
-    startTime: child.startTime
+    startTime: child.startTime,
   });
   child.group = process2;
   process2.oomScoreAdj = group.oomScoreAdj;
@@ -4214,7 +4215,7 @@ function start(task, child, request) {
 }
 
 // abi/elf.ts
-var ElfHeader = struct("Elf64_Ehdr", 64, {
+var ElfHeader = struct('Elf64_Ehdr', 64, {
   e_ident: bytes(16),
   e_type: u16,
   e_machine: u16,
@@ -4228,9 +4229,9 @@ var ElfHeader = struct("Elf64_Ehdr", 64, {
   e_phnum: u16,
   e_shentsize: u16,
   e_shnum: u16,
-  e_shstrndx: u16
+  e_shstrndx: u16,
 });
-var ProgramHeader = struct("Elf64_Phdr", 56, {
+var ProgramHeader = struct('Elf64_Phdr', 56, {
   p_type: u32,
   p_flags: u32,
   p_offset: len64,
@@ -4238,7 +4239,7 @@ var ProgramHeader = struct("Elf64_Phdr", 56, {
   p_paddr: len64,
   p_filesz: len64,
   p_memsz: len64,
-  p_align: len64
+  p_align: len64,
 });
 var ET_EXEC = 2;
 var ET_DYN = 3;
@@ -4285,7 +4286,7 @@ var SharedAnonymous = class _SharedAnonymous extends FileImpl {
   }
   /** ENOMEM, EMFILE as the host says. */
   static create(host2, length) {
-    const fd2 = host2.memfdCreate("shared", MFD_CLOEXEC);
+    const fd2 = host2.memfdCreate('shared', MFD_CLOEXEC);
     if (isErrno(fd2)) return fd2;
     const r = host2.ftruncate(fd2, length);
     if (isErrno(r)) {
@@ -4308,7 +4309,16 @@ var VMA_WIPEONFORK = 2;
 var VMA_LOCKED = 4;
 var VMA_NORESERVE = 8;
 function mergeable(a, b) {
-  return a.end === b.start && a.prot === b.prot && a.maxProt === b.maxProt && a.shared === b.shared && a.advice === b.advice && a.file === b.file && a.label === b.label && (a.file === null || a.offset + (a.end - a.start) === b.offset);
+  return (
+    a.end === b.start &&
+    a.prot === b.prot &&
+    a.maxProt === b.maxProt &&
+    a.shared === b.shared &&
+    a.advice === b.advice &&
+    a.file === b.file &&
+    a.label === b.label &&
+    (a.file === null || a.offset + (a.end - a.start) === b.offset)
+  );
 }
 var VmaSet = class _VmaSet {
   rows = [];
@@ -4322,7 +4332,7 @@ var VmaSet = class _VmaSet {
     let low = 0;
     let high = this.rows.length;
     while (low < high) {
-      const middle = low + high >> 1;
+      const middle = (low + high) >> 1;
       if (this.rows[middle].end > address) high = middle;
       else low = middle + 1;
     }
@@ -4446,7 +4456,7 @@ var MemoryMap = class _MemoryMap {
     argStart: 0,
     argEnd: 0,
     envStart: 0,
-    envEnd: 0
+    envEnd: 0,
   };
   /** End of the heap, as brk(2) set it; not rounded. */
   brk = 0;
@@ -4525,7 +4535,7 @@ var MemoryMap = class _MemoryMap {
       advice,
       file: source.file,
       offset: source.file === null ? 0 : source.anonymous ? 0 : offset,
-      label: ""
+      label: '',
     };
     const r = this.place(via, vma, source.mapping);
     if (isErrno(r)) {
@@ -4538,7 +4548,10 @@ var MemoryMap = class _MemoryMap {
   place(via, vma, mapping) {
     this.forget(vma.start, vma.end);
     const length = vma.end - vma.start;
-    const r = mapping === null ? this.space.mapAnonymous(via, vma.start, length, vma.prot) : this.space.mapFile(via, vma.start, length, vma.prot, vma.shared, mapping.hostFd, mapping.offset + vma.offset);
+    const r =
+      mapping === null
+        ? this.space.mapAnonymous(via, vma.start, length, vma.prot)
+        : this.space.mapFile(via, vma.start, length, vma.prot, vma.shared, mapping.hostFd, mapping.offset + vma.offset);
     if (isErrno(r)) return r;
     if ((vma.advice & VMA_LOCKED) !== 0) this.lockedBytes += length;
     this.vmas.add(vma);
@@ -4633,7 +4646,7 @@ var MemoryMap = class _MemoryMap {
     const end = address + pageUp(bytes2);
     const covered = this.vmas.covers(address, end);
     this.vmas.update(address, end, (vma) => {
-      const advice = vma.advice & ~clear | set;
+      const advice = (vma.advice & ~clear) | set;
       this.lockedBytes += (((advice & VMA_LOCKED) >> 2) - ((vma.advice & VMA_LOCKED) >> 2)) * (vma.end - vma.start);
       return { ...vma, advice };
     });
@@ -4661,7 +4674,7 @@ var MemoryMap = class _MemoryMap {
         advice: this.lockFuture ? VMA_LOCKED : 0,
         file: null,
         offset: 0,
-        label: "[heap]"
+        label: '[heap]',
       };
       if (isErrno(this.place(via, heap, null))) return this.brk;
     }
@@ -4707,7 +4720,7 @@ var MemoryMap = class _MemoryMap {
       start: end,
       end: end + more,
       offset: vma.file === null ? 0 : vma.offset + (vma.end - vma.start),
-      file: vma.file?.hold() ?? null
+      file: vma.file?.hold() ?? null,
     };
     const r = this.place(via, tail, this.mappingOf(tail));
     if (isErrno(r)) tail.file?.release();
@@ -4755,7 +4768,7 @@ var MemoryMap = class _MemoryMap {
   }
   /** The files that the range maps shared: for msync(2). */
   sharedFiles(address, length) {
-    return this.vmas.overlapping(address, address + length).flatMap((vma) => vma.shared && vma.file !== null ? [vma.file] : []);
+    return this.vmas.overlapping(address, address + length).flatMap((vma) => (vma.shared && vma.file !== null ? [vma.file] : []));
   }
 };
 
@@ -4791,23 +4804,29 @@ function layOut(header, headers, read) {
     segments.push({ vaddr: p.p_vaddr, offset: p.p_offset, fileSize: p.p_filesz, memorySize: p.p_memsz, prot: protection(p.p_flags) });
   }
   const interpreter = interpreterOf(headers, read);
-  if (typeof interpreter === "number") return interpreter;
+  if (typeof interpreter === 'number') return interpreter;
   const stack = headers.find((p) => p.p_type === PT_GNU_STACK);
   return {
     relocatable: header.e_type === ET_DYN,
     entry: header.e_entry,
     segments,
-    low: first.p_vaddr - first.p_vaddr % PAGE_SIZE,
+    low: first.p_vaddr - (first.p_vaddr % PAGE_SIZE),
     high: Math.ceil(end / PAGE_SIZE) * PAGE_SIZE,
     align,
     interpreter,
     phdrAddress: phdrAddress(header, headers, segments),
     phdrCount: header.e_phnum,
-    executableStack: stack !== void 0 && (stack.p_flags & PF_X) !== 0
+    executableStack: stack !== void 0 && (stack.p_flags & PF_X) !== 0,
   };
 }
 function isSane(p, previousEnd) {
-  return p.p_filesz <= p.p_memsz && p.p_vaddr + p.p_memsz <= TASK_SIZE && p.p_vaddr % PAGE_SIZE === p.p_offset % PAGE_SIZE && p.p_vaddr >= previousEnd - previousEnd % PAGE_SIZE && Number.isSafeInteger(p.p_offset + p.p_filesz);
+  return (
+    p.p_filesz <= p.p_memsz &&
+    p.p_vaddr + p.p_memsz <= TASK_SIZE &&
+    p.p_vaddr % PAGE_SIZE === p.p_offset % PAGE_SIZE &&
+    p.p_vaddr >= previousEnd - (previousEnd % PAGE_SIZE) &&
+    Number.isSafeInteger(p.p_offset + p.p_filesz)
+  );
 }
 function protection(flags3) {
   return ((flags3 & PF_R) !== 0 ? PROT_READ : 0) | ((flags3 & PF_W) !== 0 ? PROT_WRITE : 0) | ((flags3 & PF_X) !== 0 ? PROT_EXEC : 0);
@@ -4834,18 +4853,18 @@ var MAX_SCRIPT_DEPTH = 4;
 function parseScript(head) {
   if (head[0] !== 35 || head[1] !== 33) return null;
   const text = byteString(head, 2, Math.min(head.length, LINE_MAX));
-  const newline = text.indexOf("\n");
-  const line = (newline < 0 ? text : text.slice(0, newline)).split("\0")[0];
+  const newline = text.indexOf('\n');
+  const line = (newline < 0 ? text : text.slice(0, newline)).split('\0')[0];
   const match = /^[ \t]*([^ \t]+)(?:[ \t]+(.*?))?[ \t]*$/.exec(line);
   if (match === null) return ENOEXEC;
   const cut = newline < 0 && head.length >= LINE_MAX && match[2] === void 0 && !/[ \t]$/.test(line);
   if (cut) return ENOEXEC;
-  return { interpreter: match[1], argument: match[2] === void 0 || match[2] === "" ? null : match[2] };
+  return { interpreter: match[1], argument: match[2] === void 0 || match[2] === '' ? null : match[2] };
 }
 
 // sentry/loader/stack.ts
 var MAX_ARG_STRLEN = 131072;
-var PLATFORM = "x86_64";
+var PLATFORM = 'x86_64';
 function buildStack(input) {
   const { argv: argv2, env, execPath, random, top } = input;
   let strings = execPath.length + 1 + PLATFORM.length + 1 + random.length;
@@ -4898,7 +4917,7 @@ function buildStack(input) {
     argEnd: envStart,
     envStart,
     envEnd: execAddress,
-    auxv: area.slice(auxStart, word)
+    auxv: area.slice(auxStart, word),
   };
 }
 
@@ -4939,11 +4958,11 @@ function resolveScripts(request) {
       file.release();
       return opened;
     }
-    if ("image" in opened) return { image: opened.image, file, argv: argv2 };
+    if ('image' in opened) return { image: opened.image, file, argv: argv2 };
     const next = depth >= MAX_SCRIPT_DEPTH ? ELOOP : request.open(AT_FDCWD, opened.interpreter);
     file.release();
     if (isErrno(next)) return next;
-    argv2 = [opened.interpreter, ...opened.argument === null ? [] : [opened.argument], path3, ...argv2.slice(1)];
+    argv2 = [opened.interpreter, ...(opened.argument === null ? [] : [opened.argument]), path3, ...argv2.slice(1)];
     path3 = opened.interpreter;
     file = next;
   }
@@ -4963,7 +4982,7 @@ function openInterpreter(request, path3) {
   const file = request.open(AT_FDCWD, path3);
   if (isErrno(file)) return file;
   const opened = openScriptOrImage(request.kernel, file);
-  if (!isErrno(opened) && "image" in opened) return { image: opened.image, file };
+  if (!isErrno(opened) && 'image' in opened) return { image: opened.image, file };
   file.release();
   return isErrno(opened) && opened !== ENOEXEC ? opened : ELIBBAD;
 }
@@ -5032,7 +5051,7 @@ var ProgramLoader = class {
     if (mappedEnd > start2) {
       const mapping = file.impl.mapping(file, false, segment.prot);
       if (isErrno(mapping)) return mapping;
-      const r = this.place(start2, mappedEnd, segment.prot, file, mapping, segment.offset - segment.vaddr % PAGE_SIZE);
+      const r = this.place(start2, mappedEnd, segment.prot, file, mapping, segment.offset - (segment.vaddr % PAGE_SIZE));
       if (isErrno(r)) return r;
     }
     if (end > mappedEnd) {
@@ -5043,7 +5062,7 @@ var ProgramLoader = class {
     if (tail === 0 || (segment.prot & PROT_WRITE) === 0) return 0;
     return this.thread.space.write(fileEnd, new Uint8Array(tail), 0, tail) === tail ? 0 : ENOEXEC;
   }
-  place(start2, end, prot, file, mapping, offset, label = "") {
+  place(start2, end, prot, file, mapping, offset, label = '') {
     const vma = { start: start2, end, prot, maxProt: PROT_ALL2, shared: false, advice: 0, file: file?.hold() ?? null, offset, label };
     const r = this.mm.place(this.thread, vma, mapping);
     if (isErrno(r)) vma.file?.release();
@@ -5074,14 +5093,14 @@ var ProgramLoader = class {
       advice: 0,
       file: null,
       offset: 0,
-      label: "[vdso]"
+      label: '[vdso]',
     });
   }
   auxv(image, bias, interpreterBase) {
     const { creds } = this.request;
     const vdso = this.thread.space.vdsoBase;
     return [
-      ...vdso === 0 ? [] : [[AT_SYSINFO_EHDR, vdso]],
+      ...(vdso === 0 ? [] : [[AT_SYSINFO_EHDR, vdso]]),
       [AT_MINSIGSTKSZ, SIGNAL_FRAME],
       [AT_HWCAP, HWCAP],
       [AT_PAGESZ, PAGE_SIZE],
@@ -5097,7 +5116,7 @@ var ProgramLoader = class {
       [AT_GID, creds.gid],
       [AT_EGID, creds.egid],
       [AT_SECURE, this.request.secure ? 1 : 0],
-      [AT_HWCAP2, HWCAP2]
+      [AT_HWCAP2, HWCAP2],
     ];
   }
   /** Maps the whole stack (the host gives pages as they are touched) and writes what main() finds on it; the stack pointer. */
@@ -5109,7 +5128,7 @@ var ProgramLoader = class {
     const built = buildStack({ top: stackTop, limit, argv: argv2, env: request.env, execPath: request.path, random, auxv });
     if (isErrno(built)) return built;
     const prot = PROT_READ | PROT_WRITE | (executable ? PROT_EXEC : 0);
-    const r = this.place(stackTop - stackSize, stackTop, prot, null, null, 0, "[stack]");
+    const r = this.place(stackTop - stackSize, stackTop, prot, null, null, 0, '[stack]');
     if (isErrno(r)) return r;
     if (this.thread.space.write(built.pointer, built.bytes, 0, built.bytes.length) !== built.bytes.length) return ENOMEM;
     mm.auxv = new Uint8Array(built.auxv);
@@ -5173,7 +5192,7 @@ var PipeFile = class extends FileImpl {
         if (n === EPIPE) return total2 > 0 ? sendBrokenPipe(task) && total2 : sendBrokenPipe(task);
         if (n > 0) total2 += n;
         else if (n !== EAGAIN) return total2 > 0 ? total2 : n;
-        if (wake2 === "signal" && src.remaining > 0) return total2 > 0 ? total2 : ERESTARTSYS;
+        if (wake2 === 'signal' && src.remaining > 0) return total2 > 0 ? total2 : ERESTARTSYS;
       }
       return total2;
     } finally {
@@ -5192,7 +5211,7 @@ var PipeFile = class extends FileImpl {
   }
 };
 function makePipe(kernel2, task, flags3) {
-  const path3 = kernel2.anonymous.path("pipe", S_IFIFO | 384, task.creds);
+  const path3 = kernel2.anonymous.path('pipe', S_IFIFO | 384, task.creds);
   const pipe = new Pipe(kernel2.pipes);
   const inode = path3.dentry.inode;
   const reader2 = new PipeFile(pipe, O_RDONLY, inode);
@@ -5206,19 +5225,19 @@ function lookupChild(parent, name, task, ahead) {
   const directory = parent.inode;
   const policy = directory.fs.cachePolicy;
   if (known !== void 0) {
-    if (policy !== "revalidate" || known.mountCount > 0) return known;
+    if (policy !== 'revalidate' || known.mountCount > 0) return known;
     if (known.inode?.revalidate(directory, name, ahead)) return known;
     forget2(known);
   }
   const found = directory.lookup(name, task, ahead);
-  if (typeof found === "number") {
+  if (typeof found === 'number') {
     if (found !== ENOENT) return found;
     const negative = new Dentry(name, parent, null);
-    if (policy === "forever") remember(parent, negative);
+    if (policy === 'forever') remember(parent, negative);
     return negative;
   }
   const dentry = new Dentry(name, parent, found);
-  if (policy !== "never") remember(parent, dentry);
+  if (policy !== 'never') remember(parent, dentry);
   return dentry;
 }
 function forget2(dentry) {
@@ -5230,7 +5249,7 @@ function remember(parent, dentry) {
   parent.adopt(dentry);
 }
 function flat(name) {
-  return name.length < 13 ? name : Buffer.from(name, "latin1").toString("latin1");
+  return name.length < 13 ? name : Buffer.from(name, 'latin1').toString('latin1');
 }
 
 // sentry/vfs/permission.ts
@@ -5239,7 +5258,7 @@ var MAY_WRITE = 2;
 var MAY_READ = 4;
 function checkPermission(inode, creds, mask) {
   const mode = inode.mode;
-  if ((mode & mode >> 3 & mode >> 6 & mask) === mask) return 0;
+  if ((mode & (mode >> 3) & (mode >> 6) & mask) === mask) return 0;
   const bits = inode.uid === creds.fsuid ? mode >> 6 : inGroup(creds, inode.gid) ? mode >> 3 : mode;
   if ((bits & mask) === mask) return 0;
   return overridesPermission(mode, creds, mask) ? 0 : EACCES;
@@ -5272,8 +5291,8 @@ var Walk = class {
   mount;
   dentry;
   /** After 'parent', and after 'create' if the object is missing (`missing`). */
-  name = "";
-  last = "root";
+  name = '';
+  last = 'root';
   missing = false;
   /** The path ended in a slash. */
   trailingSlash = false;
@@ -5302,10 +5321,10 @@ var Walk = class {
       const r = this.toRoot();
       if (r !== 0) return r;
     }
-    for (; ; ) {
+    for (;;) {
       while (text.charCodeAt(at) === SLASH) at++;
       if (at >= text.length) return this.finish();
-      let stop = text.indexOf("/", at);
+      let stop = text.indexOf('/', at);
       if (stop < 0) stop = text.length;
       let next = stop;
       while (text.charCodeAt(next) === SLASH) next++;
@@ -5319,35 +5338,35 @@ var Walk = class {
       const name = text.slice(at, stop);
       at = next;
       this.component++;
-      if (final && end === "parent") return this.stopBefore(name);
-      if (name === ".") {
-        if (final) this.last = "dot";
+      if (final && end === 'parent') return this.stopBefore(name);
+      if (name === '.') {
+        if (final) this.last = 'dot';
         continue;
       }
-      if (name === "..") {
+      if (name === '..') {
         const r = this.ascend();
         if (r !== 0) return r;
-        if (final) this.last = "dotdot";
+        if (final) this.last = 'dotdot';
         continue;
       }
       let child = this.dentry.children?.get(name);
-      if (child === void 0 || directory.fs.cachePolicy === "revalidate") {
+      if (child === void 0 || directory.fs.cachePolicy === 'revalidate') {
         child = lookupChild(this.dentry, name, this.task, this.lookAhead(text, name, at, final));
       }
-      if (typeof child === "number") return child;
+      if (typeof child === 'number') return child;
       const inode = child.inode;
       if (inode === null) {
-        if (!final || end !== "create") return ENOENT;
+        if (!final || end !== 'create') return ENOENT;
         this.missing = true;
         return this.stopBefore(name);
       }
       if ((inode.mode & S_IFMT) === S_IFLNK && (!final || this.trailingSlash || (this.options & LOOKUP_FOLLOW) !== 0)) {
         const target = this.followLink(inode);
-        if (typeof target === "number") {
+        if (typeof target === 'number') {
           if (target < 0) return target;
           continue;
         }
-        text = final ? this.trailingSlash ? `${target}/` : target : `${target}/${text.slice(next)}`;
+        text = final ? (this.trailingSlash ? `${target}/` : target) : `${target}/${text.slice(next)}`;
         at = 0;
         if (text.charCodeAt(0) === SLASH) {
           const r = this.toRoot();
@@ -5356,7 +5375,7 @@ var Walk = class {
         continue;
       }
       if (final) {
-        this.last = "name";
+        this.last = 'name';
         this.name = name;
       }
       this.dentry = child;
@@ -5375,9 +5394,9 @@ var Walk = class {
     if (this.ahead !== null && this.ahead[index] === name) return { names: this.ahead, index };
     if (final) return void 0;
     const names = [name];
-    for (const part of text.slice(next).split("/")) {
-      if (part === "." || part === "..") break;
-      if (part !== "") names.push(part);
+    for (const part of text.slice(next).split('/')) {
+      if (part === '.' || part === '..') break;
+      if (part !== '') names.push(part);
     }
     this.ahead = names;
     this.aheadFrom = this.component;
@@ -5389,7 +5408,7 @@ var Walk = class {
   }
   stopBefore(name) {
     this.name = name;
-    this.last = name === "." ? "dot" : name === ".." ? "dotdot" : "name";
+    this.last = name === '.' ? 'dot' : name === '..' ? 'dotdot' : 'name';
     return 0;
   }
   toRoot() {
@@ -5413,7 +5432,7 @@ var Walk = class {
   /** "..": never above the root. */
   ascend() {
     let { mount, dentry } = this;
-    for (; ; ) {
+    for (;;) {
       if (dentry === this.root.dentry && mount === this.root.mount) {
         return (this.options & BENEATH) !== 0 ? EXDEV : 0;
       }
@@ -5433,10 +5452,10 @@ var Walk = class {
     if (++this.links > MAXSYMLINKS) return ELOOP;
     if (this.task !== null) {
       const magic = link.magicTarget(this.task);
-      if (magic !== null) return typeof magic === "number" ? magic : this.jump(magic);
+      if (magic !== null) return typeof magic === 'number' ? magic : this.jump(magic);
     }
     const target = link.readlink(this.task);
-    return target === "" ? ENOENT : target;
+    return target === '' ? ENOENT : target;
   }
   jump(target) {
     if ((this.options & NO_MAGICLINKS) !== 0) return ELOOP;
@@ -5450,20 +5469,20 @@ var Walk = class {
 function startOf(task, dirfd) {
   if (dirfd === AT_FDCWD) return task.fs.cwd;
   const file = task.fds.get(dirfd);
-  if (typeof file === "number") return file;
+  if (typeof file === 'number') return file;
   return file.path ?? ENOTDIR;
 }
 function startWalk(task, dirfd, path3, options) {
   const absolute = path3.charCodeAt(0) === SLASH && (options & SCOPED) === 0;
   const start2 = absolute ? task.fs.root : startOf(task, dirfd);
-  if (typeof start2 === "number") return start2;
+  if (typeof start2 === 'number') return start2;
   return new Walk(task.fs.root, start2, task.creds, task, options);
 }
 function resolve(task, dirfd, path3, options) {
-  if (path3 === "") return (options & LOOKUP_EMPTY) !== 0 ? startOf(task, dirfd) : ENOENT;
+  if (path3 === '') return (options & LOOKUP_EMPTY) !== 0 ? startOf(task, dirfd) : ENOENT;
   const walk = startWalk(task, dirfd, path3, options);
-  if (typeof walk === "number") return walk;
-  const r = walk.run(path3, "object");
+  if (typeof walk === 'number') return walk;
+  const r = walk.run(path3, 'object');
   return r !== 0 ? r : walk.path;
 }
 
@@ -5472,14 +5491,14 @@ var OPEN_ONLY = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC;
 var PATH_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW;
 function openExecutable(task, dirfd, path3, options = LOOKUP_FOLLOW) {
   const found = resolve(task, dirfd, path3, options & (LOOKUP_FOLLOW | LOOKUP_EMPTY));
-  if (typeof found === "number") return found;
+  if (typeof found === 'number') return found;
   const inode = inodeOf(found);
   if (inode.isSymlink) return ELOOP;
   if (!inode.isRegular || (found.mount.flags & MS_NOEXEC) !== 0) return EACCES;
   const denied = checkPermission(inode, task.creds, MAY_EXEC);
   if (denied !== 0) return denied;
   const impl = inode.open(O_RDONLY | O_LARGEFILE, { path: found, creds: task.creds, task });
-  return typeof impl === "number" ? impl : new FileDescription(impl, O_RDONLY | O_LARGEFILE, found);
+  return typeof impl === 'number' ? impl : new FileDescription(impl, O_RDONLY | O_LARGEFILE, found);
 }
 
 // sentry/kernel/exec_credentials.ts
@@ -5521,22 +5540,22 @@ function exec(task, request) {
   return NO_RESULT;
 }
 function load2(task, request, file, creds) {
-  const named = request.path === "" || request.dirfd !== AT_FDCWD && !request.path.startsWith("/");
+  const named = request.path === '' || (request.dirfd !== AT_FDCWD && !request.path.startsWith('/'));
   return loadProgram({
     kernel: task.kernel,
     file,
-    path: named ? `/dev/fd/${request.dirfd}${request.path === "" ? "" : `/${request.path}`}` : request.path,
-    argv: request.argv.length === 0 ? [""] : request.argv,
+    path: named ? `/dev/fd/${request.dirfd}${request.path === '' ? '' : `/${request.path}`}` : request.path,
+    argv: request.argv.length === 0 ? [''] : request.argv,
     env: request.env,
     creds,
     secure: creds.euid !== creds.uid || creds.egid !== creds.gid,
     limits: task.group.limits,
-    open: (dirfd, path3) => openExecutable(task, dirfd, path3)
+    open: (dirfd, path3) => openExecutable(task, dirfd, path3),
   });
 }
 function programName(request, file) {
-  const path3 = request.path === "" ? file.path?.dentry.name ?? "" : request.path;
-  return path3.slice(path3.lastIndexOf("/") + 1).slice(0, 15);
+  const path3 = request.path === '' ? (file.path?.dentry.name ?? '') : request.path;
+  return path3.slice(path3.lastIndexOf('/') + 1).slice(0, 15);
 }
 function becomeOnlyThread(task) {
   const { group } = task;
@@ -5550,8 +5569,7 @@ function becomeOnlyThread(task) {
       ns.tasks.set(old.idIn(ns), old);
     }
     group.leader = task;
-    if (old.state === "dead")
-      for (let ns = group.pidNamespace; ns !== null; ns = ns.parent) ns.tasks.delete(old.idIn(ns));
+    if (old.state === 'dead') for (let ns = group.pidNamespace; ns !== null; ns = ns.parent) ns.tasks.delete(old.idIn(ns));
   }
   for (const other of group.tasks.slice()) if (other !== task) exitTask(other, 0);
 }
@@ -5699,20 +5717,20 @@ var FsContext = class _FsContext {
 
 // sentry/loader/start_process.ts
 function isStartError(result) {
-  return "stage" in result;
+  return 'stage' in result;
 }
 function startProcess(kernel2, spec) {
   const task = createTask(kernel2, spec);
   if (isErrno(task)) {
     for (const file of spec.fds.values()) file.release();
-    return { errno: task, stage: "create" };
+    return { errno: task, stage: 'create' };
   }
   const cwd = resolve(task, AT_FDCWD, spec.cwd, LOOKUP_FOLLOW);
   const failed = isErrno(cwd) ? cwd : inodeOf(cwd).isDirectory ? 0 : ENOTDIR;
-  if (failed !== 0 || isErrno(cwd)) return abandon(task, { errno: failed, stage: "cwd" });
+  if (failed !== 0 || isErrno(cwd)) return abandon(task, { errno: failed, stage: 'cwd' });
   task.fs.cwd = cwd;
   const result = exec(task, { dirfd: AT_FDCWD, path: spec.path, flags: 0, argv: spec.argv, env: spec.env });
-  return isErrno(result) && result >= -4095 ? abandon(task, { errno: result, stage: "exec" }) : task;
+  return isErrno(result) && result >= -4095 ? abandon(task, { errno: result, stage: 'exec' }) : task;
 }
 function abandon(task, error) {
   const { group } = task;
@@ -5739,7 +5757,7 @@ function createTask(kernel2, spec) {
     creds: spec.creds,
     namespaces: spec.namespaces,
     ids,
-    name: spec.path.slice(spec.path.lastIndexOf("/") + 1).slice(0, 15)
+    name: spec.path.slice(spec.path.lastIndexOf('/') + 1).slice(0, 15),
   });
   task.group = createProcess(kernel2, spec, task, ns);
   task.group.tasks.push(task);
@@ -5763,7 +5781,7 @@ function createProcess(kernel2, spec, leader, ns) {
     limits: spec.limits,
     timers: new ProcessTimers(kernel2),
     exitSignal: SIGCHLD,
-    startTime: leader.startTime
+    startTime: leader.startTime,
   });
   spec.container.processes.add(process2);
   spec.container.init ??= process2;
@@ -5777,7 +5795,7 @@ function withSignalMask(task, mask, call) {
   task.signalMask = mask & ~UNBLOCKABLE;
   lookForSignals(task);
   const result = call();
-  if (typeof result !== "number") return finish2(task, result);
+  if (typeof result !== 'number') return finish2(task, result);
   restore(task, result);
   return result;
 }
@@ -5815,9 +5833,9 @@ function readSignalMask(task, address, size2) {
 
 // abi/time.ts
 var NSEC_PER_SEC = 1e9;
-var Timespec = struct("timespec", 16, { tv_sec: off64, tv_nsec: off64 });
-var Timeval = struct("timeval", 16, { tv_sec: off64, tv_usec: off64 });
-var Itimerspec = struct("itimerspec", 32, { it_interval: Timespec, it_value: Timespec });
+var Timespec = struct('timespec', 16, { tv_sec: off64, tv_nsec: off64 });
+var Timeval = struct('timeval', 16, { tv_sec: off64, tv_usec: off64 });
+var Itimerspec = struct('itimerspec', 32, { it_interval: Timespec, it_value: Timespec });
 
 // sentry/syscalls/user_time.ts
 function seconds(view, offset) {
@@ -5886,7 +5904,7 @@ function scan(task, words, nfds) {
       if (isErrno(file) || file.isPath) found = POLLNVAL;
       else found = file.impl.poll(file, task) & (events | POLLERR | POLLHUP);
     }
-    words[i + 1] = events | found << 16;
+    words[i + 1] = events | (found << 16);
     if (found !== 0) count2++;
   }
   return count2;
@@ -5903,11 +5921,11 @@ function* pollBlocking(task, address, words, deadline, restart2) {
   }
   const wait = Number.isFinite(deadline) ? { on, deadline } : { on };
   try {
-    for (; ; ) {
+    for (;;) {
       const wake2 = yield wait;
       const count2 = scan(task, words, nfds);
-      if (count2 === 0 && wake2 === "ready") continue;
-      if (count2 === 0 && wake2 === "signal") {
+      if (count2 === 0 && wake2 === 'ready') continue;
+      if (count2 === 0 && wake2 === 'signal') {
         if (!restart2) return ERESTARTNOHAND;
         task.restart = () => pollUntil(task, address, nfds, deadline, true);
         return ERESTART_RESTARTBLOCK;
@@ -5929,7 +5947,7 @@ function ppoll(task, address, nfds, timeout, mask, maskSize) {
   const ns = timeout === 0 ? Number.POSITIVE_INFINITY : readTimespec(task, timeout);
   if (ns < 0) return ns;
   const set = readSignalMask(task, mask, maskSize);
-  if (typeof set === "number") return set;
+  if (typeof set === 'number') return set;
   const deadline = ns === 0 ? 0 : deadlineAfter(task, ns);
   return withSignalMask(task, set, () => {
     const result = pollUntil(task, address, nfds, deadline, false);
@@ -5940,7 +5958,7 @@ function tellRemaining(task, result, deadline, address, write) {
   const tell = () => {
     if (Number.isFinite(deadline)) write(task, address, Math.max(0, deadline - task.kernel.now()));
   };
-  if (typeof result !== "number") return tellAfter(result, tell);
+  if (typeof result !== 'number') return tellAfter(result, tell);
   tell();
   return result;
 }
@@ -5950,15 +5968,15 @@ function* tellAfter(call, tell) {
   return result;
 }
 var POLL_CALLS = {
-  poll: syscall({ x64: 7, man: "poll(2)", args: [addr, uint, int], run: poll }),
-  ppoll: syscall({ x64: 271, man: "poll(2)", args: [addr, uint, addr, addr, size], run: ppoll })
+  poll: syscall({ x64: 7, man: 'poll(2)', args: [addr, uint, int], run: poll }),
+  ppoll: syscall({ x64: 271, man: 'poll(2)', args: [addr, uint, addr, addr, size], run: ppoll }),
 };
 
 // sentry/syscalls/sys_epoll.ts
 var MAX_EVENTS2 = Math.floor(2147483647 / EPOLL_EVENT_SIZE);
 function epollCreate1(task, flagBits) {
   if ((flagBits & ~EPOLL_CLOEXEC) !== 0) return EINVAL;
-  const path3 = task.kernel.anonymous.path("anon_inode:[eventpoll]", 384);
+  const path3 = task.kernel.anonymous.path('anon_inode:[eventpoll]', 384);
   return installFile(task, new FileDescription(new EpollFile(task.kernel), O_RDWR, path3), flagBits !== 0);
 }
 function epollCtl(task, epfd, op, target, address) {
@@ -5988,11 +6006,11 @@ function* waitBlocking(task, file, epoll, address, max, deadline) {
   file.hold();
   try {
     const wait = waitFor(epoll.queue, POLLIN, Number.isFinite(deadline) ? deadline : void 0);
-    for (; ; ) {
+    for (;;) {
       const wake2 = yield wait;
       const n = collect(task, epoll, address, max);
-      if (n !== 0 || wake2 === "timeout") return n;
-      if (wake2 === "signal") return EINTR;
+      if (n !== 0 || wake2 === 'timeout') return n;
+      if (wake2 === 'signal') return EINTR;
     }
   } finally {
     file.release();
@@ -6013,7 +6031,7 @@ function epollWait(task, epfd, address, max, timeout) {
 }
 function epollPwait(task, epfd, address, max, timeout, mask, maskSize) {
   const set = readSignalMask(task, mask, maskSize);
-  if (typeof set === "number") return set;
+  if (typeof set === 'number') return set;
   if (set === null) return epollWait(task, epfd, address, max, timeout);
   return withSignalMask(task, set, () => epollWait(task, epfd, address, max, timeout));
 }
@@ -6021,22 +6039,22 @@ function epollPwait2(task, epfd, address, max, timeout, mask, maskSize) {
   const ns = timeout === 0 ? Number.POSITIVE_INFINITY : readTimespec(task, timeout);
   if (ns < 0) return ns;
   const set = readSignalMask(task, mask, maskSize);
-  if (typeof set === "number") return set;
+  if (typeof set === 'number') return set;
   const deadline = ns === 0 ? 0 : deadlineAfter(task, ns);
   return withSignalMask(task, set, () => waitUntil(task, epfd, address, max, deadline));
 }
 var EPOLL_CALLS = {
   epoll_create: syscall({
     x64: 213,
-    man: "epoll_create(2)",
+    man: 'epoll_create(2)',
     args: [int],
-    run: (task, count2) => count2 <= 0 ? EINVAL : epollCreate1(task, 0)
+    run: (task, count2) => (count2 <= 0 ? EINVAL : epollCreate1(task, 0)),
   }),
-  epoll_create1: syscall({ x64: 291, man: "epoll_create(2)", args: [flags], run: epollCreate1 }),
-  epoll_ctl: syscall({ x64: 233, man: "epoll_ctl(2)", args: [fd, int, fd, addr], run: epollCtl }),
-  epoll_wait: syscall({ x64: 232, man: "epoll_wait(2)", args: [fd, addr, int, int], run: epollWait }),
-  epoll_pwait: syscall({ x64: 281, man: "epoll_wait(2)", args: [fd, addr, int, int, addr, size], run: epollPwait }),
-  epoll_pwait2: syscall({ x64: 441, man: "epoll_wait(2)", args: [fd, addr, int, addr, addr, size], run: epollPwait2 })
+  epoll_create1: syscall({ x64: 291, man: 'epoll_create(2)', args: [flags], run: epollCreate1 }),
+  epoll_ctl: syscall({ x64: 233, man: 'epoll_ctl(2)', args: [fd, int, fd, addr], run: epollCtl }),
+  epoll_wait: syscall({ x64: 232, man: 'epoll_wait(2)', args: [fd, addr, int, int], run: epollWait }),
+  epoll_pwait: syscall({ x64: 281, man: 'epoll_wait(2)', args: [fd, addr, int, int, addr, size], run: epollPwait }),
+  epoll_pwait2: syscall({ x64: 441, man: 'epoll_wait(2)', args: [fd, addr, int, addr, addr, size], run: epollPwait2 }),
 };
 
 // sentry/fs/eventfd.ts
@@ -6079,10 +6097,10 @@ var EventFile = class extends FileImpl {
   *addBlocking(value, file) {
     file.hold();
     try {
-      for (; ; ) {
+      for (;;) {
         const wake2 = yield waitFor(this.queue, POLLOUT);
         if (this.add(value)) return 8;
-        if (wake2 === "signal") return ERESTARTSYS;
+        if (wake2 === 'signal') return ERESTARTSYS;
       }
     } finally {
       file.release();
@@ -6107,7 +6125,7 @@ eventfd-semaphore: ${this.semaphore ? 1 : 0}
   }
 };
 function makeEventFile(kernel2, count2, semaphore, flags3) {
-  const path3 = kernel2.anonymous.path("anon_inode:[eventfd]", 384);
+  const path3 = kernel2.anonymous.path('anon_inode:[eventfd]', 384);
   return new FileDescription(new EventFile(BigInt(count2), semaphore), O_RDWR | flags3, path3);
 }
 
@@ -6121,8 +6139,8 @@ function eventfd2(task, count2, flagBits) {
   return installFile(task, file, (flagBits & EFD_CLOEXEC) !== 0);
 }
 var EVENTFD_CALLS = {
-  eventfd: syscall({ x64: 284, man: "eventfd(2)", args: [uint], run: (task, count2) => eventfd2(task, count2, 0) }),
-  eventfd2: syscall({ x64: 290, man: "eventfd(2)", args: [uint, flags], run: eventfd2 })
+  eventfd: syscall({ x64: 284, man: 'eventfd(2)', args: [uint], run: (task, count2) => eventfd2(task, count2, 0) }),
+  eventfd2: syscall({ x64: 290, man: 'eventfd(2)', args: [uint, flags], run: eventfd2 }),
 };
 
 // sentry/syscalls/sys_mm.ts
@@ -6175,7 +6193,7 @@ function mremap(task, from, oldLength, newLength, mapFlags, to) {
     newLength,
     (mapFlags & MREMAP_MAYMOVE) !== 0,
     fixed ? to : null,
-    keep
+    keep,
   );
 }
 function brk(task, address) {
@@ -6183,14 +6201,14 @@ function brk(task, address) {
 }
 function madvise(task, address, bytes2, advice) {
   const length = pageUp(bytes2);
-  if (address % PAGE_SIZE !== 0 || length === 0 && bytes2 !== 0) return EINVAL;
+  if (address % PAGE_SIZE !== 0 || (length === 0 && bytes2 !== 0)) return EINVAL;
   if (advice === MADV_HWPOISON || advice === MADV_SOFT_OFFLINE) return EPERM;
   const { mm } = task;
   const mark = {
     [MADV_DONTFORK]: [VMA_DONTFORK, 0],
     [MADV_DOFORK]: [0, VMA_DONTFORK],
     [MADV_WIPEONFORK]: [VMA_WIPEONFORK, 0],
-    [MADV_KEEPONFORK]: [0, VMA_WIPEONFORK]
+    [MADV_KEEPONFORK]: [0, VMA_WIPEONFORK],
   }[advice];
   const acts = mark !== void 0 || advice === MADV_DONTNEED || advice === MADV_FREE || advice === MADV_REMOVE;
   if (!acts && !HINTS.has(advice)) return EINVAL;
@@ -6253,7 +6271,7 @@ function* syncEach(files, result) {
 }
 function lockRange(task, address, bytes2, lockFlags) {
   if ((lockFlags & ~MLOCK_ONFAULT) !== 0) return EINVAL;
-  const start2 = address - address % PAGE_SIZE;
+  const start2 = address - (address % PAGE_SIZE);
   const length = pageUp(bytes2 + (address - start2));
   const limit = task.group.limits.soft(RLIMIT_MEMLOCK);
   if (!hasCap(task.creds, CAP_IPC_LOCK)) {
@@ -6267,7 +6285,7 @@ function mlock(task, address, bytes2) {
   return lockRange(task, address, bytes2, 0);
 }
 function munlock(task, address, bytes2) {
-  const start2 = address - address % PAGE_SIZE;
+  const start2 = address - (address % PAGE_SIZE);
   const length = pageUp(bytes2 + (address - start2));
   return length === 0 ? 0 : task.mm.mark(start2, length, 0, VMA_LOCKED);
 }
@@ -6289,19 +6307,19 @@ function munlockall(task) {
   return 0;
 }
 var MEMORY_CALLS = {
-  mmap: syscall({ x64: 9, man: "mmap(2)", args: [addr, size, flags, flags, fd, long], run: mmap, partial: "no MAP_HUGETLB" }),
-  mprotect: syscall({ x64: 10, man: "mprotect(2)", args: [addr, size, flags], run: mprotect }),
-  munmap: syscall({ x64: 11, man: "munmap(2)", args: [addr, size], run: munmap }),
-  brk: syscall({ x64: 12, man: "brk(2)", args: [addr], run: brk }),
-  mremap: syscall({ x64: 25, man: "mremap(2)", args: [addr, size, size, flags, addr], run: mremap }),
-  msync: syscall({ x64: 26, man: "msync(2)", args: [addr, size, flags], run: msync }),
-  mincore: syscall({ x64: 27, man: "mincore(2)", args: [addr, size, addr], run: mincore }),
-  madvise: syscall({ x64: 28, man: "madvise(2)", args: [addr, size, int], run: madvise }),
-  mlock: syscall({ x64: 149, man: "mlock(2)", args: [addr, size], run: mlock }),
-  munlock: syscall({ x64: 150, man: "mlock(2)", args: [addr, size], run: munlock }),
-  mlockall: syscall({ x64: 151, man: "mlockall(2)", args: [flags], run: mlockall }),
-  munlockall: syscall({ x64: 152, man: "mlockall(2)", args: [], run: munlockall }),
-  mlock2: syscall({ x64: 325, man: "mlock2(2)", args: [addr, size, flags], run: lockRange })
+  mmap: syscall({ x64: 9, man: 'mmap(2)', args: [addr, size, flags, flags, fd, long], run: mmap, partial: 'no MAP_HUGETLB' }),
+  mprotect: syscall({ x64: 10, man: 'mprotect(2)', args: [addr, size, flags], run: mprotect }),
+  munmap: syscall({ x64: 11, man: 'munmap(2)', args: [addr, size], run: munmap }),
+  brk: syscall({ x64: 12, man: 'brk(2)', args: [addr], run: brk }),
+  mremap: syscall({ x64: 25, man: 'mremap(2)', args: [addr, size, size, flags, addr], run: mremap }),
+  msync: syscall({ x64: 26, man: 'msync(2)', args: [addr, size, flags], run: msync }),
+  mincore: syscall({ x64: 27, man: 'mincore(2)', args: [addr, size, addr], run: mincore }),
+  madvise: syscall({ x64: 28, man: 'madvise(2)', args: [addr, size, int], run: madvise }),
+  mlock: syscall({ x64: 149, man: 'mlock(2)', args: [addr, size], run: mlock }),
+  munlock: syscall({ x64: 150, man: 'mlock(2)', args: [addr, size], run: munlock }),
+  mlockall: syscall({ x64: 151, man: 'mlockall(2)', args: [flags], run: mlockall }),
+  munlockall: syscall({ x64: 152, man: 'mlockall(2)', args: [], run: munlockall }),
+  mlock2: syscall({ x64: 325, man: 'mlock2(2)', args: [addr, size, flags], run: lockRange }),
 };
 
 // sentry/syscalls/sys_pipe.ts
@@ -6326,13 +6344,13 @@ function pipe2(task, address, flagBits) {
   return r;
 }
 var PIPE_CALLS = {
-  pipe: syscall({ x64: 22, man: "pipe(2)", args: [addr], run: (task, address) => pipe2(task, address, 0) }),
-  pipe2: syscall({ x64: 293, man: "pipe(2)", args: [addr, flags], run: pipe2 })
+  pipe: syscall({ x64: 22, man: 'pipe(2)', args: [addr], run: (task, address) => pipe2(task, address, 0) }),
+  pipe2: syscall({ x64: 293, man: 'pipe(2)', args: [addr, flags], run: pipe2 }),
 };
 
 // abi/resource.ts
-var Timeval2 = struct("timeval", 16, { tv_sec: off64, tv_usec: off64 });
-var Rusage = struct("rusage", 144, {
+var Timeval2 = struct('timeval', 16, { tv_sec: off64, tv_usec: off64 });
+var Rusage = struct('rusage', 144, {
   ru_utime: Timeval2,
   ru_stime: Timeval2,
   /** KiB. */
@@ -6345,12 +6363,12 @@ var Rusage = struct("rusage", 144, {
   ru_oublock: off64,
   __ru_msgsnd: pad(24),
   ru_nvcsw: off64,
-  ru_nivcsw: off64
+  ru_nivcsw: off64,
 });
 
 // sentry/kernel/wait_child.ts
 function* waitForChild(task, request) {
-  for (; ; ) {
+  for (;;) {
     let any = false;
     for (const child of task.group.children) {
       if (!eligible(child, request.options) || !request.matches(child)) continue;
@@ -6361,12 +6379,12 @@ function* waitForChild(task, request) {
     if (!any) return ECHILD;
     if ((request.options & WNOHANG) !== 0) return null;
     const wake2 = yield waitFor(task.group.childEvents, POLLIN);
-    if (wake2 === "signal") return ERESTARTSYS;
+    if (wake2 === 'signal') return ERESTARTSYS;
   }
 }
 function eligible(child, options) {
   if ((options & __WALL2) !== 0) return true;
-  return child.exitSignal !== SIGCHLD === ((options & __WCLONE) !== 0);
+  return (child.exitSignal !== SIGCHLD) === ((options & __WCLONE) !== 0);
 }
 function eventOf(task, child, options) {
   const ns = task.pidNamespace;
@@ -6378,12 +6396,12 @@ function eventOf(task, child, options) {
     if (!keep) reap(child);
     return event;
   }
-  if (child.stopReport === "stopped" && (options & WSTOPPED) !== 0) {
-    if (!keep) child.stopReport = "none";
-    return { ...base, status: 127 | child.stopSignal << 8, code: CLD_STOPPED, siStatus: child.stopSignal, usage: noUsage() };
+  if (child.stopReport === 'stopped' && (options & WSTOPPED) !== 0) {
+    if (!keep) child.stopReport = 'none';
+    return { ...base, status: 127 | (child.stopSignal << 8), code: CLD_STOPPED, siStatus: child.stopSignal, usage: noUsage() };
   }
-  if (child.stopReport === "continued" && (options & WCONTINUED) !== 0) {
-    if (!keep) child.stopReport = "none";
+  if (child.stopReport === 'continued' && (options & WCONTINUED) !== 0) {
+    if (!keep) child.stopReport = 'none';
     return { ...base, status: 65535, code: CLD_CONTINUED, siStatus: SIGCONT, usage: noUsage() };
   }
   return null;
@@ -6411,7 +6429,7 @@ function sysClone(task, cloneFlags, stack, parentTid, childTid, tls) {
     parentTid,
     childTid,
     pidFd: parentTid,
-    clearHandlers: false
+    clearHandlers: false,
   });
 }
 var plainFork = { stackPointer: 0, tls: 0, parentTid: 0, childTid: 0, pidFd: 0, clearHandlers: false, exitSignal: SIGCHLD };
@@ -6436,7 +6454,7 @@ function clone3(task, address, length) {
   const clearHandlers = (high & CLONE_CLEAR_SIGHAND_HIGH) !== 0;
   if (clearHandlers && (low & CLONE_SIGHAND2) !== 0) return EINVAL;
   if (args.exit_signal > NSIG || args.set_tid_size !== 0 || args.set_tid !== 0) return EINVAL;
-  if (args.stack === 0 !== (args.stack_size === 0)) return EINVAL;
+  if ((args.stack === 0) !== (args.stack_size === 0)) return EINVAL;
   return clone(task, {
     flags: low,
     exitSignal: args.exit_signal,
@@ -6445,7 +6463,7 @@ function clone3(task, address, length) {
     parentTid: args.parent_tid,
     childTid: args.child_tid,
     pidFd: args.pidfd,
-    clearHandlers
+    clearHandlers,
   });
 }
 function readStrings(task, address) {
@@ -6488,7 +6506,7 @@ function exit_group(task, code) {
   return NO_RESULT;
 }
 function encodeUsage(usage) {
-  const time = (ns) => ({ tv_sec: Math.floor(ns / 1e9), tv_usec: Math.floor(ns % 1e9 / 1e3) });
+  const time = (ns) => ({ tv_sec: Math.floor(ns / 1e9), tv_usec: Math.floor((ns % 1e9) / 1e3) });
   return Rusage.encode({
     ru_utime: time(usage.userTime),
     ru_stime: time(usage.systemTime),
@@ -6498,7 +6516,7 @@ function encodeUsage(usage) {
     ru_inblock: 0,
     ru_oublock: 0,
     ru_nvcsw: usage.voluntarySwitches,
-    ru_nivcsw: usage.involuntarySwitches
+    ru_nivcsw: usage.involuntarySwitches,
   });
 }
 function wait4(task, pid, status, options, usage) {
@@ -6506,12 +6524,12 @@ function wait4(task, pid, status, options, usage) {
   if (pid === -2147483648) return ESRCH;
   const group = pid === 0 ? task.group.group : pid < -1 ? task.pidNamespace.groups.get(-pid) : null;
   if (group === void 0) return ECHILD;
-  const matches = (child) => pid > 0 ? child.idIn(task.pidNamespace) === pid : group === null || child.group === group;
+  const matches = (child) => (pid > 0 ? child.idIn(task.pidNamespace) === pid : group === null || child.group === group);
   return reportWait4(task, { matches, options: options | WEXITED }, status, usage);
 }
 function* reportWait4(task, request, status, usage) {
   const event = yield* waitForChild(task, request);
-  if (typeof event === "number") return event;
+  if (typeof event === 'number') return event;
   if (event === null) return 0;
   if (status !== 0 && task.writeU32(status, event.status) !== 0) return EFAULT;
   if (usage !== 0 && task.copyOut(usage, encodeUsage(event.usage)) !== 0) return EFAULT;
@@ -6539,7 +6557,7 @@ function matcher(task, idType, id) {
 }
 function* reportWaitid(task, request, info, usage) {
   const event = yield* waitForChild(task, request);
-  if (typeof event === "number") return event;
+  if (typeof event === 'number') return event;
   if (info !== 0 && task.copyOut(info, encodeWaitInfo(event)) !== 0) return EFAULT;
   if (event !== null && usage !== 0 && task.copyOut(usage, encodeUsage(event.usage)) !== 0) return EFAULT;
   return 0;
@@ -6556,16 +6574,16 @@ function encodeWaitInfo(event) {
   return bytes2;
 }
 var PROCESS_CALLS = {
-  clone: syscall({ x64: 56, man: "clone(2)", args: [flags, addr, addr, addr, addr], run: sysClone }),
-  fork: syscall({ x64: 57, man: "fork(2)", args: [], run: fork }),
-  vfork: syscall({ x64: 58, man: "vfork(2)", args: [], run: vfork }),
-  execve: syscall({ x64: 59, man: "execve(2)", args: [path, addr, addr], run: execve }),
-  exit: syscall({ x64: 60, man: "_exit(2)", args: [int], run: exit }),
-  wait4: syscall({ x64: 61, man: "wait4(2)", args: [int, addr, flags, addr], run: wait4 }),
-  exit_group: syscall({ x64: 231, man: "exit_group(2)", args: [int], run: exit_group }),
-  waitid: syscall({ x64: 247, man: "waitid(2)", args: [uint, int, addr, flags, addr], run: waitid }),
-  execveat: syscall({ x64: 322, man: "execveat(2)", args: [fd, path, addr, addr, flags], run: execveat }),
-  clone3: syscall({ x64: 435, man: "clone3(2)", args: [addr, size], run: clone3, partial: "no set_tid, no CLONE_INTO_CGROUP" })
+  clone: syscall({ x64: 56, man: 'clone(2)', args: [flags, addr, addr, addr, addr], run: sysClone }),
+  fork: syscall({ x64: 57, man: 'fork(2)', args: [], run: fork }),
+  vfork: syscall({ x64: 58, man: 'vfork(2)', args: [], run: vfork }),
+  execve: syscall({ x64: 59, man: 'execve(2)', args: [path, addr, addr], run: execve }),
+  exit: syscall({ x64: 60, man: '_exit(2)', args: [int], run: exit }),
+  wait4: syscall({ x64: 61, man: 'wait4(2)', args: [int, addr, flags, addr], run: wait4 }),
+  exit_group: syscall({ x64: 231, man: 'exit_group(2)', args: [int], run: exit_group }),
+  waitid: syscall({ x64: 247, man: 'waitid(2)', args: [uint, int, addr, flags, addr], run: waitid }),
+  execveat: syscall({ x64: 322, man: 'execveat(2)', args: [fd, path, addr, addr, flags], run: execveat }),
+  clone3: syscall({ x64: 435, man: 'clone3(2)', args: [addr, size], run: clone3, partial: 'no set_tid, no CLONE_INTO_CGROUP' }),
 };
 
 // sentry/syscalls/sys_select.ts
@@ -6577,7 +6595,7 @@ function readRequest(task, nfds, addresses) {
   const asked = [];
   for (const address of addresses) {
     const bits = address === 0 ? null : task.readBytes(address, length);
-    if (typeof bits === "number") return bits;
+    if (typeof bits === 'number') return bits;
     asked.push(bits);
   }
   return { nfds: count2, addresses, asked };
@@ -6591,7 +6609,7 @@ function eachFd(task, request, visit) {
       continue;
     }
     const shift = fd2 & 7;
-    const sets = (a?.[byte] ?? 0) >> shift & 1 | ((b?.[byte] ?? 0) >> shift & 1) << 1 | ((c2?.[byte] ?? 0) >> shift & 1) << 2;
+    const sets = (((a?.[byte] ?? 0) >> shift) & 1) | ((((b?.[byte] ?? 0) >> shift) & 1) << 1) | ((((c2?.[byte] ?? 0) >> shift) & 1) << 2);
     if (sets === 0) continue;
     const file = task.fds.get(fd2);
     if (isErrno(file) || file.isPath) return EBADF;
@@ -6605,9 +6623,9 @@ function scan2(task, request, found) {
   const r = eachFd(task, request, (file, fd2, sets) => {
     const events = file.impl.poll(file, task);
     for (let i = 0; i < 3; i++) {
-      if ((sets & 1 << i) === 0 || (events & SETS[i]) === 0) continue;
+      if ((sets & (1 << i)) === 0 || (events & SETS[i]) === 0) continue;
       const bits = found[i];
-      bits[fd2 >> 3] = bits[fd2 >> 3] | 1 << (fd2 & 7);
+      bits[fd2 >> 3] = bits[fd2 >> 3] | (1 << (fd2 & 7));
       count2++;
     }
   });
@@ -6618,7 +6636,7 @@ function writeResult(task, request, found, count2) {
   return count2;
 }
 function selectUntil(task, request, deadline) {
-  const found = request.asked.map((bits) => bits === null ? null : new Uint8Array(bits.length));
+  const found = request.asked.map((bits) => (bits === null ? null : new Uint8Array(bits.length)));
   const count2 = scan2(task, request, found);
   if (count2 < 0) return count2;
   if (count2 > 0 || deadline === 0) return writeResult(task, request, found, count2);
@@ -6630,18 +6648,18 @@ function* selectBlocking(task, request, found, deadline) {
   eachFd(task, request, (file, _fd, sets) => {
     if (file.impl.queue === null) return;
     let events = 0;
-    for (let i = 0; i < 3; i++) if ((sets & 1 << i) !== 0) events |= SETS[i];
+    for (let i = 0; i < 3; i++) if ((sets & (1 << i)) !== 0) events |= SETS[i];
     held.push(file.hold());
     on.push({ queue: file.impl.queue, events });
   });
   const wait = Number.isFinite(deadline) ? { on, deadline } : { on };
   try {
-    for (; ; ) {
+    for (;;) {
       const wake2 = yield wait;
       const count2 = scan2(task, request, found);
       if (count2 < 0) return count2;
-      if (count2 === 0 && wake2 === "ready") continue;
-      if (count2 === 0 && wake2 === "signal") return ERESTARTNOHAND;
+      if (count2 === 0 && wake2 === 'ready') continue;
+      if (count2 === 0 && wake2 === 'signal') return ERESTARTNOHAND;
       return writeResult(task, request, found, count2);
     }
   } finally {
@@ -6652,7 +6670,7 @@ function select(task, nfds, reads, writes, exceptions, timeout) {
   const ns = timeout === 0 ? Number.POSITIVE_INFINITY : readTimeval(task, timeout);
   if (ns < 0) return ns;
   const request = readRequest(task, nfds, [reads, writes, exceptions]);
-  if (typeof request === "number") return request;
+  if (typeof request === 'number') return request;
   const deadline = ns === 0 ? 0 : deadlineAfter(task, ns);
   const result = selectUntil(task, request, deadline);
   return timeout === 0 || ns === 0 ? result : tellRemaining(task, result, deadline, timeout, writeTimeval);
@@ -6661,12 +6679,12 @@ function pselect6(task, nfds, reads, writes, exceptions, timeout, sig) {
   const ns = timeout === 0 ? Number.POSITIVE_INFINITY : readTimespec(task, timeout);
   if (ns < 0) return ns;
   const pair = sig === 0 ? null : task.readBytes(sig, 16);
-  if (typeof pair === "number") return pair;
+  if (typeof pair === 'number') return pair;
   const view = pair === null ? null : new DataView(pair.buffer);
   const set = view === null ? null : readSignalMask(task, getLen64(view, 0), getLen64(view, 8));
-  if (typeof set === "number") return set;
+  if (typeof set === 'number') return set;
   const request = readRequest(task, nfds, [reads, writes, exceptions]);
-  if (typeof request === "number") return request;
+  if (typeof request === 'number') return request;
   const deadline = ns === 0 ? 0 : deadlineAfter(task, ns);
   return withSignalMask(task, set, () => {
     const result = selectUntil(task, request, deadline);
@@ -6674,8 +6692,8 @@ function pselect6(task, nfds, reads, writes, exceptions, timeout, sig) {
   });
 }
 var SELECT_CALLS = {
-  select: syscall({ x64: 23, man: "select(2)", args: [int, addr, addr, addr, addr], run: select }),
-  pselect6: syscall({ x64: 270, man: "select(2)", args: [int, addr, addr, addr, addr, addr], run: pselect6 })
+  select: syscall({ x64: 23, man: 'select(2)', args: [int, addr, addr, addr, addr], run: select }),
+  pselect6: syscall({ x64: 270, man: 'select(2)', args: [int, addr, addr, addr, addr, addr], run: pselect6 }),
 };
 
 // sentry/syscalls/sys_session.ts
@@ -6725,12 +6743,12 @@ function vhangup(task) {
   return 0;
 }
 var SESSION_CALLS = {
-  setpgid: syscall({ x64: 109, man: "setpgid(2)", args: [int, int], run: setpgid }),
-  getpgrp: syscall({ x64: 111, man: "getpgrp(2)", args: [], run: (task) => getpgid(task, 0) }),
-  setsid: syscall({ x64: 112, man: "setsid(2)", args: [], run: setsid }),
-  getpgid: syscall({ x64: 121, man: "getpgid(2)", args: [int], run: getpgid }),
-  getsid: syscall({ x64: 124, man: "getsid(2)", args: [int], run: getsid }),
-  vhangup: syscall({ x64: 153, man: "vhangup(2)", args: [], run: vhangup })
+  setpgid: syscall({ x64: 109, man: 'setpgid(2)', args: [int, int], run: setpgid }),
+  getpgrp: syscall({ x64: 111, man: 'getpgrp(2)', args: [], run: (task) => getpgid(task, 0) }),
+  setsid: syscall({ x64: 112, man: 'setsid(2)', args: [], run: setsid }),
+  getpgid: syscall({ x64: 121, man: 'getpgid(2)', args: [int], run: getpgid }),
+  getsid: syscall({ x64: 124, man: 'getsid(2)', args: [int], run: getsid }),
+  vhangup: syscall({ x64: 153, man: 'vhangup(2)', args: [], run: vhangup }),
 };
 
 // sentry/syscalls/table.ts
@@ -6742,7 +6760,7 @@ var SYSCALLS = {
   ...EVENTFD_CALLS,
   ...POLL_CALLS,
   ...SELECT_CALLS,
-  ...SESSION_CALLS
+  ...SESSION_CALLS,
 };
 function buildTable(rows2) {
   const table = [];
@@ -6782,7 +6800,7 @@ function newNamespace(ids, fs2, flags3, source) {
   return new MountNamespace(ids.uniqueId(), newMount(ids, fs2, flags3, source));
 }
 function rootDentry(fs2) {
-  fs2.rootDentry ??= new Dentry("", null, fs2.root);
+  fs2.rootDentry ??= new Dentry('', null, fs2.root);
   return fs2.rootDentry;
 }
 function countMount(mount) {
@@ -6806,10 +6824,10 @@ function topOf(path3) {
 
 // ../../wt-core-boot/boot.ts
 var DevFs = class extends Filesystem {
-  type = "hostfs";
+  type = 'hostfs';
   _r;
   get root() {
-    return this._r ??= new DevInode(this, "/");
+    return (this._r ??= new DevInode(this, '/'));
   }
   stats() {
     return {};
@@ -6826,11 +6844,24 @@ var DevInode = class _DevInode extends Inode {
   attributes() {
     const s = this.st;
     const t2 = { sec: Math.floor(s.mtimeMs / 1e3), nsec: 0 };
-    return { ino: s.ino, mode: s.mode, nlink: s.nlink, uid: s.uid, gid: s.gid, rdev: 0, size: s.size, blksize: 4096, blocks: s.blocks, atime: t2, mtime: t2, ctime: t2 };
+    return {
+      ino: s.ino,
+      mode: s.mode,
+      nlink: s.nlink,
+      uid: s.uid,
+      gid: s.gid,
+      rdev: 0,
+      size: s.size,
+      blksize: 4096,
+      blocks: s.blocks,
+      atime: t2,
+      mtime: t2,
+      ctime: t2,
+    };
   }
   lookup(n) {
     try {
-      return new _DevInode(this.fs, this.p + "/" + n);
+      return new _DevInode(this.fs, this.p + '/' + n);
     } catch {
       return -2;
     }
@@ -6839,7 +6870,7 @@ var DevInode = class _DevInode extends Inode {
     return fs.readlinkSync(this.p);
   }
   open(f) {
-    return new DevFile(fs.openSync(this.p, "r"));
+    return new DevFile(fs.openSync(this.p, 'r'));
   }
 };
 var DevFile = class extends PositionedFile {
@@ -6880,55 +6911,88 @@ var Out = class extends FileImpl {
   }
 };
 var extra = {
-  read: syscall({ x64: 0, man: "", args: [fd, addr, size], run: (t2, f, a, n) => {
-    const x = t2.fds.get(f);
-    if (typeof x === "number") return x;
-    const b = t2.userBuffer(a, n);
-    return typeof b === "number" ? b : x.impl.read(b, x, t2);
-  } }),
-  write: syscall({ x64: 1, man: "", args: [fd, addr, size], run: (t2, f, a, n) => {
-    const x = t2.fds.get(f);
-    if (typeof x === "number") return x;
-    const b = t2.userBuffer(a, n);
-    return typeof b === "number" ? b : x.impl.write(b, x, t2);
-  } }),
-  arch_prctl: syscall({ x64: 158, man: "", args: [int, addr], run: (t2, c2, a) => {
-    if (c2 !== 4098) return -22;
-    t2.thread.registers().set(21, a);
-    t2.thread.setRegisters();
-    return 0;
-  } }),
-  set_tid_address: syscall({ x64: 218, man: "", args: [addr], run: (t2, a) => {
-    t2.clearChildTid = a;
-    return t2.tid;
-  } }),
-  getpid: syscall({ x64: 39, man: "", args: [], run: (t2) => t2.pid }),
-  getuid: syscall({ x64: 102, man: "", args: [], run: () => 0 })
+  read: syscall({
+    x64: 0,
+    man: '',
+    args: [fd, addr, size],
+    run: (t2, f, a, n) => {
+      const x = t2.fds.get(f);
+      if (typeof x === 'number') return x;
+      const b = t2.userBuffer(a, n);
+      return typeof b === 'number' ? b : x.impl.read(b, x, t2);
+    },
+  }),
+  write: syscall({
+    x64: 1,
+    man: '',
+    args: [fd, addr, size],
+    run: (t2, f, a, n) => {
+      const x = t2.fds.get(f);
+      if (typeof x === 'number') return x;
+      const b = t2.userBuffer(a, n);
+      return typeof b === 'number' ? b : x.impl.write(b, x, t2);
+    },
+  }),
+  arch_prctl: syscall({
+    x64: 158,
+    man: '',
+    args: [int, addr],
+    run: (t2, c2, a) => {
+      if (c2 !== 4098) return -22;
+      t2.thread.registers().set(21, a);
+      t2.thread.setRegisters();
+      return 0;
+    },
+  }),
+  set_tid_address: syscall({
+    x64: 218,
+    man: '',
+    args: [addr],
+    run: (t2, a) => {
+      t2.clearChildTid = a;
+      return t2.tid;
+    },
+  }),
+  getpid: syscall({ x64: 39, man: '', args: [], run: (t2) => t2.pid }),
+  getuid: syscall({ x64: 102, man: '', args: [], run: () => 0 }),
 };
-process.on("uncaughtException", (e) => {
+process.on('uncaughtException', (e) => {
   console.error(e);
   process.exit(70);
 });
 var poll2 = new HostPoll(host);
-var kind = process.env.PLATFORM ?? "ptrace";
-var stub = fs.openSync("/tmp/wt/core/native-addon/build/Release/" + stubName(kind), "r");
-var platform = createPlatform(kind, { host, poll: poll2, procFd: fs.openSync("/proc", "r"), stubFd: stub });
+var kind = process.env.PLATFORM ?? 'ptrace';
+var stub = fs.openSync('/tmp/wt/core/native-addon/build/Release/' + stubName(kind), 'r');
+var platform = createPlatform(kind, { host, poll: poll2, procFd: fs.openSync('/proc', 'r'), stubFd: stub });
 var rows = { ...SYSCALLS };
 var used = new Set(Object.values(rows).map((r) => r.number));
 for (const [k, v] of Object.entries(extra)) if (!used.has(v.number)) rows[k] = v;
-var kernel = new Kernel({ host, poll: poll2, platform, syscalls: buildTable(rows), log: (l) => console.error("LOG", l) });
-var mnt = newNamespace(kernel, new DevFs(kernel.uniqueId()), 0, "root");
+var kernel = new Kernel({ host, poll: poll2, platform, syscalls: buildTable(rows), log: (l) => console.error('LOG', l) });
+var mnt = newNamespace(kernel, new DevFs(kernel.uniqueId()), 0, 'root');
 var pidns = kernel.rootPidNamespace;
-var c = new Container("c", pidns, rootCredentials(), "/");
+var c = new Container('c', pidns, rootCredentials(), '/');
 var argv = process.argv.slice(2);
 var fds = new Map([0, 1, 2].map((n) => [n, new FileDescription(new Out(n), 2)]));
-var t = startProcess(kernel, { container: c, path: argv[0], argv, env: ["PATH=/usr/bin:/bin", "HOME=/root"], cwd: "/", root: mnt.rootPath, creds: rootCredentials(), umask: 18, limits: new ResourceLimits(), fds, terminal: null, namespaces: { mount: mnt, uts: new UtsNamespace(1, "box"), ipc: new IpcNamespace(2), net: new NetNamespace(3), pidForChildren: pidns } });
+var t = startProcess(kernel, {
+  container: c,
+  path: argv[0],
+  argv,
+  env: ['PATH=/usr/bin:/bin', 'HOME=/root'],
+  cwd: '/',
+  root: mnt.rootPath,
+  creds: rootCredentials(),
+  umask: 18,
+  limits: new ResourceLimits(),
+  fds,
+  terminal: null,
+  namespaces: { mount: mnt, uts: new UtsNamespace(1, 'box'), ipc: new IpcNamespace(2), net: new NetNamespace(3), pidForChildren: pidns },
+});
 if (isStartError(t)) {
-  console.error("start error", t);
+  console.error('start error', t);
   process.exit(71);
 }
 c.exitEvents.add({ events: 1, wake: () => kernel.halt() });
 kernel.run();
-console.error("exit", c.exitStatus, [...kernel.unimplemented]);
+console.error('exit', c.exitStatus, [...kernel.unimplemented]);
 platform.shutdown();
 process.exit((c.exitStatus ?? 0) >> 8);

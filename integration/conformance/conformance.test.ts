@@ -38,10 +38,14 @@ describe.each(programs)('%s', (name) => {
     expect(onHost).toMatchObject({ status: 0, signal: null, stderr: '' });
   });
 
-  test.each(PLATFORMS)('in the sandbox on %s', (platform) => {
-    const inSandbox = run(RUNSC, [`--platform=${platform}`, 'do', '--', program]);
-    expect(inSandbox.stderr).toBe('');
-    expect(inSandbox.stdout).toBe(onHost.stdout);
-    expect(inSandbox.status).toBe(0);
-  }, 130_000);
+  test.each(PLATFORMS)(
+    'in the sandbox on %s',
+    (platform) => {
+      const inSandbox = run(RUNSC, [`--platform=${platform}`, 'do', '--', program]);
+      expect(inSandbox.stderr).toBe('');
+      expect(inSandbox.stdout).toBe(onHost.stdout);
+      expect(inSandbox.status).toBe(0);
+    },
+    130_000,
+  );
 });
