@@ -1,5 +1,7 @@
 /** A ttrpc client on a Node socket: many calls at once over one connection. */
 import { connect as netConnect, type Socket } from 'node:net';
+import { EAGAIN, EPIPE, errnoName } from '../../abi/errno.ts';
+import { host } from '../host.ts';
 import { decodeResponse, encodeRequest } from './envelope.ts';
 import { encodeFrame, FLAG_REMOTE_CLOSED, FRAME_REQUEST, FRAME_RESPONSE, type Frame, FrameDecoder } from './frame.ts';
 import { DEADLINE_EXCEEDED, OK, RESOURCE_EXHAUSTED, StatusError, UNAVAILABLE } from './status.ts';
@@ -14,7 +16,13 @@ export interface CallOptions {
   /** Undefined = wait for ever. */
   readonly timeoutMs?: number;
   readonly metadata?: readonly (readonly [string, string])[];
+  /** Descriptors that travel beside the request's first byte (SCM_RIGHTS); they stay the caller's. */
+  readonly fds?: readonly number[];
 }
+
+const MSG_DONTWAIT = 0x40;
+/** ms between tries to send descriptors while the socket is full. */
+const SEND_RETRY = 2;
 
 export class TtrpcClient {
   readonly #socket: Socket;
@@ -73,8 +81,31 @@ export class TtrpcClient {
         this.#take(streamId)?.reject(new StatusError(DEADLINE_EXCEEDED, `${method}: no answer in ${timeoutMs} ms`));
       const timer = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs);
       this.#pending.set(streamId, { resolve, reject, timer });
-      this.#socket.write(encodeFrame(streamId, FRAME_REQUEST, FLAG_REMOTE_CLOSED, request));
+      const frame = encodeFrame(streamId, FRAME_REQUEST, FLAG_REMOTE_CLOSED, request);
+      if (options.fds === undefined || options.fds.length === 0) this.#socket.write(frame);
+      else
+        this.#sendWithFds(
+          frame,
+          options.fds.map((fd) => host.dup(fd)),
+        );
     });
+  }
+
+  /** `fds` are ours to close. Node's sockets cannot carry descriptors: the frame goes out beside them, in order, once they are idle. */
+  #sendWithFds(frame: Uint8Array, fds: readonly number[]): void {
+    const fd = (this.#socket as unknown as { _handle?: { fd: number } })._handle?.fd ?? -1;
+    if (this.#failure === null && this.#socket.writableLength > 0) {
+      setTimeout(() => this.#sendWithFds(frame, fds), SEND_RETRY);
+      return;
+    }
+    const sent = this.#failure === null ? host.sendWithFds(fd, frame, fds, MSG_DONTWAIT) : EPIPE;
+    if (sent === EAGAIN) {
+      setTimeout(() => this.#sendWithFds(frame, fds), SEND_RETRY);
+      return;
+    }
+    for (const f of fds) host.close(f);
+    if (sent < 0) this.#fail(`cannot send descriptors: ${errnoName(sent)}`);
+    else if (sent < frame.length) this.#socket.write(frame.subarray(sent));
   }
 
   close(): void {

@@ -1,0 +1,329 @@
+/** One container that exists on disk, and the calls to its sandbox. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Cgroup, removeFolders, reopenCgroup } from './cgroup.ts';
+import { closeTerminal, makeTerminal, sendMaster } from './console.ts';
+import { ControlClient, SandboxGone } from './control_client.ts';
+import { DonatedFds } from './donated_fd.ts';
+import { runHooksLenient } from './hooks.ts';
+import { checkId } from './load_spec.ts';
+import { lastWords } from './log_tail.ts';
+import { destroyProcess, ended, exitCode, isAlive } from './process_id.ts';
+import type { Spec, SpecResources } from './spec.ts';
+import type { StateStore, StoredState } from './state_store.ts';
+import {
+  type ContainerHandle,
+  type ContainerStats,
+  type ContainerStatus,
+  type ExecOptions,
+  type ExitStatus,
+  type OciState,
+  type ProcessInfo,
+  RuntimeError,
+  type WindowSize,
+} from './types.ts';
+
+const SIGKILL = 9;
+/** Calls that a healthy sandbox answers at once, ms. */
+const PROMPT = 10_000;
+/** Loading a program may read much from a slow disk, ms. */
+const LOADING = 60_000;
+/** How often version 1's counter of memory kills is looked at, ms. */
+const OOM_INTERVAL = 500;
+
+export class Container implements ContainerHandle {
+  readonly id: string;
+  readonly sandboxId: string;
+  readonly bundle: string;
+  readonly pid: number;
+  private readonly store: StateStore;
+  private client: ControlClient | null = null;
+  private readonly oomWatchers = new Set<() => void>();
+
+  constructor(store: StateStore, state: StoredState) {
+    this.store = store;
+    this.id = state.id;
+    this.sandboxId = state.sandboxId;
+    this.bundle = state.bundle;
+    this.pid = state.sandbox?.pid ?? 0;
+  }
+
+  get isRoot(): boolean {
+    return this.id === this.sandboxId;
+  }
+  private get stored(): StoredState {
+    return this.store.read(this.id);
+  }
+  private get cgroup(): Cgroup | null {
+    return reopenCgroup(this.stored.cgroupPaths);
+  }
+
+  async state(): Promise<OciState> {
+    const stored = this.stored;
+    const status = this.statusOf(stored);
+    return {
+      ociVersion: stored.ociVersion,
+      id: this.id,
+      status,
+      ...(status === 'stopped' || stored.sandbox === null ? {} : { pid: stored.sandbox.pid }),
+      bundle: stored.bundle,
+      annotations: stored.annotations,
+    };
+  }
+
+  async start(): Promise<void> {
+    await this.store.locked(this.id, async () => {
+      const stored = this.stored;
+      const status = this.statusOf(stored);
+      if (status !== 'created') throw new RuntimeError('State', `cannot start a container in the ${status} state`);
+      const spec = this.spec();
+      await this.call('Start', { container_id: this.id }, { timeoutMs: LOADING });
+      this.store.write({ ...stored, status: 'running' });
+      const failures = await runHooksLenient('poststart', spec.hooks?.poststart, await this.state());
+      if (failures.length > 0) process.emitWarning(failures.join('; '));
+    });
+  }
+
+  async exec(options: ExecOptions): Promise<{ pid: number }> {
+    checkId(options.execId, 'exec id');
+    this.mustRun();
+    const fds = new DonatedFds();
+    const terminal = options.process.terminal === true;
+    const console = terminal && options.consoleSocket !== undefined ? makeTerminal() : null;
+    try {
+      if (console !== null) sendMaster(options.consoleSocket as string, console);
+      const stdio = console === null ? options.stdio : { stdin: console.slave, stdout: console.slave, stderr: null };
+      const size = options.process.consoleSize;
+      const request = {
+        container_id: this.id,
+        exec_id: options.execId,
+        process: Buffer.from(JSON.stringify(options.process)),
+        stdin_fd: fds.add(stdio.stdin),
+        stdout_fd: fds.add(stdio.stdout),
+        stderr_fd: terminal ? 0 : fds.add(stdio.stderr),
+        terminal,
+        rows: size?.height ?? 0,
+        columns: size?.width ?? 0,
+        tether_fd: fds.add(options.tether),
+      };
+      return { pid: (await this.call('Exec', request, { fds: fds.fds, timeoutMs: LOADING })).pid };
+    } finally {
+      fds.close();
+      if (console !== null) closeTerminal(console);
+    }
+  }
+
+  async kill(signal: number, options: { readonly all?: boolean; readonly execId?: string } = {}): Promise<void> {
+    const status = this.statusOf(this.stored);
+    if (status === 'stopped') throw new RuntimeError('NotFound', 'container not running');
+    const { all = false, execId = '' } = options;
+    await this.call('Signal', { container_id: this.id, exec_id: execId, signal, all });
+  }
+
+  async wait(execId = ''): Promise<ExitStatus> {
+    try {
+      const answer = await this.call('Wait', { container_id: this.id, exec_id: execId }, { timeoutMs: undefined });
+      for (const check of this.oomWatchers) check();
+      return { exitCode: answer.exit_code, exitedAt: answer.exited_at };
+    } catch (e) {
+      if (!(e instanceof SandboxGone)) throw e;
+      for (const check of this.oomWatchers) check();
+      return this.exitAfterSandbox();
+    }
+  }
+
+  /** The sandbox is gone: what it wrote last, or how its process ended. */
+  private async exitAfterSandbox(): Promise<ExitStatus> {
+    const { sandbox } = this.stored;
+    const status = sandbox === null ? null : await ended(sandbox, PROMPT);
+    const kept = this.keptExit();
+    if (kept !== null) return kept;
+    return { exitCode: status !== null && status !== 0 ? exitCode(status) : 128 + SIGKILL, exitedAt: Date.now() };
+  }
+
+  /** "CODE MILLISECONDS", written by the sandbox when the container's first process ends. */
+  private keptExit(): ExitStatus | null {
+    try {
+      const [code, at] = readFileSync(join(this.store.folder(this.id), 'exit'), 'latin1')
+        .trim()
+        .split(' ');
+      return code === '' || at === undefined ? null : { exitCode: Number(code), exitedAt: Number(at) };
+    } catch {
+      return null;
+    }
+  }
+
+  async delete(options: { readonly force?: boolean } = {}): Promise<void> {
+    await this.store.locked(this.id, async () => {
+      const stored = this.stored;
+      const status = this.statusOf(stored);
+      if (status !== 'stopped' && status !== 'created' && options.force !== true) {
+        throw new RuntimeError('State', `cannot delete container ${this.id} that is not stopped: ${status}`);
+      }
+      await this.tearDown(stored);
+    });
+  }
+
+  /** Ends and removes everything that belongs to the container. */
+  async tearDown(stored: StoredState): Promise<void> {
+    const { sandbox, gofer } = stored;
+    if (sandbox !== null && this.isRoot) await destroyProcess(sandbox);
+    else if (sandbox !== null && isAlive(sandbox)) {
+      await this.call('Delete', { container_id: this.id }).catch((e: Error) => {
+        if (!(e instanceof SandboxGone) && !(e instanceof RuntimeError && e.kind === 'NotFound')) throw e;
+      });
+    }
+    this.close();
+    if (gofer !== null) await destroyProcess(gofer);
+    const hooks = this.specIfThere()?.hooks?.poststop;
+    const state: OciState = {
+      ociVersion: stored.ociVersion,
+      id: this.id,
+      status: 'stopped',
+      bundle: stored.bundle,
+      annotations: stored.annotations,
+    };
+    const failures = await runHooksLenient('poststop', hooks, state);
+    if (failures.length > 0) process.emitWarning(failures.join('; '));
+    await removeFolders(stored.cgroupPaths);
+    this.store.remove(this.id);
+  }
+
+  async pause(): Promise<void> {
+    await this.setPaused('Pause', 'running', 'paused');
+  }
+  async resume(): Promise<void> {
+    await this.setPaused('Resume', 'paused', 'running');
+  }
+  private async setPaused(method: 'Pause' | 'Resume', from: ContainerStatus, to: 'running' | 'paused'): Promise<void> {
+    await this.store.locked(this.id, async () => {
+      const stored = this.stored;
+      const status = this.statusOf(stored);
+      if (status !== from) throw new RuntimeError('State', `cannot ${method.toLowerCase()} a container that is ${status}, not ${from}`);
+      await this.call(method, { container_id: this.id });
+      this.store.write({ ...stored, status: to });
+    });
+  }
+
+  async update(resources: SpecResources): Promise<void> {
+    const status = this.statusOf(this.stored);
+    if (status === 'stopped') throw new RuntimeError('State', 'container not running');
+    try {
+      this.cgroup?.apply(resources);
+    } catch (e) {
+      throw new RuntimeError('Internal', `cannot change the limits: ${(e as Error).message}`, e);
+    }
+  }
+
+  async processes(): Promise<ProcessInfo[]> {
+    this.mustRun();
+    const { processes } = await this.call('Processes', { container_id: this.id });
+    return processes.map((p) => ({
+      pid: p.pid,
+      ppid: p.ppid,
+      uid: p.uid,
+      startedAt: p.started_at,
+      cpuTime: p.cpu_time,
+      tty: p.tty,
+      command: p.command,
+      execId: p.exec_id,
+    }));
+  }
+
+  hostPids(): number[] {
+    const { sandbox } = this.stored;
+    return sandbox !== null && isAlive(sandbox) ? [sandbox.pid] : [];
+  }
+
+  async stats(): Promise<ContainerStats> {
+    const group = this.cgroup;
+    if (group !== null) return { cgroupVersion: group.version, ...group.stats() };
+    this.mustRun();
+    const s = await this.call('Stats', { container_id: this.id });
+    const unlimited = Number.POSITIVE_INFINITY;
+    return {
+      cgroupVersion: 0,
+      cpu: { total: s.cpu_user + s.cpu_system, user: s.cpu_user, system: s.cpu_system },
+      memory: { usage: s.memory, limit: unlimited, anon: s.memory, inactiveFile: 0, oomKills: 0 },
+      pids: { current: s.processes, limit: unlimited },
+    };
+  }
+
+  async resize(size: WindowSize, execId = ''): Promise<void> {
+    await this.call('ResizePty', { container_id: this.id, exec_id: execId, rows: size.rows, columns: size.columns });
+  }
+  async closeStdin(execId = ''): Promise<void> {
+    await this.call('CloseStdin', { container_id: this.id, exec_id: execId });
+  }
+  async debug(request: { stacks?: boolean; unimplemented?: boolean; strace?: string; log_level?: string }): Promise<string> {
+    return (await this.call('Debug', request)).text;
+  }
+
+  watchOom(onOom: () => void): () => void {
+    const group = this.cgroup;
+    if (group === null) return () => {};
+    let seen = group.oomKills();
+    const check = (): void => {
+      const now = group.oomKills();
+      for (; seen < now; seen++) onOom();
+    };
+    const timer = setInterval(check, OOM_INTERVAL).unref();
+    this.oomWatchers.add(check);
+    return () => {
+      clearInterval(timer);
+      this.oomWatchers.delete(check);
+    };
+  }
+
+  close(): void {
+    this.client?.close();
+    this.client = null;
+  }
+
+  spec(): Spec {
+    return JSON.parse(readFileSync(join(this.store.folder(this.id), 'config.json'), 'utf8')) as Spec;
+  }
+  private specIfThere(): Spec | null {
+    try {
+      return this.spec();
+    } catch {
+      return null;
+    }
+  }
+
+  private statusOf(stored: StoredState): ContainerStatus {
+    if (stored.status === 'stopped' || stored.sandbox === null || !isAlive(stored.sandbox) || this.keptExit() !== null) return 'stopped';
+    return stored.status;
+  }
+  private mustRun(): void {
+    const status = this.statusOf(this.stored);
+    if (status !== 'running' && status !== 'paused' && status !== 'created') throw new RuntimeError('State', 'container not running');
+  }
+
+  /** Over the connection that is open, or a new one. */
+  async call<M extends Parameters<ControlClient['call']>[0]>(
+    method: M,
+    request: Parameters<typeof ControlClient.prototype.call<M>>[1],
+    options: { readonly fds?: readonly number[]; readonly timeoutMs?: number | undefined } = { timeoutMs: PROMPT },
+  ): ReturnType<typeof ControlClient.prototype.call<M>> {
+    if (this.client === null || this.client.closed)
+      this.client = ControlClient.connect(join(this.store.folder(this.sandboxId), 'control.sock'));
+    const { fds, timeoutMs } = options;
+    return this.client.call(method, request, { ...(fds === undefined ? {} : { fds }), ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+  }
+
+  /** Why the sandbox is gone, with what its processes printed last. */
+  async explain(stored: StoredState, during: string): Promise<RuntimeError> {
+    const { sandbox } = stored;
+    let how = 'is gone';
+    try {
+      const status = sandbox === null ? null : await ended(sandbox, 2000);
+      if (status !== null) how = (status & 0x7f) === 0 ? `ended with status ${status >> 8}` : `was killed by signal ${status & 0x7f}`;
+    } catch {
+      how = 'closed its control connection but still runs';
+    }
+    const words = lastWords('the sandbox', join(this.store.folder(this.sandboxId), 'sentry.log'));
+    const gofer = lastWords('the gofer', join(this.store.folder(this.id), 'gofer.log'));
+    return new RuntimeError('Internal', `cannot ${during}: the sandbox process (pid ${sandbox?.pid}) ${how}${words}${gofer}`);
+  }
+}

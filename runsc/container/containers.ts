@@ -1,0 +1,271 @@
+/** The containers of one state folder: making, finding, removing. */
+import { writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { errnoName } from '../../abi/errno.ts';
+import { host } from '../../lib/host.ts';
+import { unixListen } from '../../lib/unix_socket.ts';
+import { type Cgroup, openCgroup, removeFolders } from './cgroup.ts';
+import { closeTerminal, type HostTerminal, makeTerminal, sendMaster } from './console.ts';
+import { Container } from './container.ts';
+import { SandboxGone } from './control_client.ts';
+import { DonatedFds } from './donated_fd.ts';
+import { runHooks } from './hooks.ts';
+import { checkId, loadSpec } from './load_spec.ts';
+import { type MountPlan, planMounts } from './mount_plan.ts';
+import { openNetworkNamespace } from './network_namespace.ts';
+import { podSandbox, sharesPidNamespace } from './pod.ts';
+import { destroyProcess, isAlive, type Process } from './process_id.ts';
+import { startGofer, startSentry } from './sandbox_process.ts';
+import type { Spec } from './spec.ts';
+import { StateStore, type StoredState } from './state_store.ts';
+import { type ContainersApi, type CreateOptions, RuntimeError, type RuntimeSettings } from './types.ts';
+import { Undo } from './undo.ts';
+
+/** Building a tree and reading a program may take a slow disk a while, ms. */
+const CREATE_PATIENCE = 60_000;
+
+export class Containers implements ContainersApi {
+  private readonly settings: RuntimeSettings;
+  private readonly store: StateStore;
+
+  constructor(settings: RuntimeSettings) {
+    this.settings = settings;
+    this.store = new StateStore(settings.root);
+  }
+
+  async create(options: CreateOptions): Promise<Container> {
+    checkId(options.id);
+    const bundle = resolve(options.bundle);
+    const { spec, text } = loadSpec(bundle);
+    if (spec.process === undefined) throw new RuntimeError('Invalid', `${join(bundle, 'config.json')}: process: is missing (an object)`);
+    const undo = new Undo();
+    this.store.reserve(options.id);
+    undo.add(() => this.store.remove(options.id));
+    try {
+      writeFileSync(join(this.store.folder(options.id), 'config.json'), text, { mode: 0o600 });
+      const container = await new Creation(this.store, this.settings, { ...options, bundle }, spec, undo).run();
+      undo.forget();
+      return container;
+    } catch (e) {
+      const leftovers = await undo.run();
+      const message = (e as Error).message + (leftovers.length === 0 ? '' : ` (and then: ${leftovers.join('; ')})`);
+      throw new RuntimeError(e instanceof RuntimeError ? e.kind : 'Internal', message, e);
+    }
+  }
+
+  async load(id: string): Promise<Container> {
+    checkId(id);
+    return new Container(this.store, this.store.read(id));
+  }
+
+  async list(): Promise<Container[]> {
+    const found: Container[] = [];
+    for (const id of this.store.ids()) {
+      try {
+        found.push(new Container(this.store, this.store.read(id)));
+      } catch (e) {
+        // One that is being made or removed right now.
+        if (!(e instanceof RuntimeError && e.kind === 'NotFound')) throw e;
+      }
+    }
+    return found;
+  }
+
+  async destroy(id: string): Promise<void> {
+    checkId(id);
+    let stored: StoredState;
+    try {
+      stored = this.store.read(id);
+    } catch {
+      this.store.remove(id); // no state, or none that can be read: nothing else is known
+      return;
+    }
+    await new Container(this.store, stored).tearDown(stored);
+  }
+}
+
+/** The steps of one create. Each registers how it is taken back. */
+class Creation {
+  private readonly store: StateStore;
+  private readonly settings: RuntimeSettings;
+  private readonly options: CreateOptions;
+  private readonly spec: Spec;
+  private readonly undo: Undo;
+  private readonly id: string;
+  private readonly sandboxId: string;
+
+  constructor(store: StateStore, settings: RuntimeSettings, options: CreateOptions, spec: Spec, undo: Undo) {
+    this.store = store;
+    this.settings = settings;
+    this.options = options;
+    this.spec = spec;
+    this.undo = undo;
+    this.id = options.id;
+    this.sandboxId = podSandbox(spec) ?? options.id;
+  }
+
+  async run(): Promise<Container> {
+    const plan = planMounts(this.options.bundle, this.spec, this.settings.overlay2);
+    const terminal = this.openConsole();
+    const fds = new DonatedFds();
+    try {
+      const cgroup = this.makeCgroup();
+      // Both at once: they load while we go on.
+      const gofer = this.startGofer(plan, cgroup, fds);
+      const sandbox = this.isRoot ? this.startSandbox(cgroup, terminal) : this.findSandbox();
+      const state = this.firstState(sandbox, gofer, cgroup);
+      this.store.write(state);
+      const container = new Container(this.store, state);
+      this.undo.add(() => container.close());
+      await this.hooksBefore(container);
+      await this.sendCreate(container, state, plan, terminal, fds);
+      await runHooks('createContainer', this.spec.hooks?.createContainer, await container.state());
+      if (this.options.pidFile !== undefined) writeFileSync(this.options.pidFile, String(sandbox.pid));
+      this.store.write({ ...state, status: 'created' });
+      return container;
+    } finally {
+      plan.close();
+      fds.close();
+      if (terminal !== null) closeTerminal(terminal);
+    }
+  }
+
+  private get isRoot(): boolean {
+    return this.id === this.sandboxId;
+  }
+  private get folder(): string {
+    return this.store.folder(this.id);
+  }
+  private log(name: 'sentry' | 'gofer'): string {
+    const { debugLog } = this.settings;
+    return debugLog === null ? join(this.folder, `${name}.log`) : join(debugLog, `${this.id}.${name}.log`);
+  }
+
+  private openConsole(): HostTerminal | null {
+    const { consoleSocket } = this.options;
+    const wanted = this.spec.process?.terminal === true;
+    if (consoleSocket === undefined) return null;
+    if (!wanted) throw new RuntimeError('Invalid', 'a console socket is given, but process.terminal is not set');
+    const terminal = makeTerminal();
+    try {
+      sendMaster(consoleSocket, terminal);
+      return terminal;
+    } catch (e) {
+      closeTerminal(terminal);
+      throw e;
+    }
+  }
+
+  private makeCgroup(): Cgroup | null {
+    if (this.settings.ignoreCgroups) return null;
+    const { linux } = this.spec;
+    try {
+      const cgroup = openCgroup(linux?.cgroupsPath, this.id, this.settings.systemdCgroup);
+      if (cgroup === null) return null;
+      this.undo.add(() => removeFolders(cgroup.paths));
+      cgroup.create(linux?.resources);
+      return cgroup;
+    } catch (e) {
+      throw new RuntimeError('Internal', `cannot set up the cgroup: ${(e as Error).message}`, e);
+    }
+  }
+
+  private startGofer(plan: MountPlan, cgroup: Cgroup | null, fds: DonatedFds): Process {
+    const cgroupProcs = cgroup?.procsFiles() ?? [];
+    const { process, connection } = startGofer({ settings: this.settings, log: this.log('gofer'), cgroupProcs, trees: plan.trees });
+    this.undo.add(() => destroyProcess(process));
+    fds.take(connection); // position 1
+    return process;
+  }
+
+  private startSandbox(cgroup: Cgroup | null, terminal: HostTerminal | null): Process {
+    const controlFd = unixListen(join(this.folder, 'control.sock'));
+    if (controlFd < 0) throw new RuntimeError('Internal', `cannot listen in ${this.folder}: ${errnoName(controlFd)}`);
+    const networkNamespace = this.settings.network === 'host' ? null : openNetworkNamespace(this.spec);
+    try {
+      const process = startSentry({
+        settings: this.settings,
+        log: this.log('sentry'),
+        cgroupProcs: cgroup?.procsFiles() ?? [],
+        sandboxId: this.id,
+        controlFd,
+        networkNamespace,
+        consoleFd: terminal?.slave ?? null,
+      });
+      this.undo.add(() => destroyProcess(process));
+      return process;
+    } finally {
+      host.close(controlFd);
+      if (networkNamespace !== null) host.close(networkNamespace);
+    }
+  }
+
+  private findSandbox(): Process {
+    const { sandbox } = this.store.read(this.sandboxId);
+    if (sandbox === null || !isAlive(sandbox)) throw new RuntimeError('State', `sandbox ${this.sandboxId} of the pod is not running`);
+    return sandbox;
+  }
+
+  private firstState(sandbox: Process, gofer: Process, cgroup: Cgroup | null): StoredState {
+    return {
+      version: 1,
+      id: this.id,
+      sandboxId: this.sandboxId,
+      bundle: this.options.bundle,
+      ociVersion: this.spec.ociVersion,
+      annotations: this.spec.annotations ?? {},
+      createdAt: Date.now(),
+      status: 'creating',
+      sandbox,
+      gofer,
+      cgroupPaths: cgroup?.paths ?? [],
+      settings: this.settings,
+    };
+  }
+
+  /** They set up the network, among other things: before the sandbox looks at it. */
+  private async hooksBefore(container: Container): Promise<void> {
+    const { hooks } = this.spec;
+    if (hooks?.prestart === undefined && hooks?.createRuntime === undefined) return;
+    const state = { ...(await container.state()), status: 'creating' as const };
+    await runHooks('prestart', hooks.prestart, state);
+    await runHooks('createRuntime', hooks.createRuntime, state);
+  }
+
+  private async sendCreate(
+    container: Container,
+    state: StoredState,
+    plan: MountPlan,
+    console: HostTerminal | null,
+    fds: DonatedFds,
+  ): Promise<void> {
+    const { stdio, extraFds = [] } = this.options;
+    const terminal = this.spec.process?.terminal === true;
+    const streams = console === null ? stdio : { stdin: console.slave, stdout: console.slave, stderr: null };
+    const exit = host.openat(-100, join(this.folder, 'exit'), 0o2000101 /* O_CLOEXEC | O_CREAT | O_WRONLY */, 0o600);
+    if (exit < 0) throw new RuntimeError('Internal', `cannot make a file in ${this.folder}: ${errnoName(exit)}`);
+    const size = this.spec.process?.consoleSize;
+    const request = {
+      container_id: this.id,
+      spec: Buffer.from(JSON.stringify({ ...this.spec, hooks: undefined, mounts: undefined })),
+      mounts: plan.mounts,
+      gofer_fd: 1,
+      exit_fd: fds.take(exit),
+      stdin_fd: fds.add(streams.stdin),
+      stdout_fd: fds.add(streams.stdout),
+      stderr_fd: terminal ? 0 : fds.add(streams.stderr),
+      extra_fds: extraFds.map((fd) => fds.add(fd)),
+      terminal,
+      rows: size?.height ?? 0,
+      columns: size?.width ?? 0,
+      pid_namespace_of: !this.isRoot && sharesPidNamespace(this.spec) ? this.sandboxId : '',
+      root_container: this.isRoot,
+      cgroup_path: this.spec.linux?.cgroupsPath ?? '',
+    };
+    try {
+      await container.call('Create', request, { fds: fds.fds, timeoutMs: CREATE_PATIENCE });
+    } catch (e) {
+      throw e instanceof SandboxGone ? await container.explain(state, 'create the container') : e;
+    }
+  }
+}

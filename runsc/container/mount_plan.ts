@@ -1,0 +1,150 @@
+/**
+ * What a container's tree is made of: the spec's mounts in their order, and the host folders and files that its gofer serves. Only here are
+ * paths of the host looked up; everybody else gets descriptors.
+ */
+import { isAbsolute, resolve } from 'node:path';
+import { EINVAL, ENOSYS, errnoName } from '../../abi/errno.ts';
+import { AT_EMPTY_PATH, AT_RECURSIVE, O_CLOEXEC, O_PATH } from '../../abi/fcntl.ts';
+import { S_IFDIR, S_IFMT } from '../../abi/stat.ts';
+import { host } from '../../lib/host.ts';
+import type { MountMessage } from '../../proto/control.ts';
+import { rootfsPath } from './load_spec.ts';
+import type { Spec, SpecMount } from './spec.ts';
+import { RuntimeError } from './types.ts';
+
+// open_tree(2), statx(2), x86-64.
+const NR_open_tree = 428;
+const NR_statx = 332;
+const OPEN_TREE_CLONE = 1;
+const STATX_MODE_OFFSET = 28;
+/** Most mounts of one container. */
+const MAX_MOUNTS = 1000;
+
+/** One tree that the gofer serves. */
+export interface ServedTree {
+  /** How the sandbox names it on the connection. */
+  readonly attach: string;
+  /** The folder or file itself; ours to close. */
+  readonly fd: number;
+  readonly readonly: boolean;
+}
+
+export interface MountPlan {
+  /** The first is the root. */
+  readonly mounts: MountMessage[];
+  readonly trees: ServedTree[];
+  close(): void;
+}
+
+const NOTHING: MountMessage = {
+  destination: '',
+  type: '',
+  source: '',
+  options: [],
+  attach: '',
+  file: false,
+  shared: false,
+  overlay: false,
+};
+
+/** @throws RuntimeError that names the mount; nothing stays open then. */
+export function planMounts(bundle: string, spec: Spec, overlay2: string): MountPlan {
+  const builder = new PlanBuilder(bundle, overlay2);
+  try {
+    builder.root(spec);
+    if ((spec.mounts ?? []).length > MAX_MOUNTS) throw new RuntimeError('Invalid', `mounts: more than ${MAX_MOUNTS}`);
+    for (const [i, mount] of (spec.mounts ?? []).entries()) builder.add(mount, i);
+    return builder;
+  } catch (e) {
+    builder.close();
+    throw e;
+  }
+}
+
+class PlanBuilder implements MountPlan {
+  readonly mounts: MountMessage[] = [];
+  readonly trees: ServedTree[] = [];
+  private readonly bundle: string;
+  private readonly overlayRoot: boolean;
+  private readonly overlayAll: boolean;
+
+  constructor(bundle: string, overlay2: string) {
+    this.bundle = bundle;
+    this.overlayRoot = overlay2.startsWith('root:') || overlay2.startsWith('all:');
+    this.overlayAll = overlay2.startsWith('all:');
+  }
+
+  close(): void {
+    for (const tree of this.trees.splice(0)) host.close(tree.fd);
+  }
+
+  root(spec: Spec): void {
+    const readonly = spec.root.readonly === true;
+    const path = rootfsPath(this.bundle, spec);
+    const tree = this.serve(path, readonly || this.overlayRoot, 'root.path');
+    if (tree.file) throw new RuntimeError('Invalid', `root.path: ${path} is not a folder`);
+    const options = [readonly ? 'ro' : 'rw'];
+    this.mounts.push({
+      ...NOTHING,
+      destination: '/',
+      type: 'gofer',
+      source: 'none',
+      options,
+      attach: tree.attach,
+      overlay: this.overlayRoot && !readonly,
+    });
+  }
+
+  add(mount: SpecMount, index: number): void {
+    const options = [...(mount.options ?? [])];
+    // Some engines write relative destinations; they start at the root.
+    const destination = isAbsolute(mount.destination) ? mount.destination : `/${mount.destination}`;
+    if (!isBind(mount)) {
+      this.mounts.push({ ...NOTHING, destination, type: mount.type ?? 'none', source: mount.source ?? mount.type ?? 'none', options });
+      return;
+    }
+    if (mount.source === undefined || mount.source === '')
+      throw new RuntimeError('Invalid', `mounts[${index}].source: is missing (a path)`);
+    const source = isAbsolute(mount.source) ? mount.source : resolve(this.bundle, mount.source);
+    const overlay = this.overlayAll && !options.includes('ro');
+    const tree = this.serve(source, options.includes('ro') || overlay, `mounts[${index}].source`);
+    // Docker and the kubelet rewrite what they mount (resolv.conf, secrets): the sandbox must look again.
+    this.mounts.push({
+      ...NOTHING,
+      destination,
+      type: 'gofer',
+      source,
+      options,
+      attach: tree.attach,
+      file: tree.file,
+      shared: true,
+      overlay,
+    });
+  }
+
+  private serve(path: string, readonly: boolean, field: string): { attach: string; file: boolean } {
+    const fd = openTree(path);
+    if (fd < 0) throw new RuntimeError('Invalid', `${field}: cannot open ${path}: ${errnoName(fd)}`);
+    const attach = String(this.trees.length);
+    this.trees.push({ attach, fd, readonly });
+    return { attach, file: !isFolder(fd) };
+  }
+}
+
+function isBind(mount: SpecMount): boolean {
+  return mount.type === 'bind' || (mount.options ?? []).some((o) => o === 'bind' || o === 'rbind');
+}
+
+/** A detached copy of the mounts there, so that later changes of the host's mount table do not reach in; else the place itself. */
+function openTree(path: string): number {
+  const name = Buffer.from(`${path}\0`);
+  const fd = host.syscall(NR_open_tree, -100, name, OPEN_TREE_CLONE | O_CLOEXEC | AT_RECURSIVE);
+  // EINVAL: a place that cannot be cloned (unbindable, or of another mount namespace such as a namespace file).
+  return fd === ENOSYS || fd === EINVAL || fd === -1 ? host.openat(-100, path, O_PATH | O_CLOEXEC) : fd;
+}
+
+function isFolder(fd: number): boolean {
+  const statx = new Uint8Array(256);
+  host.syscall(NR_statx, fd, Buffer.from('\0'), AT_EMPTY_PATH, 1 /* STATX_TYPE */, statx);
+  return (new DataView(statx.buffer).getUint16(STATX_MODE_OFFSET, true) & S_IFMT) === S_IFDIR;
+}

@@ -1,0 +1,75 @@
+/** A host process that outlives us: its pid and, because pids are used again, its start time. */
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ESRCH } from '../../abi/errno.ts';
+import { host } from '../../lib/host.ts';
+
+// wait4(2), x86-64.
+const NR_wait4 = 61;
+const WNOHANG = 1;
+
+export interface Process {
+  readonly pid: number;
+  /** Field 22 of /proc/PID/stat: clock ticks since boot. */
+  readonly startTime: number;
+}
+
+interface Stat {
+  readonly state: string;
+  readonly startTime: number;
+}
+
+function stat(pid: number): Stat | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return { state: fields[0] as string, startTime: Number(fields[19]) };
+  } catch {
+    return null;
+  }
+}
+
+/** A process that exists now (a zombie does). */
+export function identify(pid: number): Process {
+  return { pid, startTime: stat(pid)?.startTime ?? 0 };
+}
+
+/** It runs: neither gone nor a zombie. */
+export function isAlive(process: Process): boolean {
+  const now = stat(process.pid);
+  return now !== null && now.startTime === process.startTime && now.state !== 'Z' && now.state !== 'X';
+}
+
+export function signal(process: Process, number: number): boolean {
+  return stat(process.pid)?.startTime === process.startTime && host.kill(process.pid, number) !== ESRCH;
+}
+
+/** Wait status if it is a child of ours that has ended; null if it is not, or runs. It is reaped. */
+export function reap(process: Process): number | null {
+  const status = new Int32Array(1);
+  return host.syscall(NR_wait4, process.pid, status, WNOHANG, null) === process.pid ? (status[0] as number) : null;
+}
+
+/** 0..255, 128 + n after signal n. */
+export function exitCode(waitStatus: number): number {
+  const killedBy = waitStatus & 0x7f;
+  return killedBy === 0 ? (waitStatus >> 8) & 0xff : 128 + killedBy;
+}
+
+/** Resolves when it has ended (reaped if it is a child of ours), with its wait status where we are told; throws after `patience` ms. */
+export async function ended(process: Process, patience: number): Promise<number | null> {
+  const giveUp = Date.now() + patience;
+  for (let delay = 1; ; delay = Math.min(delay * 2, 50)) {
+    const status = reap(process);
+    if (status !== null) return status;
+    if (!isAlive(process)) return reap(process);
+    if (Date.now() > giveUp) throw new Error(`process ${process.pid} does not end`);
+    await sleep(delay);
+  }
+}
+
+/** SIGKILL, and waits until it is gone. */
+export async function destroyProcess(process: Process, patience = 10_000): Promise<void> {
+  signal(process, 9);
+  await ended(process, patience);
+}

@@ -1,0 +1,156 @@
+/**
+ * Starts the two processes of a sandbox. Both begin as uid 0 of a user namespace of their own, with no power over the host, and lock
+ * themselves further in (sentry/boot/lockdown.ts, gofer/).
+ *
+ * The Sentry inherits: 0 /dev/null, 1 and 2 its log, 3 its configuration, 4 the control socket (listening).
+ * A gofer inherits: 0 /dev/null, 1 and 2 its log, 3 its configuration, 4 its 9P connection, 5… the trees it serves.
+ */
+import { errnoName, isErrno } from '../../abi/errno.ts';
+import { O_APPEND, O_CLOEXEC, O_CREAT, O_RDWR, O_WRONLY } from '../../abi/fcntl.ts';
+import { SIGCHLD, SIGHUP, SIGPIPE, SIGTERM, SIGWINCH } from '../../abi/signal.ts';
+import { host } from '../../lib/host.ts';
+import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, spawn } from '../../lib/spawn.ts';
+import { SOCK_STREAM } from '../../lib/unix_socket.ts';
+import type { ServedTree } from './mount_plan.ts';
+import { identify, type Process } from './process_id.ts';
+import { nodePath, programPath } from './programs.ts';
+import { RuntimeError, type RuntimeSettings } from './types.ts';
+
+const MFD_CLOEXEC = 1;
+const ISOLATED = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
+/** uid and gid that the Sentry ends as. */
+const NOBODY = 65534;
+const SENTRY_MAP = `0 0 1\n${NOBODY} ${NOBODY} 1\n`;
+/** Every id: the gofer makes files of any owner. */
+const FULL_MAP = '0 0 4294967295\n';
+
+// capabilities(7): what serving files takes, and what the gofer needs to lock itself in.
+const GOFER_CAPABILITIES = [0, 1, 2, 3, 4, 6, 7, 18, 21, 27];
+
+/** JSON that the Sentry reads from descriptor 3. */
+export interface SentryConfig {
+  readonly sandboxId: string;
+  readonly controlFd: number;
+  readonly platform: RuntimeSettings['platform'];
+  readonly network: RuntimeSettings['network'];
+  readonly debug: boolean;
+  readonly strace: boolean;
+  /** Its controlling terminal is the container's console: watch SIGWINCH. */
+  readonly consoleFd: number | null;
+  readonly nobody: number;
+}
+
+/** JSON that a gofer reads from descriptor 3. */
+export interface GoferConfig {
+  readonly connectionFd: number;
+  readonly roots: readonly { readonly name: string; readonly fd: number; readonly readonly: boolean }[];
+  readonly debug: boolean;
+}
+
+interface Common {
+  readonly settings: RuntimeSettings;
+  /** File that gets what the process prints. */
+  readonly log: string;
+  readonly cgroupProcs: readonly string[];
+}
+
+export interface SentryStart extends Common {
+  readonly sandboxId: string;
+  /** Listening; stays the caller's. */
+  readonly controlFd: number;
+  readonly networkNamespace: number | null;
+  /** Raw slave of a host terminal, to become the controlling one. */
+  readonly consoleFd: number | null;
+}
+
+export function startSentry(start: SentryStart): Process {
+  const { settings } = start;
+  const config: SentryConfig = {
+    sandboxId: start.sandboxId,
+    controlFd: 4,
+    platform: settings.platform,
+    network: settings.network,
+    debug: settings.debug,
+    strace: settings.strace,
+    consoleFd: start.consoleFd === null ? null : 5,
+    nobody: NOBODY,
+  };
+  return withFiles(start, config, (standard, cgroupFds) =>
+    spawn({
+      file: nodePath(),
+      args: ['runsc-sandbox', ...SENTRY_FLAGS, programPath('sentry'), '--config-fd', '3', start.sandboxId],
+      env: [],
+      fds: [...standard, start.controlFd, ...(start.consoleFd === null ? [] : [start.consoleFd])],
+      namespaces: ISOLATED,
+      ...(start.networkNamespace === null ? {} : { networkNamespace: start.networkNamespace }),
+      maps: { uid: SENTRY_MAP, gid: SENTRY_MAP },
+      cgroupFds,
+      cwd: '/',
+      // SIGCHLD is read from a signalfd by the ptrace platform; the others must not end a session leader.
+      blockSignals: [SIGCHLD, SIGPIPE, SIGHUP, SIGTERM, SIGWINCH],
+      newSession: true,
+      ...(start.consoleFd === null ? {} : { terminalFd: start.consoleFd }),
+      noNewPrivileges: true,
+    }),
+  );
+}
+
+const SENTRY_FLAGS = ['--no-warnings', '--max-semi-space-size=8'];
+const GOFER_FLAGS = ['--no-warnings', '--jitless', '--max-semi-space-size=1'];
+
+/** A gofer for `trees` and our end of its 9P connection, which is the caller's to close. */
+export function startGofer(start: Common & { readonly trees: readonly ServedTree[] }): { process: Process; connection: number } {
+  const pair = host.socketpair(SOCK_STREAM);
+  if (isErrno(pair)) throw new RuntimeError('Internal', `cannot make a socket pair: ${errnoName(pair)}`);
+  const roots = start.trees.map((tree, i) => ({ name: tree.attach, fd: 5 + i, readonly: tree.readonly }));
+  const config: GoferConfig = { connectionFd: 4, roots, debug: start.settings.debug };
+  try {
+    const process = withFiles(start, config, (standard, cgroupFds) =>
+      spawn({
+        file: nodePath(),
+        args: ['runsc-gofer', ...GOFER_FLAGS, programPath('gofer'), '--config-fd', '3'],
+        env: [],
+        fds: [...standard, pair[1], ...start.trees.map((tree) => tree.fd)],
+        namespaces: ISOLATED | CLONE_NEWNET,
+        maps: { uid: FULL_MAP, gid: FULL_MAP },
+        cgroupFds,
+        cwd: '/',
+        newSession: true,
+        boundingSet: GOFER_CAPABILITIES,
+        noNewPrivileges: true,
+      }),
+    );
+    return { process, connection: pair[0] };
+  } catch (e) {
+    host.close(pair[0]);
+    throw e;
+  } finally {
+    host.close(pair[1]);
+  }
+}
+
+/** Opens what both start with (null, log, log, configuration) and the cgroup files, and closes all of it again. */
+function withFiles(start: Common, config: unknown, run: (standard: number[], cgroupFds: number[]) => number): Process {
+  const opened: number[] = [];
+  const open = (path: string, flags: number): number => {
+    const fd = host.openat(-100, path, flags | O_CLOEXEC, 0o600);
+    if (fd < 0) throw new RuntimeError('Internal', `cannot open ${path}: ${errnoName(fd)}`);
+    opened.push(fd);
+    return fd;
+  };
+  try {
+    const nothing = open('/dev/null', O_RDWR);
+    const log = open(start.log, O_CREAT | O_WRONLY | O_APPEND);
+    const text = Buffer.from(JSON.stringify(config));
+    const memory = host.memfdCreate('config', MFD_CLOEXEC);
+    if (memory < 0) throw new RuntimeError('Internal', `cannot make a memory file: ${errnoName(memory)}`);
+    opened.push(memory);
+    host.pwrite(memory, text, 0, text.length, 0);
+    const cgroupFds = start.cgroupProcs.map((path) => open(path, O_WRONLY));
+    return identify(run([nothing, log, log, memory], cgroupFds));
+  } catch (e) {
+    throw e instanceof RuntimeError ? e : new RuntimeError('Internal', (e as Error).message, e);
+  } finally {
+    for (const fd of opened) host.close(fd);
+  }
+}
