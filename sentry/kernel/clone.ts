@@ -54,8 +54,9 @@ const NEW_NAMESPACES = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID 
 export function clone(task: Task, request: CloneRequest): number {
   const refused = check(task, request.flags);
   if (refused !== 0) return refused;
-  const namespaces = cloneNamespaces(task, request.flags & NEW_NAMESPACES);
-  if (isErrno(namespaces)) return namespaces;
+  const fresh = cloneNamespaces(task, request.flags & NEW_NAMESPACES);
+  if (isErrno(fresh)) return fresh;
+  const { namespaces, relocate } = fresh;
   const ns = namespaces.pidForChildren;
   if (ns.dead) return ENOMEM;
   const ids = allocateIds(ns);
@@ -63,6 +64,7 @@ export function clone(task: Task, request: CloneRequest): number {
   const thread = (request.flags & CLONE_VM) !== 0 ? task.thread.space.newThread(task.thread) : task.thread.space.fork(task.thread);
   if (isErrno(thread)) return thread;
   const child = makeTask(task, request, thread, ids, namespaces, ns);
+  if (relocate !== null) child.fs.relocate(relocate);
   const tid = child.idIn(task.pidNamespace);
   const failed = tellNumbers(task, child, request, tid);
   start(task, child, request);

@@ -1,8 +1,9 @@
 /** The namespaces a task is in, but for its pid namespace (namespaces(7)). Immutable: setns and unshare make a new set. */
 
 import { EPERM, type Errno } from '../../abi/errno.ts';
-import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUTS } from '../../abi/sched.ts';
-import type { MountNamespace } from '../vfs/mount.ts';
+import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS } from '../../abi/sched.ts';
+import { cloneNamespace, type MountNamespace } from '../vfs/mount.ts';
+import type { VfsPath } from '../vfs/path.ts';
 import { CAP_SYS_ADMIN, hasCap } from './credentials.ts';
 import { PidNamespace } from './pid_namespace.ts';
 import type { Task } from './task.ts';
@@ -47,17 +48,25 @@ export interface Namespaces {
   readonly pidForChildren: PidNamespace;
 }
 
+export interface NewNamespaces {
+  readonly namespaces: Namespaces;
+  /** With a new mount namespace: where a place of the old one is in it. The task's root and working directory move along. */
+  readonly relocate: ((path: VfsPath) => VfsPath) | null;
+}
+
 /** clone(2), unshare(2): the set with fresh ones for CLONE_NEW* in `flags`. EPERM without CAP_SYS_ADMIN. */
-export function cloneNamespaces(task: Task, flags: number): Namespaces | Errno {
+export function cloneNamespaces(task: Task, flags: number): NewNamespaces | Errno {
   const now = task.namespaces;
-  if (flags === 0) return now.pidForChildren === task.pidNamespace ? now : { ...now };
+  if (flags === 0) return { namespaces: now, relocate: null };
   if (!hasCap(task.creds, CAP_SYS_ADMIN)) return EPERM;
   const { kernel } = task;
-  return {
-    ...now,
+  const mounts = (flags & CLONE_NEWNS) !== 0 ? cloneNamespace(kernel, now.mount) : null;
+  const namespaces = {
+    mount: mounts?.ns ?? now.mount,
     uts: (flags & CLONE_NEWUTS) !== 0 ? now.uts.copy(kernel.uniqueId()) : now.uts,
     ipc: (flags & CLONE_NEWIPC) !== 0 ? new IpcNamespace(kernel.uniqueId()) : now.ipc,
     net: (flags & CLONE_NEWNET) !== 0 ? new NetNamespace(kernel.uniqueId()) : now.net,
     pidForChildren: (flags & CLONE_NEWPID) !== 0 ? new PidNamespace(now.pidForChildren, kernel.uniqueId()) : now.pidForChildren,
   };
+  return { namespaces, relocate: mounts?.translate ?? null };
 }

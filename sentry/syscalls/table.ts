@@ -3,6 +3,7 @@ import type { Syscall } from './definition.ts';
 import { EPOLL_CALLS } from './sys_epoll.ts';
 import { EVENTFD_CALLS } from './sys_eventfd.ts';
 import { MEMORY_CALLS } from './sys_mm.ts';
+import { NAMESPACE_CALLS } from './sys_namespace.ts';
 import { PIPE_CALLS } from './sys_pipe.ts';
 import { POLL_CALLS } from './sys_poll.ts';
 import { PROCESS_CALLS } from './sys_process.ts';
@@ -12,6 +13,7 @@ import { SESSION_CALLS } from './sys_session.ts';
 /** Rows by name, file by file. */
 export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...MEMORY_CALLS,
+  ...NAMESPACE_CALLS,
   ...PIPE_CALLS,
   ...PROCESS_CALLS,
   ...EPOLL_CALLS,

@@ -15,6 +15,11 @@ export class FsContext {
   fork(): FsContext {
     return new FsContext(this.root, this.cwd, this.umask);
   }
+  /** The task moves to another mount namespace. */
+  relocate(where: (path: VfsPath) => VfsPath): void {
+    this.root = where(this.root);
+    this.cwd = where(this.cwd);
+  }
   share(): this {
     this.users++;
     return this;
