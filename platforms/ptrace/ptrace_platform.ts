@@ -6,6 +6,7 @@ import type { Errno } from '../../abi/errno.ts';
 import { SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP } from '../../abi/signal.ts';
 import type { Host } from '../../lib/host.ts';
 import { native } from '../../native-addon/native.ts';
+import { CpuPlacement } from '../cpu_placement.ts';
 import type { HostPoll } from '../host_poll.ts';
 import { type Platform, REG, type Registers, type ThreadContext, type ThreadEvents } from '../platform.ts';
 import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
@@ -38,6 +39,7 @@ export class PtracePlatform implements Platform {
   readonly procFd: number;
   readonly tracer: Tracer;
   readonly channel: DescriptorChannel;
+  readonly placement: CpuPlacement;
   private readonly poll: HostPoll;
   private readonly childFd: number;
   private readonly seed: Seed;
@@ -57,8 +59,11 @@ export class PtracePlatform implements Platform {
     this.channel = new DescriptorChannel(options.host);
     this.childFd = native.childEventFd();
     if (this.childFd < 0) throw new Error(`signalfd: errno ${-this.childFd}`);
+    this.placement = new CpuPlacement(options.host, {
+      [Symbol.iterator]: () => this.threads.values(),
+    });
     this.seed = startSeed(options.host, options.procFd, options.stubFd, this.channel.theirs);
-    this.seedThread = new PtraceThread(this, new PtraceSpace(this, this.seed.pid, this.seed.vdsoBase), this.seed.pid);
+    this.seedThread = new PtraceThread(this, new PtraceSpace(this, this.seed.pid, this.seed.vdsoBase), this.seed.pid, null);
   }
 
   newAddressSpace(): ThreadContext | Errno {
@@ -67,7 +72,7 @@ export class PtracePlatform implements Platform {
   forkFrom(via: PtraceThread, flags: number): PtraceThread | Errno {
     const pid = via.clone(flags);
     if (pid < 0) return pid as Errno;
-    const thread = this.adopt(new PtraceThread(this, new PtraceSpace(this, pid, this.seed.vdsoBase), pid));
+    const thread = this.adopt(new PtraceThread(this, new PtraceSpace(this, pid, this.seed.vdsoBase), pid, via));
     thread.takeStopOf(via);
     return thread;
   }
@@ -97,7 +102,7 @@ export class PtracePlatform implements Platform {
       for (const { thread, cause } of lost) events.exited(thread, cause);
       return;
     }
-    const r = native.ptraceWait(this.childFd, this.poll.fd, this.timeoutUntil(deadline), this.stops);
+    const r = native.ptraceWait(this.childFd, this.poll.fd, this.placement.timeout(this.timeoutUntil(deadline)), this.stops);
     if (r < 0) throw new Error(`ptraceWait: errno ${-r}`);
     const count = r & (POLL_READABLE - 1);
     for (let at = 0; at < count * STOP_WORDS; at += STOP_WORDS) this.handle(events, at);
@@ -105,6 +110,7 @@ export class PtracePlatform implements Platform {
       this.busyRounds = 0;
       this.poll.wait(0);
     }
+    this.placement.round(r === 0);
   }
   /** ns for ptraceWait. */
   private timeoutUntil(deadline: number): number {
@@ -125,6 +131,7 @@ export class PtracePlatform implements Platform {
       thread.leave();
     } else if (((status >> 8) & 0xff) === SYSCALL_STOP) {
       thread.stoppedAtCall(stops, at);
+      this.placement.stopped(thread);
       events.syscall(thread);
     } else if (status >> 16 === PTRACE_EVENT_STOP) {
       this.trapped(events, thread);

@@ -95,7 +95,7 @@ export class PtraceSpace implements AddressSpace {
     const source = via as PtraceThread;
     const tid = source.clone(THREAD_FLAGS);
     if (tid < 0) return tid as Errno;
-    const thread = this.platform.adopt(new PtraceThread(this.platform, this, tid));
+    const thread = this.platform.adopt(new PtraceThread(this.platform, this, tid, source));
     thread.takeStopOf(source);
     return thread;
   }

@@ -2,6 +2,7 @@
 
 import { ENOMEM } from '../../abi/errno.ts';
 import { native } from '../../native-addon/native.ts';
+import type { ThreadPlacement } from '../cpu_placement.ts';
 import { REG, Registers, type ThreadContext } from '../platform.ts';
 import { inject, injectClone, THREAD_LOST } from './injection.ts';
 import type { PtracePlatform } from './ptrace_platform.ts';
@@ -28,6 +29,7 @@ export class PtraceThread implements ThreadContext {
   dead = false;
   /** interrupt() was called and no stop has been reported since. */
   interruptWanted = false;
+  readonly placement: ThreadPlacement;
   private readonly platform: PtracePlatform;
   private readonly regs = new Registers();
   private registersValid = false;
@@ -36,10 +38,11 @@ export class PtraceThread implements ThreadContext {
   private numberLow = 0;
   private numberHigh = 0;
 
-  constructor(platform: PtracePlatform, space: PtraceSpace, tid: number) {
+  constructor(platform: PtracePlatform, space: PtraceSpace, tid: number, parent: PtraceThread | null) {
     this.platform = platform;
     this.space = space;
     this.tid = tid;
+    this.placement = platform.placement.started(parent);
   }
 
   /** It stopped. */
@@ -122,6 +125,7 @@ export class PtraceThread implements ThreadContext {
   private go(request: number, setResult: number, result: number): void {
     if (this.dead) return;
     this.running = true;
+    this.platform.placement.resumed();
     // An error means that it was killed: `exited` follows.
     native.ptraceResume(this.tid, request, setResult, result);
   }

@@ -1,0 +1,167 @@
+/**
+ * Which CPU application threads run on. A stop and its answer cost a few microseconds if thread and kernel share a CPU, and ten times
+ * that if the answer has to wake an idle CPU; but threads that compute must spread. So the kernel thread stays on one CPU ("home"),
+ * a thread starts at home, is set free when it computes, and comes back when it calls often.
+ *
+ * Interface: `started` for each new thread, `stopped` at each stop, `resumed` at each resume, `round` once a wait; `timeout` bounds the
+ * wait while a thread at home runs. An idle sandbox has no thread that runs at home for longer than one tick, so it does not tick.
+ */
+import type { Host } from '../lib/host.ts';
+
+/** ns between looks at who computes. A thread that runs through one without a stop is set free. */
+const TICK = 5e6;
+/** Waits between looks at the clock. */
+const ROUNDS_PER_CLOCK = 16;
+/** A free thread that stops so often in one tick (a gap below TICK / 8) comes home. */
+const CALLS_TO_COME_HOME = 8;
+/** Threads that contend for the home CPU in so many ticks in a row: the one that stops least leaves, if its gap is above 100 µs. */
+const CONTENDED_TICKS = 4;
+const CALLS_TO_STAY = 50;
+/** Ticks for which such a thread stays away. */
+const AWAY_TICKS = 100;
+/** Ticks after which the kernel thread lets the host choose its CPU again: another sandbox may have come to this one. */
+const TICKS_PER_CHOICE = 100;
+
+const SCHED_SETAFFINITY = 203;
+const SCHED_GETAFFINITY = 204;
+const GETCPU = 309;
+const MASK_BYTES = 128;
+
+/** The placement's part of a thread. */
+export interface PlacedThread {
+  readonly tid: number;
+  readonly running: boolean;
+  readonly placement: ThreadPlacement;
+}
+export class ThreadPlacement {
+  /** Kept on this CPU; -1: free. */
+  cpu: number;
+  stops = 0;
+  stopsAtTick = 0;
+  /** It comes home at its next stop. */
+  returning = false;
+  /** Tick before which it stays free. */
+  awayUntil = 0;
+
+  constructor(cpu: number) {
+    this.cpu = cpu;
+  }
+}
+
+export class CpuPlacement {
+  /** The kernel thread's CPU; new stub processes inherit it. */
+  home = -1;
+  private readonly host: Host;
+  private readonly threads: Iterable<PlacedThread>;
+  private readonly allowed = new Uint8Array(MASK_BYTES);
+  private readonly mask = new Uint8Array(MASK_BYTES);
+  private rounds = 0;
+  private tick = 0;
+  private lastTick = 0;
+  private contended = 0;
+  private ticksOnCpu = 0;
+  /** No thread runs at home, as far as the last look and the resumes since say. */
+  private quiet = true;
+
+  /** threads: all of the platform's, iterated once a tick. Pins the calling thread. */
+  constructor(host: Host, threads: Iterable<PlacedThread>) {
+    this.host = host;
+    this.threads = threads;
+    host.syscall(SCHED_GETAFFINITY, 0, MASK_BYTES, this.allowed);
+    this.choose();
+  }
+
+  /** A thread cloned from `parent` (null: started by the kernel thread) has its CPU. */
+  started(parent: PlacedThread | null): ThreadPlacement {
+    return new ThreadPlacement(parent === null ? this.home : parent.placement.cpu);
+  }
+  /** At each stop. */
+  stopped(thread: PlacedThread): void {
+    const placement = thread.placement;
+    placement.stops++;
+    if (this.home >= 0 && (placement.returning || (placement.cpu >= 0 && placement.cpu !== this.home))) {
+      placement.returning = false;
+      this.place(thread, this.home);
+    }
+  }
+  resumed(): void {
+    this.quiet = false;
+  }
+  /** Longest sleep in ns that lets the ticks go on; timeout < 0 = no limit. */
+  timeout(timeout: number): number {
+    return this.quiet || (timeout >= 0 && timeout < TICK) ? timeout : TICK;
+  }
+  /** After each wait. idle: it ended without an event. */
+  round(idle: boolean): void {
+    if (!idle && ++this.rounds < ROUNDS_PER_CLOCK) return;
+    this.rounds = 0;
+    const now = this.host.monotonicNow();
+    if (now - this.lastTick < TICK * 0.9) return;
+    const gap = now - this.lastTick;
+    this.lastTick = now;
+    // After a sleep the counts say nothing about frequency.
+    if (gap < 4 * TICK) this.look();
+    else for (const thread of this.threads) thread.placement.stopsAtTick = thread.placement.stops;
+  }
+
+  private look(): void {
+    this.tick++;
+    let atHome = 0;
+    let rarest: PlacedThread | null = null;
+    let fewest = CALLS_TO_STAY;
+    this.quiet = true;
+    for (const thread of this.threads) {
+      const p = thread.placement;
+      const calls = p.stops - p.stopsAtTick;
+      p.stopsAtTick = p.stops;
+      if (p.cpu < 0) {
+        p.returning = calls >= CALLS_TO_COME_HOME && this.tick >= p.awayUntil;
+      } else if (thread.running) {
+        if (calls === 0) {
+          this.place(thread, -1);
+          continue;
+        }
+        this.quiet = false;
+        atHome++;
+        if (calls < fewest) {
+          fewest = calls;
+          rarest = thread;
+        }
+      }
+    }
+    this.contended = atHome >= 2 ? this.contended + 1 : 0;
+    if (this.contended >= CONTENDED_TICKS && rarest !== null) {
+      this.contended = 0;
+      rarest.placement.awayUntil = this.tick + AWAY_TICKS;
+      this.place(rarest, -1);
+    }
+    if (++this.ticksOnCpu >= TICKS_PER_CHOICE) {
+      this.ticksOnCpu = 0;
+      // The host may move us until the next choice; threads at home follow at their next stop.
+      if (this.home >= 0) this.setMask(0, this.allowed);
+      this.home = -1;
+    } else if (this.home < 0) {
+      this.choose();
+    }
+  }
+  private choose(): void {
+    const cpu = new Uint32Array(1);
+    if (this.host.syscall(GETCPU, cpu, null, null) < 0) return;
+    this.home = cpu[0] as number;
+    this.setMask(0, this.only(this.home));
+  }
+  private place(thread: PlacedThread, cpu: number): void {
+    thread.placement.cpu = cpu;
+    this.setMask(thread.tid, cpu < 0 ? this.allowed : this.only(cpu));
+  }
+  private only(cpu: number): Uint8Array {
+    this.mask.fill(0);
+    const byte = (cpu >> 3) % MASK_BYTES;
+    this.mask[byte] = 1 << (cpu & 7);
+    return this.mask;
+  }
+  /** An error (a CPU taken away, the thread gone) leaves the thread where it is: slower, not wrong. */
+  private setMask(tid: number, mask: Uint8Array): void {
+    this.host.syscall(SCHED_SETAFFINITY, tid, MASK_BYTES, mask);
+  }
+}
