@@ -14,6 +14,8 @@ export interface ControllingTerminal {
   /** Device number, for /proc/PID/stat. */
   readonly rdev: number;
   foreground: ProcessGroup | null;
+  /** Becomes the terminal of `session`, with `group` in the foreground. */
+  control(session: Session, group: ProcessGroup): void;
   /** The session leader exited or gave it up: hang up. */
   disassociate(): void;
 }

@@ -99,10 +99,7 @@ function createTask(kernel: Kernel, spec: ProcessSpec): Task | Errno {
   task.group.tasks.push(task);
   for (let at: PidNamespace | null = ns; at !== null; at = at.parent) at.tasks.set(task.idIn(at), task);
   const session = startSession(task.group);
-  if (spec.terminal !== null) {
-    session.attach(spec.terminal);
-    spec.terminal.foreground = task.group.group;
-  }
+  spec.terminal?.control(session, task.group.group);
   return task;
 }
 

@@ -148,7 +148,7 @@ function describe(task: Task, path: VfsPath, flags: number): OpenResult {
   const inode = inodeOf(path);
   const type = inode.mode & S_IFMT;
   const kept = flags & ~OPEN_ONLY;
-  if (type === S_IFIFO) return openFifo(path, kept, task);
+  if (type === S_IFIFO && !inode.opensItself) return openFifo(path, kept, task);
   const impl = openInode(task, inode, type, flags, { path, creds: task.creds, task });
   if (typeof impl === 'number') return impl;
   const file = new FileDescription(impl, kept, path);

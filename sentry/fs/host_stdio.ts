@@ -1,0 +1,282 @@
+/**
+ * Standard input and output that are no terminal: files over donated host descriptors (pipes, fifos, sockets, regular files,
+ * /dev/null). `openHostStdio` makes the file that becomes descriptor 0, 1 or 2.
+ */
+import { EAGAIN, ENOTTY, ENXIO, EPIPE, ERESTARTSYS, type Errno, isErrno } from '../../abi/errno.ts';
+import { F_GETFL, O_ACCMODE, O_APPEND } from '../../abi/fcntl.ts';
+import { POLLOUT, POLLWRNORM } from '../../abi/poll.ts';
+import { makedev, S_IFCHR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from '../../abi/stat.ts';
+import { FIONREAD, KernelTermios, TCGETS, TIOCGWINSZ, Winsize } from '../../abi/termios.ts';
+import type { ByteString } from '../../lib/byte_string.ts';
+import type { Host } from '../../lib/host.ts';
+import { sendBrokenPipe } from '../kernel/broken_pipe.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Task } from '../kernel/task.ts';
+import { type Blocking, type SyscallResult, waitFor } from '../kernel/wait.ts';
+import { FileDescription, FileImpl, type HostMapping, PositionedFile } from '../vfs/file.ts';
+import type { Attributes, Filesystem, Timestamp } from '../vfs/inode.ts';
+import type { Sink, Source } from '../vfs/io.ts';
+import { AnonymousInode } from './anonfs.ts';
+import { MEM_MAJOR, NULL_MINOR, NullFile } from './dev/mem_devices.ts';
+import { type HostStat, hostStat } from './host_stat.ts';
+import { HostQueue, HostStream } from './host_stream.ts';
+
+/** Bytes moved by one host call. */
+const CHUNK = 65536;
+const SEEK_CUR = 1;
+
+/** Owner that the file shows: whom the container's process may reopen it as (/dev/stdout). */
+export interface StdioOwner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** One donated descriptor and the open files over it; closed with the last of them. */
+class Endpoint {
+  readonly host: Host;
+  readonly stream: HostStream;
+  readonly queue: HostQueue;
+  private users = 0;
+
+  constructor(kernel: Kernel, fd: number) {
+    this.host = kernel.host;
+    this.stream = new HostStream(kernel.host, fd);
+    this.queue = new HostQueue(kernel.poll, fd);
+  }
+  get open(): boolean {
+    return this.users > 0;
+  }
+  hold(): void {
+    this.users++;
+  }
+  release(): void {
+    if (--this.users > 0) return;
+    this.queue.unwatch();
+    this.stream.restore();
+    this.host.close(this.stream.fd);
+  }
+}
+
+class StreamFile extends FileImpl {
+  private readonly endpoint: Endpoint;
+  override readonly queue: HostQueue;
+
+  constructor(endpoint: Endpoint) {
+    super();
+    this.endpoint = endpoint;
+    this.queue = endpoint.queue;
+    endpoint.hold();
+  }
+  override read(dst: Sink, _file: FileDescription, task: Task): number {
+    if (dst.remaining === 0) return 0;
+    const scratch = task.kernel.ioScratch;
+    const n = this.endpoint.stream.read(scratch, Math.min(dst.remaining, CHUNK));
+    return n > 0 ? dst.put(scratch, 0, n) : n;
+  }
+  override write(src: Source, file: FileDescription, task: Task): SyscallResult {
+    const held: Held = { bytes: null };
+    const n = this.writeNow(src, held, task);
+    if (isErrno(n)) return n === EPIPE ? sendBrokenPipe(task) : n;
+    if (held.bytes === null && src.remaining === 0) return n;
+    // What was taken from the caller's memory and not from us: it is given back by not being counted.
+    if (file.nonblocking) return n > 0 ? n : EAGAIN;
+    return this.writeRest(src, held, task, n);
+  }
+  private writeNow(src: Source, held: Held, task: Task): number {
+    let total = 0;
+    while (held.bytes !== null || src.remaining > 0) {
+      if (held.bytes === null) {
+        const n = src.take(task.kernel.ioScratch, 0, Math.min(CHUNK, src.remaining));
+        if (n <= 0) return total > 0 ? total : n;
+        held.bytes = task.kernel.ioScratch.subarray(0, n);
+      }
+      const n = this.endpoint.stream.write(held.bytes, held.bytes.length);
+      if (n < 0 && n !== EAGAIN) return total > 0 ? total : n;
+      total += Math.max(0, n);
+      if (n < held.bytes.length) {
+        held.bytes = held.bytes.slice(Math.max(0, n)); // the scratch buffer is everybody's
+        break;
+      }
+      held.bytes = null;
+    }
+    return total;
+  }
+  private *writeRest(src: Source, held: Held, task: Task, already: number): Blocking {
+    let total = already;
+    for (;;) {
+      const wake = yield waitFor(this.queue, POLLOUT | POLLWRNORM);
+      const n = this.writeNow(src, held, task);
+      if (isErrno(n)) return total > 0 ? total : n === EPIPE ? sendBrokenPipe(task) : n;
+      total += n;
+      if (held.bytes === null && src.remaining === 0) return total;
+      if (wake === 'signal') return total > 0 ? total : ERESTARTSYS;
+    }
+  }
+  override poll(): number {
+    return this.endpoint.stream.ready();
+  }
+  override ioctl(_file: FileDescription, task: Task, command: number, argument: number): number {
+    // Data only: nothing that the guest asks may change the host's terminal.
+    const size = command === FIONREAD ? 4 : command === TCGETS ? KernelTermios.size : command === TIOCGWINSZ ? Winsize.size : 0;
+    if (size === 0) return ENOTTY;
+    const answer = new Uint8Array(size);
+    const r = this.endpoint.host.ioctl(this.endpoint.stream.fd, command, answer);
+    return r < 0 ? r : task.copyOut(argument, answer);
+  }
+  override release(): void {
+    this.endpoint.release();
+  }
+}
+
+/** Bytes that were taken from the writer and not yet by the host. */
+interface Held {
+  bytes: Uint8Array | null;
+}
+
+/** A regular file. Its position is the host's, which other programs may share (`command >> log`). */
+class RegularFile extends PositionedFile {
+  private readonly endpoint: Endpoint;
+
+  constructor(endpoint: Endpoint) {
+    super();
+    this.endpoint = endpoint;
+    endpoint.hold();
+  }
+  private get fd(): number {
+    return this.endpoint.stream.fd;
+  }
+  size(): number {
+    const stat = hostStat(this.endpoint.host, this.fd);
+    return isErrno(stat) ? 0 : stat.size;
+  }
+  override read(dst: Sink, _file: FileDescription, task: Task): number {
+    return this.fill(dst, task, (into, count) => this.endpoint.host.read(this.fd, into, 0, count));
+  }
+  override pread(dst: Sink, offset: number, _file: FileDescription, task: Task): number {
+    let at = offset;
+    return this.fill(dst, task, (into, count) => {
+      const n = this.endpoint.host.pread(this.fd, into, 0, count, at);
+      at += Math.max(0, n);
+      return n;
+    });
+  }
+  override write(src: Source, _file: FileDescription, task: Task): number {
+    return this.drain(src, task, (from, count) => this.endpoint.host.write(this.fd, from, 0, count));
+  }
+  override pwrite(src: Source, offset: number, _file: FileDescription, task: Task): number {
+    let at = offset;
+    return this.drain(src, task, (from, count) => {
+      const n = this.endpoint.host.pwrite(this.fd, from, 0, count, at);
+      at += Math.max(0, n);
+      return n;
+    });
+  }
+  private fill(dst: Sink, task: Task, read: (into: Uint8Array, count: number) => number): number {
+    let total = 0;
+    while (dst.remaining > 0) {
+      const want = Math.min(dst.remaining, CHUNK);
+      const n = read(task.kernel.ioScratch, want);
+      if (n <= 0) return total > 0 ? total : n;
+      const put = dst.put(task.kernel.ioScratch, 0, n);
+      if (put < 0) return total > 0 ? total : put;
+      total += put;
+      if (n < want) break;
+    }
+    return total;
+  }
+  private drain(src: Source, task: Task, write: (from: Uint8Array, count: number) => number): number {
+    let total = 0;
+    while (src.remaining > 0) {
+      const taken = src.take(task.kernel.ioScratch, 0, Math.min(src.remaining, CHUNK));
+      if (taken <= 0) return total > 0 ? total : taken;
+      const n = write(task.kernel.ioScratch, taken);
+      if (n < 0) return total > 0 ? total : n;
+      total += n;
+      if (n < taken) break;
+    }
+    return total;
+  }
+  override seek(_file: FileDescription, offset: number, whence: number): number {
+    return this.endpoint.host.syscall(8 /* lseek */, this.fd, offset, whence);
+  }
+  override mapping(): HostMapping {
+    return { hostFd: this.fd, offset: 0 };
+  }
+  override truncate(_file: FileDescription, size: number): number {
+    return this.endpoint.host.ftruncate(this.fd, size);
+  }
+  override sync(_file: FileDescription, dataOnly: boolean): number {
+    return dataOnly ? this.endpoint.host.fdatasync(this.fd) : this.endpoint.host.fsync(this.fd);
+  }
+  override describe(): string {
+    return `hostpos:\t${this.seek(null as never, 0, SEEK_CUR)}\n`;
+  }
+  override release(): void {
+    this.endpoint.release();
+  }
+}
+
+/** The inode: type, size and times as the host tells them. It can be opened again (/dev/stdout, /proc/self/fd/1). */
+class StdioInode extends AnonymousInode {
+  private readonly endpoint: Endpoint;
+  private readonly kind: number;
+
+  constructor(fs: Filesystem, ino: number, stat: HostStat, owner: StdioOwner, now: Timestamp, endpoint: Endpoint) {
+    super(fs, ino, stat.mode, owner.uid, owner.gid, now);
+    this.endpoint = endpoint;
+    this.kind = stat.mode & S_IFMT;
+  }
+  override get opensItself(): boolean {
+    return true;
+  }
+  override attributes(): Attributes {
+    const known = super.attributes();
+    const stat = this.endpoint.open ? hostStat(this.endpoint.host, this.endpoint.stream.fd) : ENXIO;
+    if (isErrno(stat)) return known;
+    const { size, blocks, rdev, blksize } = stat;
+    return { ...known, size, blocks, rdev, blksize };
+  }
+  override open(): FileImpl | Errno {
+    return this.endpoint.open ? this.file() : ENXIO;
+  }
+  file(): FileImpl {
+    return this.kind === S_IFREG ? new RegularFile(this.endpoint) : new StreamFile(this.endpoint);
+  }
+}
+
+/** The file of one donated descriptor, which becomes the file's own. An errno: the descriptor is still the caller's. */
+export function openHostStdio(kernel: Kernel, hostFd: number, owner: StdioOwner): FileDescription | Errno {
+  const stat = hostStat(kernel.host, hostFd);
+  if (isErrno(stat)) return stat;
+  const flags = kernel.host.fcntl(hostFd, F_GETFL);
+  if (flags < 0) return flags as Errno;
+  const mode = flags & (O_ACCMODE | O_APPEND);
+  const type = stat.mode & S_IFMT;
+  const now = kernel.anonymous.timestamp();
+  const fs = kernel.anonymous.filesystem(type === S_IFIFO ? 'pipefs' : type === S_IFSOCK ? 'sockfs' : 'tmpfs');
+  if (type === S_IFCHR && stat.rdev === makedev(MEM_MAJOR, NULL_MINOR)) {
+    kernel.host.close(hostFd);
+    const path = kernel.anonymous.place(new NullInode(fs, fs.nextIno(), stat.mode, 0, 0, now), '/dev/null');
+    return new FileDescription(new NullFile(), mode, path);
+  }
+  const inode = new StdioInode(fs, fs.nextIno(), stat, owner, now, new Endpoint(kernel, hostFd));
+  return new FileDescription(inode.file(), mode, kernel.anonymous.place(inode, nameOf(type, inode.ino)));
+}
+
+function nameOf(type: number, ino: number): ByteString {
+  if (type === S_IFIFO) return `pipe:[${ino}]`;
+  return type === S_IFSOCK ? `socket:[${ino}]` : `host:[${ino}]`;
+}
+
+/** null(4), as the host's stood in for it. */
+class NullInode extends AnonymousInode {
+  override get opensItself(): boolean {
+    return true;
+  }
+  override attributes(): Attributes {
+    return { ...super.attributes(), rdev: makedev(MEM_MAJOR, NULL_MINOR) };
+  }
+  override open(): FileImpl {
+    return new NullFile();
+  }
+}
