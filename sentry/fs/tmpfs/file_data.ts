@@ -1,0 +1,225 @@
+/**
+ * The bytes of a regular file: an array in the Sentry while it is small, a memfd of the host's once it has grown or is mapped. Bytes of
+ * the array beyond the size are zero; the memfd's size is the file's.
+ */
+import { EFAULT, EFBIG, ENOSPC, ENXIO, EOPNOTSUPP, type Errno } from '../../../abi/errno.ts';
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '../../../abi/fallocate.ts';
+import { SEEK_DATA } from '../../../abi/fcntl.ts';
+import { MFD_CLOEXEC, PAGE_SIZE } from '../../../abi/mman.ts';
+import type { Sink, Source } from '../../vfs/io.ts';
+import type { TmpFs } from './tmpfs.ts';
+
+/** A file that grows beyond it moves to a memfd. */
+export const IN_MEMORY_MAX = 64 << 10;
+/** s_maxbytes: the largest offset of any file. */
+export const MAX_FILE_SIZE = Number.MAX_SAFE_INTEGER;
+
+const EMPTY = new Uint8Array(0);
+
+export function pagesOf(bytes: number): number {
+  return Math.ceil(bytes / PAGE_SIZE);
+}
+
+export class FileData {
+  size = 0;
+  private bytes = EMPTY;
+  /** The memfd, ours; -1 while the bytes are in the array. */
+  private fd = -1;
+  /** Pages that count against the filesystem's size. */
+  private charged = 0;
+  private readonly fs: TmpFs;
+  /** The file, for whoever wants to know whether it is open. */
+  readonly owner: { readonly openers: number };
+
+  constructor(fs: TmpFs, owner: { readonly openers: number }) {
+    this.fs = fs;
+    this.owner = owner;
+  }
+
+  /** Bytes moved, 0 at the end, EFAULT. */
+  read(dst: Sink, offset: number): number {
+    const count = Math.min(dst.remaining, this.size - offset);
+    if (count <= 0) return 0;
+    return this.fd < 0 ? dst.put(this.bytes, offset, offset + count) : this.readHost(dst, offset, count);
+  }
+
+  private readHost(dst: Sink, offset: number, count: number): number {
+    const { host, ioScratch } = this.fs.env;
+    let done = 0;
+    while (done < count) {
+      const n = host.pread(this.fd, ioScratch, 0, Math.min(count - done, ioScratch.length), offset + done);
+      if (n <= 0) return done > 0 ? done : n;
+      const put = dst.put(ioScratch, 0, n);
+      if (put < 0) return done > 0 ? done : put;
+      done += put;
+      if (put < n) break;
+    }
+    return done;
+  }
+
+  /** Bytes moved (fewer if space or user memory ends), or an errno if none. */
+  write(src: Source, offset: number): number {
+    const count = src.remaining;
+    if (count === 0) return 0;
+    if (offset + count > MAX_FILE_SIZE) return EFBIG;
+    if (this.fd < 0 && offset + count > IN_MEMORY_MAX) {
+      const r = this.promote();
+      if (r < 0) return r;
+    }
+    return this.fd < 0 ? this.writeArray(src, offset, count) : this.writeHost(src, offset, count);
+  }
+
+  private writeArray(src: Source, offset: number, count: number): number {
+    const end = offset + count;
+    if (end > this.bytes.length) {
+      if (!this.charge(pagesOf(end))) return ENOSPC;
+      this.grow(end);
+    }
+    const n = src.take(this.bytes, offset, end);
+    if (n < count && end > this.size) this.bytes.fill(0, Math.max(this.size, offset + Math.max(n, 0)), end);
+    if (n > 0 && offset + n > this.size) this.size = offset + n;
+    return n;
+  }
+
+  private writeHost(src: Source, offset: number, count: number): number {
+    const { host, ioScratch } = this.fs.env;
+    let done = 0;
+    while (done < count) {
+      const n = src.take(ioScratch, 0, Math.min(count - done, ioScratch.length));
+      if (n <= 0) return done > 0 ? done : n < 0 ? n : EFAULT;
+      if (!this.chargeHost(offset + done, n)) return done > 0 ? done : ENOSPC;
+      const wrote = host.pwrite(this.fd, ioScratch, 0, n, offset + done);
+      if (wrote <= 0) return done > 0 ? done : wrote;
+      done += wrote;
+      if (offset + done > this.size) this.size = offset + done;
+      if (wrote < n) break;
+    }
+    return done;
+  }
+
+  /** New capacity, at least `end`: doubled, at most IN_MEMORY_MAX. */
+  private grow(end: number): void {
+    const capacity = Math.min(IN_MEMORY_MAX, Math.max(end, Math.min(this.bytes.length * 2, this.bytes.length + 16384), 64));
+    const bytes = new Uint8Array(capacity);
+    bytes.set(this.bytes.subarray(0, this.size));
+    this.bytes = bytes;
+  }
+
+  truncate(size: number): 0 | Errno {
+    if (size > MAX_FILE_SIZE) return EFBIG;
+    if (this.fd < 0 && size > IN_MEMORY_MAX) {
+      const r = this.promote();
+      if (r < 0) return r as Errno;
+    }
+    if (this.fd >= 0) {
+      const r = this.fs.env.host.ftruncate(this.fd, size);
+      if (r < 0) return r as Errno;
+      if (size < this.size) this.recount();
+    } else if (size < this.size) {
+      // A file cut to a fraction gives the rest back.
+      this.bytes = size === 0 ? EMPTY : size < this.bytes.length >> 1 ? this.bytes.slice(0, size) : this.bytes;
+      this.bytes.fill(0, size);
+      this.charge(pagesOf(size));
+    } else if (size > this.bytes.length) {
+      this.grow(size);
+    }
+    this.size = size;
+    return 0;
+  }
+
+  allocate(mode: number, offset: number, length: number): 0 | Errno {
+    if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)) !== 0) return EOPNOTSUPP;
+    const punch = (mode & FALLOC_FL_PUNCH_HOLE) !== 0;
+    if (punch && (mode & FALLOC_FL_KEEP_SIZE) === 0) return EOPNOTSUPP;
+    const end = offset + length;
+    if (end > MAX_FILE_SIZE) return EFBIG;
+    if (this.fd < 0 && !punch && end > IN_MEMORY_MAX) {
+      const r = this.promote();
+      if (r < 0) return r as Errno;
+    }
+    if (this.fd >= 0) return this.allocateHost(mode, offset, length, punch);
+    if (punch) this.bytes.fill(0, offset, Math.min(end, this.bytes.length));
+    else {
+      if (!this.charge(Math.max(this.charged, pagesOf(end)))) return ENOSPC;
+      if (end > this.bytes.length) this.grow(end);
+      if ((mode & FALLOC_FL_KEEP_SIZE) === 0 && end > this.size) this.size = end;
+    }
+    return 0;
+  }
+
+  private allocateHost(mode: number, offset: number, length: number, punch: boolean): 0 | Errno {
+    if (!punch && !this.chargeHost(offset, length)) return ENOSPC;
+    const r = this.fs.env.host.fallocate(this.fd, mode, offset, length);
+    if (r < 0) return r as Errno;
+    if (!punch && (mode & FALLOC_FL_KEEP_SIZE) === 0) this.size = Math.max(this.size, offset + length);
+    if (punch) this.recount();
+    return 0;
+  }
+
+  /** lseek(2) SEEK_DATA and SEEK_HOLE. */
+  seekExtent(offset: number, whence: number): number {
+    if (offset < 0 || offset >= this.size) return ENXIO;
+    if (this.fd >= 0) return this.fs.env.host.lseek(this.fd, offset, whence);
+    return whence === SEEK_DATA ? offset : this.size;
+  }
+
+  /** The memfd for a mapping, ours still; moves the bytes there if they are not. */
+  hostFd(): number {
+    return this.fd >= 0 ? this.fd : this.promote();
+  }
+
+  /** 512-byte units. */
+  get blocks(): number {
+    return this.fd < 0 ? pagesOf(this.size) * 8 : Math.max(0, this.fs.env.host.fileBlocks(this.fd));
+  }
+
+  /** The descriptor, or an errno. */
+  private promote(): number {
+    const { host } = this.fs.env;
+    const fd = host.memfdCreate('tmpfs', MFD_CLOEXEC);
+    if (fd < 0) return fd;
+    const r = this.size === 0 ? 0 : host.pwrite(fd, this.bytes, 0, this.size, 0);
+    if (r !== this.size) {
+      host.close(fd);
+      return r < 0 ? r : ENOSPC;
+    }
+    this.fd = fd;
+    this.bytes = EMPTY;
+    this.fs.hosted.add(this);
+    return fd;
+  }
+
+  /** Sets what this file counts for; false if the filesystem is full. */
+  private charge(pages: number): boolean {
+    if (pages > this.charged && !this.fs.reserve(pages - this.charged)) return false;
+    if (pages < this.charged) this.fs.unreserve(this.charged - pages);
+    this.charged = pages;
+    return true;
+  }
+
+  /** A write to a memfd: counted as if every page were new, up to the size; recounted when that seems to be too much. */
+  private chargeHost(offset: number, count: number): boolean {
+    const first = Math.floor(offset / PAGE_SIZE);
+    const touched = pagesOf(offset + count) - first;
+    const whole = pagesOf(Math.max(this.size, offset + count));
+    if (this.charge(Math.max(this.charged, Math.min(this.charged + touched, whole)))) return true;
+    this.fs.recountHosted();
+    return this.charge(Math.max(this.charged, Math.min(this.charged + touched, whole)));
+  }
+
+  /** What the host really holds for it. */
+  recount(): void {
+    if (this.fd >= 0) this.charge(Math.min(this.charged, Math.ceil(this.blocks / 8)));
+  }
+
+  /** Nobody can reach the bytes any more. */
+  release(): void {
+    this.charge(0);
+    this.bytes = EMPTY;
+    this.size = 0;
+    if (this.fd < 0) return;
+    this.fs.hosted.delete(this);
+    this.fs.env.host.close(this.fd);
+    this.fd = -1;
+  }
+}

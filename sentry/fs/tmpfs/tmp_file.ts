@@ -1,0 +1,96 @@
+/** Regular files of a tmpfs. */
+import { EINVAL, type Errno } from '../../../abi/errno.ts';
+import { O_APPEND, SEEK_DATA, SEEK_HOLE } from '../../../abi/fcntl.ts';
+import { S_ISGID, S_ISUID } from '../../../abi/stat.ts';
+import type { Credentials } from '../../kernel/credentials.ts';
+import type { Task } from '../../kernel/task.ts';
+import type { SyscallResult } from '../../kernel/wait.ts';
+import { type FileDescription, type FileImpl, type HostMapping, PositionedFile } from '../../vfs/file.ts';
+import type { Attributes, CreateOptions, OpenContext } from '../../vfs/inode.ts';
+import type { Sink, Source } from '../../vfs/io.ts';
+import { modeAfterWrite } from '../../vfs/permission.ts';
+import { FileData } from './file_data.ts';
+import { TmpInode } from './tmp_inode.ts';
+import type { TmpFs } from './tmpfs.ts';
+
+export class TmpFile extends TmpInode {
+  readonly data: FileData;
+  /** FileImpls that refer to it: the bytes outlive the last name for them. */
+  openers = 0;
+
+  constructor(fs: TmpFs, ino: number, options: CreateOptions, times: Attributes | null = null) {
+    super(fs, ino, options, times);
+    this.data = new FileData(fs, this);
+  }
+
+  protected override get size(): number {
+    return this.data.size;
+  }
+  protected override get blocks(): number {
+    return this.data.blocks;
+  }
+  protected override resize(size: number): 0 | Errno {
+    return this.data.truncate(size);
+  }
+  override open(_flags: number, _context: OpenContext): FileImpl | Errno {
+    return new TmpFileImpl(this);
+  }
+  override unused(): void {
+    if (this.openers > 0 || this.links > 0) return;
+    this.data.release();
+    this.fs.inodeFreed();
+  }
+  /** inode(7): a write by somebody without the privilege to keep them takes setuid and setgid. */
+  dropPrivilegeBits(creds: Credentials): void {
+    if ((this.bits & (S_ISUID | S_ISGID)) !== 0) this.bits = modeAfterWrite(this.bits, creds);
+  }
+}
+
+export class TmpFileImpl extends PositionedFile {
+  protected readonly inode: TmpFile;
+
+  constructor(inode: TmpFile) {
+    super();
+    this.inode = inode;
+    inode.openers++;
+  }
+  size(): number {
+    return this.inode.data.size;
+  }
+  override pread(dst: Sink, offset: number, file: FileDescription, _task: Task): SyscallResult {
+    const n = this.inode.data.read(dst, offset);
+    if (n >= 0) this.inode.touchAccess(file);
+    return n;
+  }
+  override pwrite(src: Source, offset: number, file: FileDescription, task: Task): SyscallResult {
+    const { inode } = this;
+    const n = inode.data.write(src, (file.flags & O_APPEND) !== 0 ? inode.data.size : offset);
+    if (n > 0) {
+      inode.dropPrivilegeBits(task.creds);
+      inode.touchModify();
+    }
+    return n;
+  }
+  override seek(file: FileDescription, offset: number, whence: number): number {
+    if (whence !== SEEK_DATA && whence !== SEEK_HOLE) return super.seek(file, offset, whence);
+    const at = this.inode.data.seekExtent(offset, whence);
+    if (at >= 0) file.position = at;
+    return at;
+  }
+  override mapping(_file: FileDescription, _shared: boolean, _prot: number): HostMapping | Errno {
+    const hostFd = this.inode.data.hostFd();
+    return hostFd < 0 ? (hostFd as Errno) : { hostFd, offset: 0 };
+  }
+  override truncate(_file: FileDescription, size: number): number {
+    return size < 0 ? EINVAL : this.inode.setAttributes({ size });
+  }
+  override allocate(_file: FileDescription, mode: number, offset: number, length: number): number {
+    const r = this.inode.data.allocate(mode, offset, length);
+    if (r === 0) this.inode.touchModify();
+    return r;
+  }
+  override release(): void {
+    this.inode.openers--;
+    this.inode.unused();
+  }
+}

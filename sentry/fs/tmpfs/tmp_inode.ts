@@ -1,0 +1,201 @@
+/** What every object of a tmpfs has: metadata, links, extended attributes. */
+import { ENODATA, ENXIO, type Errno } from '../../../abi/errno.ts';
+import { PAGE_SIZE } from '../../../abi/mman.ts';
+import { S_IFMT } from '../../../abi/stat.ts';
+import type { ByteString } from '../../../lib/byte_string.ts';
+import type { Task } from '../../kernel/task.ts';
+import type { FileDescription, FileImpl } from '../../vfs/file.ts';
+import { type AttributeChange, type Attributes, type CreateOptions, Inode, type OpenContext, type Timestamp } from '../../vfs/inode.ts';
+import { MS_NOATIME, MS_NODIRATIME, MS_RELATIME } from '../../vfs/path.ts';
+import type { TmpFs } from './tmpfs.ts';
+import { XattrStore } from './xattr_store.ts';
+
+const RELATIME_MARGIN = 24 * 3600;
+
+export abstract class TmpInode extends Inode {
+  declare readonly fs: TmpFs;
+  readonly ino: number;
+  protected bits: number;
+  protected owner: number;
+  protected groupId: number;
+  /** Names that lead here; a directory's own "." and its children's ".." count as well. */
+  links = 1;
+  // Times: two numbers each, no object per inode.
+  private aSec: number;
+  private aNsec: number;
+  private mSec: number;
+  private mNsec: number;
+  private cSec: number;
+  private cNsec: number;
+  protected xattrs: XattrStore | null = null;
+
+  constructor(fs: TmpFs, ino: number, options: CreateOptions, times: Attributes | null = null) {
+    super(fs);
+    this.ino = ino;
+    this.bits = options.mode;
+    this.owner = options.uid;
+    this.groupId = options.gid;
+    if (times === null) {
+      const now = fs.env.realtime();
+      this.aSec = this.mSec = this.cSec = Math.floor(now / 1e9);
+      this.aNsec = this.mNsec = this.cNsec = Math.floor(now - this.aSec * 1e9);
+      return;
+    }
+    this.aSec = times.atime.sec;
+    this.aNsec = times.atime.nsec;
+    this.mSec = times.mtime.sec;
+    this.mNsec = times.mtime.nsec;
+    this.cSec = times.ctime.sec;
+    this.cNsec = times.ctime.nsec;
+  }
+
+  override get mode(): number {
+    return this.bits;
+  }
+  override get uid(): number {
+    return this.owner;
+  }
+  override get gid(): number {
+    return this.groupId;
+  }
+  protected get size(): number {
+    return 0;
+  }
+  protected get blocks(): number {
+    return 0;
+  }
+  protected get rdev(): number {
+    return 0;
+  }
+
+  attributes(): Attributes {
+    return {
+      ino: this.ino,
+      mode: this.bits,
+      nlink: this.links,
+      uid: this.owner,
+      gid: this.groupId,
+      rdev: this.rdev,
+      size: this.size,
+      blksize: PAGE_SIZE,
+      blocks: this.blocks,
+      atime: { sec: this.aSec, nsec: this.aNsec },
+      mtime: { sec: this.mSec, nsec: this.mNsec },
+      ctime: { sec: this.cSec, nsec: this.cNsec },
+    };
+  }
+
+  override setAttributes(change: AttributeChange): 0 | Errno {
+    if (change.size !== undefined) {
+      const r = this.resize(change.size);
+      if (r !== 0) return r;
+    }
+    if (change.mode !== undefined) this.bits = (this.bits & S_IFMT) | change.mode;
+    if (change.uid !== undefined) this.owner = change.uid;
+    if (change.gid !== undefined) this.groupId = change.gid;
+    this.touchChange();
+    if (change.size !== undefined) this.copyChangeToModify();
+    if (change.atime !== undefined) this.setAccess(change.atime);
+    if (change.mtime !== undefined) {
+      this.mSec = change.mtime.sec;
+      this.mNsec = change.mtime.nsec;
+    }
+    return 0;
+  }
+  protected resize(_size: number): 0 | Errno {
+    return 0;
+  }
+
+  /** ctime = now. */
+  touchChange(): void {
+    const now = this.fs.env.realtime();
+    this.cSec = Math.floor(now / 1e9);
+    this.cNsec = Math.floor(now - this.cSec * 1e9);
+  }
+  /** mtime and ctime = now. */
+  touchModify(): void {
+    this.touchChange();
+    this.copyChangeToModify();
+  }
+  private copyChangeToModify(): void {
+    this.mSec = this.cSec;
+    this.mNsec = this.cNsec;
+  }
+  private setAccess(time: Timestamp): void {
+    this.aSec = time.sec;
+    this.aNsec = time.nsec;
+  }
+  /** A read through `file`: atime as its mount wants it kept (mount(2) MS_RELATIME). */
+  touchAccess(file: FileDescription): void {
+    const flags = file.path?.mount.flags ?? MS_NOATIME;
+    if ((flags & MS_NOATIME) !== 0 || ((flags & MS_NODIRATIME) !== 0 && this.isDirectory)) return;
+    if ((flags & MS_RELATIME) !== 0 && !this.accessIsStale()) return;
+    const now = this.fs.env.realtime();
+    const sec = Math.floor(now / 1e9);
+    this.setAccess({ sec, nsec: Math.floor(now - sec * 1e9) });
+  }
+  private accessIsStale(): boolean {
+    if (this.aSec < this.mSec || (this.aSec === this.mSec && this.aNsec <= this.mNsec)) return true;
+    if (this.aSec < this.cSec || (this.aSec === this.cSec && this.aNsec <= this.cNsec)) return true;
+    return this.aSec + RELATIME_MARGIN < this.fs.env.realtime() / 1e9;
+  }
+
+  /** One name less. The last one: whatever the object holds goes with its last opener. */
+  dropLink(): void {
+    this.links--;
+    this.touchChange();
+    if (this.links === 0) this.unused();
+  }
+  /** Called when the last name or, later, the last opener is gone. */
+  unused(): void {
+    this.fs.inodeFreed();
+  }
+
+  open(_flags: number, _context: OpenContext): FileImpl | Errno {
+    return ENXIO;
+  }
+
+  override getXattr(name: ByteString): Uint8Array | Errno {
+    return this.xattrs?.get(name) ?? ENODATA;
+  }
+  override setXattr(name: ByteString, value: Uint8Array, flags: number): 0 | Errno {
+    this.xattrs ??= new XattrStore();
+    const r = this.xattrs.set(name, value, flags);
+    if (r === 0) this.touchChange();
+    return r;
+  }
+  override listXattrs(): ByteString[] | Errno {
+    return this.xattrs?.names() ?? [];
+  }
+  override removeXattr(name: ByteString): 0 | Errno {
+    const r = this.xattrs?.remove(name) ?? ENODATA;
+    if (r === 0) this.touchChange();
+    return r;
+  }
+}
+
+export class TmpSymlink extends TmpInode {
+  private readonly target: ByteString;
+  constructor(fs: TmpFs, ino: number, options: CreateOptions, target: ByteString, times: Attributes | null = null) {
+    super(fs, ino, options, times);
+    this.target = target;
+  }
+  protected override get size(): number {
+    return this.target.length;
+  }
+  override readlink(_task: Task | null): ByteString {
+    return this.target;
+  }
+}
+
+/** Fifo, socket or device node: what opens it is the kernel's. */
+export class TmpSpecial extends TmpInode {
+  private readonly device: number;
+  constructor(fs: TmpFs, ino: number, options: CreateOptions, rdev: number, times: Attributes | null = null) {
+    super(fs, ino, options, times);
+    this.device = rdev;
+  }
+  protected override get rdev(): number {
+    return this.device;
+  }
+}

@@ -1,0 +1,173 @@
+/** tmpfs(5): files in memory. */
+import { EINVAL, ENOSPC, type Errno } from '../../../abi/errno.ts';
+import { PAGE_SIZE } from '../../../abi/mman.ts';
+import { S_IALLUGO, S_IFDIR, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
+import { TMPFS_MAGIC } from '../../../abi/statfs.ts';
+import type { ByteString } from '../../../lib/byte_string.ts';
+import type { Host } from '../../../lib/host.ts';
+import { type CreateOptions, Filesystem, type FilesystemStats } from '../../vfs/inode.ts';
+import type { FileData } from './file_data.ts';
+import { TmpDirectory } from './tmp_directory.ts';
+import { TmpFile } from './tmp_file.ts';
+import { type TmpInode, TmpSpecial, TmpSymlink } from './tmp_inode.ts';
+
+/** What a tmpfs needs of the Kernel. */
+export interface TmpFsEnvironment {
+  readonly host: Host;
+  readonly ioScratch: Uint8Array;
+  /** ns since the epoch. */
+  realtime(): number;
+}
+
+/** Mount options; null = no limit. */
+export interface TmpFsOptions {
+  /** Bytes of content, rounded up to pages. */
+  readonly size: number | null;
+  readonly inodes: number | null;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export const DEFAULT_TMPFS_OPTIONS: TmpFsOptions = { size: null, inodes: null, mode: 0o1777, uid: 0, gid: 0 };
+
+export class TmpFs extends Filesystem {
+  readonly type: string = 'tmpfs';
+  readonly env: TmpFsEnvironment;
+  /** Contents that are in a memfd. */
+  readonly hosted = new Set<FileData>();
+  protected readonly settings: TmpFsOptions;
+  private readonly rootInode: TmpDirectory;
+  private nextIno: number;
+  private usedPages = 0;
+  private usedInodes = 0;
+
+  constructor(env: TmpFsEnvironment, dev: number, options: TmpFsOptions = DEFAULT_TMPFS_OPTIONS, firstIno = 1) {
+    super(dev);
+    this.env = env;
+    this.settings = options;
+    this.nextIno = firstIno;
+    this.rootInode = this.makeRoot({ mode: S_IFDIR | options.mode, uid: options.uid, gid: options.gid });
+  }
+
+  protected makeRoot(options: CreateOptions): TmpDirectory {
+    return this.newDirectory(options) as TmpDirectory;
+  }
+  get root(): TmpDirectory {
+    return this.rootInode;
+  }
+
+  private get maxPages(): number {
+    return this.settings.size === null ? Number.POSITIVE_INFINITY : Math.ceil(this.settings.size / PAGE_SIZE);
+  }
+  reserve(pages: number): boolean {
+    if (this.usedPages + pages > this.maxPages) return false;
+    this.usedPages += pages;
+    return true;
+  }
+  unreserve(pages: number): void {
+    this.usedPages -= pages;
+  }
+  recountHosted(): void {
+    for (const data of this.hosted) data.recount();
+  }
+
+  protected takeIno(): number {
+    if (this.settings.inodes !== null && this.usedInodes >= this.settings.inodes) return ENOSPC;
+    this.usedInodes++;
+    return this.nextIno++;
+  }
+  inodeFreed(): void {
+    this.usedInodes--;
+  }
+
+  newFile(options: CreateOptions): TmpFile | Errno {
+    const ino = this.takeIno();
+    return ino < 0 ? (ino as Errno) : new TmpFile(this, ino, withType(options, S_IFREG));
+  }
+  newDirectory(options: CreateOptions): TmpDirectory | Errno {
+    const ino = this.takeIno();
+    return ino < 0 ? (ino as Errno) : new TmpDirectory(this, ino, withType(options, S_IFDIR));
+  }
+  /** options.mode holds the type. */
+  newNode(options: CreateOptions, rdev: number): TmpInode | Errno {
+    if ((options.mode & S_IFMT) === S_IFREG) return this.newFile(options);
+    const ino = this.takeIno();
+    return ino < 0 ? (ino as Errno) : new TmpSpecial(this, ino, options, rdev);
+  }
+  newSymlink(options: CreateOptions, target: ByteString): TmpInode | Errno {
+    const ino = this.takeIno();
+    return ino < 0 ? (ino as Errno) : new TmpSymlink(this, ino, { ...options, mode: 0o120777 }, target);
+  }
+
+  stats(): FilesystemStats {
+    this.recountHosted();
+    const unlimited = this.settings.size === null;
+    // Without a limit of its own: half of the host's memory, as tmpfs says on Linux; the sandbox's cgroup is the real limit.
+    const blocks = unlimited ? Math.max(this.usedPages, Math.floor(this.env.host.totalMemory() / 2 / PAGE_SIZE)) : this.maxPages;
+    const free = blocks - this.usedPages;
+    const files = this.settings.inodes ?? Math.max(blocks, this.usedInodes);
+    return {
+      type: TMPFS_MAGIC,
+      bsize: PAGE_SIZE,
+      blocks,
+      bfree: free,
+      bavail: free,
+      files,
+      ffree: files - this.usedInodes,
+      namelen: 255,
+    };
+  }
+
+  override options(): string {
+    const { size, inodes, mode, uid, gid } = this.settings;
+    const parts: string[] = [];
+    if (size !== null) parts.push(`size=${Math.ceil(size / 1024)}k`);
+    if (inodes !== null) parts.push(`nr_inodes=${inodes}`);
+    if (mode !== 0o1777) parts.push(`mode=${mode.toString(8)}`);
+    if (uid !== 0) parts.push(`uid=${uid}`);
+    if (gid !== 0) parts.push(`gid=${gid}`);
+    return parts.join(',');
+  }
+
+  /** Nobody can reach the tree any more, but for what is still open. */
+  override release(): void {
+    for (const data of [...this.hosted]) if (data.owner.openers === 0) data.release();
+  }
+}
+
+function withType(options: CreateOptions, type: number): CreateOptions {
+  return (options.mode & S_IFMT) === type ? options : { ...options, mode: (options.mode & S_IALLUGO) | type };
+}
+
+/** "size=64m,mode=1777"; EINVAL for what tmpfs(5) does not know. */
+export function parseTmpFsOptions(text: string): TmpFsOptions | Errno {
+  const out = { ...DEFAULT_TMPFS_OPTIONS } as { -readonly [K in keyof TmpFsOptions]: TmpFsOptions[K] };
+  for (const part of text.split(',')) {
+    if (part === '') continue;
+    const [key, value = ''] = part.split('=', 2) as [string, string?];
+    if (key === 'mode') {
+      if (!/^[0-7]{1,5}$/.test(value)) return EINVAL;
+      out.mode = Number.parseInt(value, 8) & S_IALLUGO;
+    } else if (key === 'uid' || key === 'gid') {
+      if (!/^\d{1,10}$/.test(value)) return EINVAL;
+      out[key] = Number(value);
+    } else if (key === 'size' || key === 'nr_blocks' || key === 'nr_inodes') {
+      const count = parseSize(value);
+      if (count === null) return EINVAL;
+      if (key === 'nr_inodes') out.inodes = count === 0 ? null : count;
+      else out.size = count === 0 ? null : key === 'size' ? count : count * PAGE_SIZE;
+    } else if (!IGNORED.has(key)) return EINVAL;
+  }
+  return out;
+}
+
+const IGNORED: ReadonlySet<string> = new Set(['huge', 'mpol', 'inode32', 'inode64', 'noswap', 'seclabel', 'context', 'rw', 'ro']);
+
+/** "64m" and the like. A percentage is of the host's memory on Linux; here it means no limit. */
+function parseSize(text: string): number | null {
+  if (/^\d{1,3}%$/.test(text)) return 0;
+  const match = /^(\d{1,16})([kmgtKMGT]?)$/.exec(text);
+  if (match === null) return null;
+  return Number(match[1]) * 1024 ** ' kmgt'.indexOf((match[2] as string).toLowerCase() || ' ');
+}
