@@ -1,5 +1,7 @@
 /** stat(2), statx(2), statfs(2), getdents64(2): x86-64 structs and mode bits. */
 
+import { len64, off64, pad, struct, u16, u32, u64 } from './struct.ts';
+
 // inode(7): mode bits
 export const S_IFMT = 0o170000;
 export const S_IFSOCK = 0o140000;
@@ -49,3 +51,59 @@ export function major(dev: number): number {
 export function minor(dev: number): number {
   return (dev & 0xff) | ((dev >>> 12) & 0xfff00);
 }
+
+/** struct stat, x86-64 (stat(3type)). Times are s + ns; st_blocks is in 512-byte units. */
+export const Stat = struct('stat', 144, {
+  st_dev: len64,
+  st_ino: len64,
+  st_nlink: len64,
+  st_mode: u32,
+  st_uid: u32,
+  st_gid: u32,
+  __pad0: pad(4),
+  st_rdev: len64,
+  st_size: len64,
+  st_blksize: len64,
+  st_blocks: len64,
+  st_atime: off64,
+  st_atime_nsec: len64,
+  st_mtime: off64,
+  st_mtime_nsec: len64,
+  st_ctime: off64,
+  st_ctime_nsec: len64,
+  __unused: pad(24),
+});
+
+/** struct statx (statx(2)). Each time is s, ns and 4 bytes of padding. */
+export const Statx = struct('statx', 256, {
+  stx_mask: u32,
+  stx_blksize: u32,
+  stx_attributes: u64,
+  stx_nlink: u32,
+  stx_uid: u32,
+  stx_gid: u32,
+  stx_mode: u16,
+  __spare0: pad(2),
+  stx_ino: len64,
+  stx_size: len64,
+  stx_blocks: len64,
+  stx_attributes_mask: u64,
+  stx_atime: off64,
+  stx_atime_nsec: u32,
+  __pad1: pad(4),
+  stx_btime: off64,
+  stx_btime_nsec: u32,
+  __pad2: pad(4),
+  stx_ctime: off64,
+  stx_ctime_nsec: u32,
+  __pad3: pad(4),
+  stx_mtime: off64,
+  stx_mtime_nsec: u32,
+  __pad4: pad(4),
+  stx_rdev_major: u32,
+  stx_rdev_minor: u32,
+  stx_dev_major: u32,
+  stx_dev_minor: u32,
+  stx_mnt_id: len64,
+  __spare: pad(104),
+});

@@ -13,6 +13,8 @@ import { NO_RESULT, type Syscall } from '../syscalls/definition.ts';
 import { DeviceRegistry } from '../vfs/device.ts';
 import { EpollAccount } from '../vfs/epoll.ts';
 import type { FileDescription } from '../vfs/file.ts';
+import { closeFile } from '../vfs/close.ts';
+import { LockTable } from '../vfs/locks.ts';
 import type { FsNotify } from '../vfs/notify.ts';
 import type { Container } from './container.ts';
 import { exitGroup } from './exit.ts';
@@ -50,6 +52,7 @@ export class Kernel implements ThreadEvents {
   readonly containers = new Map<string, Container>();
   /** File events, while somebody watches. */
   notify: FsNotify | null = null;
+  readonly locks = new LockTable();
   readonly log: (line: string) => void;
   /** Calls that nobody implements: "name-or-number program" → how often. */
   readonly unimplemented = new Map<string, number>();
@@ -66,6 +69,7 @@ export class Kernel implements ThreadEvents {
   readonly stringScratch = new Uint8Array(4096);
   /** For transfers between host files and user memory; valid until the next use. */
   readonly ioScratch = new Uint8Array(1 << 20);
+  readonly ioView = new DataView(this.ioScratch.buffer);
   /** Places of pipes, sockets, eventfds …, which no mount shows. */
   readonly anonymous: AnonymousFiles;
   readonly pipes = new PipeAccount();
@@ -238,9 +242,7 @@ export class Kernel implements ThreadEvents {
 
   /** close(2) of one descriptor: locks of the process, pending errors, then the reference. 0 or an errno. */
   closeFile(task: Task, file: FileDescription): number {
-    const r = file.impl.flush(file, task);
-    file.release();
-    return r;
+    return closeFile(task, file);
   }
 
   /** Uniform in [0, limit), from the host's random source; limit up to 2^48. */

@@ -168,6 +168,10 @@ export class FileDescription {
     this.references++;
     return this;
   }
+  /** The next release is the last. */
+  get lastReference(): boolean {
+    return this.references === 1;
+  }
   release(): void {
     if (--this.references > 0) return;
     for (const hook of this.onLastRelease ?? []) hook(this);

@@ -20,6 +20,7 @@ import { S_IALLUGO, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG
 import type { ByteString } from '../../lib/byte_string.ts';
 import { type BlockingOpen, openFifo } from '../fs/pipefs/fifo.ts';
 import type { Task } from '../kernel/task.ts';
+import { TemporaryDentry } from './create.ts';
 import { instantiate, lookupChild } from './dentry_cache.ts';
 import { FileDescription, FileImpl } from './file.ts';
 import type { Inode, OpenContext } from './inode.ts';
@@ -119,7 +120,9 @@ function openTemporary(task: Task, dirfd: number, path: ByteString, flags: numbe
   if (denied !== 0) return denied;
   const inode = directory.tmpfile(createOptions(directory, task.creds, S_IFREG | mode, task.fs.umask));
   if (typeof inode === 'number') return inode;
-  const dentry = new Dentry(`#${inode.attributes().ino}`, found.dentry, inode);
+  const name = `#${inode.attributes().ino}`;
+  // O_EXCL: never to be linked.
+  const dentry = (flags & O_EXCL) !== 0 ? new Dentry(name, found.dentry, inode) : new TemporaryDentry(name, found.dentry, inode);
   dentry.deleted = true;
   return describe(task, { mount: found.mount, dentry }, flags & ~(__O_TMPFILE | O_DIRECTORY));
 }

@@ -1,0 +1,85 @@
+/** Making names: the part that mkdir, mknod, symlink, link and bind(2) have in common. */
+import { EEXIST, ENOENT, EPERM, EXDEV, type Errno } from '../../abi/errno.ts';
+import { S_IALLUGO, S_IFDIR, S_IFMT, S_ISVTX } from '../../abi/stat.ts';
+import type { ByteString } from '../../lib/byte_string.ts';
+import type { Task } from '../kernel/task.ts';
+import { instantiate, lookupChild } from './dentry_cache.ts';
+import type { Inode } from './inode.ts';
+import { IN_ATTRIB, IN_CREATE } from './notify.ts';
+import { Dentry, inodeOf, type VfsPath } from './path.ts';
+import { checkMountWrite, checkPermission, createOptions, MAY_EXEC, MAY_WRITE } from './permission.ts';
+import { resolveParent } from './walk.ts';
+
+/** A file of O_TMPFILE: it may still get a name. */
+export class TemporaryDentry extends Dentry {}
+
+/** A free name in a directory that the task may write. The path is the name's, its dentry negative. */
+function freeName(task: Task, dirfd: number, path: ByteString, directory: boolean): VfsPath | Errno {
+  const walk = resolveParent(task, dirfd, path);
+  if (typeof walk === 'number') return walk;
+  if (walk.last !== 'name') return EEXIST;
+  const dentry = lookupChild(walk.dentry, walk.name, task);
+  if (typeof dentry === 'number') return dentry;
+  if (dentry.inode !== null) return EEXIST;
+  if (walk.trailingSlash && !directory) return ENOENT;
+  const readOnly = checkMountWrite(walk.mount);
+  if (readOnly !== 0) return readOnly;
+  if (walk.dentry.deleted) return ENOENT;
+  const denied = checkPermission(walk.dentry.inode as Inode, task.creds, MAY_WRITE | MAY_EXEC);
+  return denied !== 0 ? denied : { mount: walk.mount, dentry };
+}
+
+function parentOf(place: VfsPath): Inode {
+  return place.dentry.parent?.inode as Inode;
+}
+
+function enter(task: Task, place: VfsPath, made: Inode | Errno): VfsPath | Errno {
+  if (typeof made === 'number') return made;
+  instantiate(place.dentry, made);
+  task.kernel.notify?.entry(IN_CREATE, parentOf(place), place.dentry.name, made);
+  return place;
+}
+
+/** mkdirat(2). */
+export function makeDirectory(task: Task, dirfd: number, path: ByteString, mode: number): VfsPath | Errno {
+  const place = freeName(task, dirfd, path, true);
+  if (typeof place === 'number') return place;
+  const parent = parentOf(place);
+  const bits = S_IFDIR | (mode & (0o777 | S_ISVTX));
+  return enter(task, place, parent.mkdir(place.dentry.name, createOptions(parent, task.creds, bits, task.fs.umask)));
+}
+
+/** mknodat(2), and bind(2) of a unix socket: `mode` has its type and is subject to the umask. Privileges have been checked. */
+export function makeNode(task: Task, dirfd: number, path: ByteString, mode: number, rdev: number): VfsPath | Errno {
+  const place = freeName(task, dirfd, path, false);
+  if (typeof place === 'number') return place;
+  const parent = parentOf(place);
+  const options = createOptions(parent, task.creds, mode & (S_IFMT | S_IALLUGO), task.fs.umask);
+  return enter(task, place, parent.mknod(place.dentry.name, options, rdev));
+}
+
+/** symlinkat(2). */
+export function makeSymlink(task: Task, target: ByteString, dirfd: number, path: ByteString): VfsPath | Errno {
+  const place = freeName(task, dirfd, path, false);
+  if (typeof place === 'number') return place;
+  const parent = parentOf(place);
+  return enter(task, place, parent.symlink(place.dentry.name, target, createOptions(parent, task.creds, 0o777, 0)));
+}
+
+/** linkat(2): another name for `source`. */
+export function makeLink(task: Task, source: VfsPath, dirfd: number, path: ByteString): 0 | Errno {
+  const place = freeName(task, dirfd, path, false);
+  if (typeof place === 'number') return place;
+  const target = inodeOf(source);
+  if (source.mount !== place.mount) return EXDEV;
+  if (target.isDirectory) return EPERM;
+  const temporary = source.dentry instanceof TemporaryDentry;
+  if (source.dentry.deleted && !temporary && target.attributes().nlink === 0) return ENOENT;
+  const parent = parentOf(place);
+  const r = parent.link(place.dentry.name, target);
+  if (r !== 0) return r;
+  instantiate(place.dentry, target);
+  task.kernel.notify?.object(IN_ATTRIB, source.dentry);
+  task.kernel.notify?.entry(IN_CREATE, parent, place.dentry.name, target);
+  return 0;
+}

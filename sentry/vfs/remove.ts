@@ -1,0 +1,72 @@
+/** Taking names away: unlink(2), rmdir(2). */
+import { EBUSY, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, type Errno } from '../../abi/errno.ts';
+import type { ByteString } from '../../lib/byte_string.ts';
+import type { Credentials } from '../kernel/credentials.ts';
+import type { Task } from '../kernel/task.ts';
+import { lookupChild, unhash } from './dentry_cache.ts';
+import type { Inode } from './inode.ts';
+import { IN_ATTRIB, IN_DELETE } from './notify.ts';
+import type { Dentry } from './path.ts';
+import { checkMountWrite, checkPermission, checkSticky, MAY_EXEC, MAY_WRITE } from './permission.ts';
+import { resolveParent, type Walk } from './walk.ts';
+
+/** May the name be taken from its directory? `directory`: whether a directory is what the call removes; null: either. */
+export function checkRemoval(dentry: Dentry, creds: Credentials, directory: boolean | null): 0 | Errno {
+  const parent = dentry.parent?.inode as Inode;
+  const inode = dentry.inode as Inode;
+  const denied = checkPermission(parent, creds, MAY_WRITE | MAY_EXEC) || checkSticky(parent, inode, creds);
+  if (denied !== 0) return denied as Errno;
+  if (directory === true && !inode.isDirectory) return ENOTDIR;
+  if (directory === false && inode.isDirectory) return EISDIR;
+  return 0;
+}
+
+/** The existing name at the end of a walk, on a mount that can be written. */
+function victim(task: Task, walk: Walk): Dentry | Errno {
+  const readOnly = checkMountWrite(walk.mount);
+  if (readOnly !== 0) return readOnly;
+  const dentry = lookupChild(walk.dentry, walk.name, task);
+  if (typeof dentry === 'number') return dentry;
+  return dentry.inode === null ? ENOENT : dentry;
+}
+
+export function unlinkFile(task: Task, dirfd: number, path: ByteString): 0 | Errno {
+  const walk = resolveParent(task, dirfd, path);
+  if (typeof walk === 'number') return walk;
+  if (walk.last !== 'name') return EISDIR;
+  const dentry = victim(task, walk);
+  if (typeof dentry === 'number') return dentry;
+  const inode = dentry.inode as Inode;
+  if (walk.trailingSlash) return inode.isDirectory ? EISDIR : ENOTDIR;
+  const denied = checkRemoval(dentry, task.creds, false);
+  if (denied !== 0) return denied;
+  if (dentry.mountCount > 0) return EBUSY;
+  const r = (walk.dentry.inode as Inode).unlink(walk.name, inode);
+  if (r !== 0) return r;
+  unhash(dentry);
+  const { notify } = task.kernel;
+  if (notify === null) return 0;
+  notify.object(IN_ATTRIB, dentry);
+  notify.entry(IN_DELETE, walk.dentry.inode as Inode, walk.name, inode);
+  if (inode.attributes().nlink === 0) notify.deleted(inode);
+  return 0;
+}
+
+export function removeDirectory(task: Task, dirfd: number, path: ByteString): 0 | Errno {
+  const walk = resolveParent(task, dirfd, path);
+  if (typeof walk === 'number') return walk;
+  if (walk.last !== 'name') return walk.last === 'dot' ? EINVAL : walk.last === 'dotdot' ? ENOTEMPTY : EBUSY;
+  const dentry = victim(task, walk);
+  if (typeof dentry === 'number') return dentry;
+  const inode = dentry.inode as Inode;
+  const denied = checkRemoval(dentry, task.creds, true);
+  if (denied !== 0) return denied;
+  if (dentry.mountCount > 0) return EBUSY;
+  const r = (walk.dentry.inode as Inode).rmdir(walk.name, inode);
+  if (r !== 0) return r;
+  unhash(dentry);
+  dentry.children = null;
+  task.kernel.notify?.entry(IN_DELETE, walk.dentry.inode as Inode, walk.name, inode);
+  task.kernel.notify?.deleted(inode);
+  return 0;
+}
