@@ -10,10 +10,10 @@ import { type Platform, REG, type ThreadContext, type ThreadEvents } from '../..
 import { AnonymousFiles } from '../fs/anonfs.ts';
 import { PipeAccount } from '../fs/pipefs/pipe.ts';
 import { NO_RESULT, type Syscall } from '../syscalls/definition.ts';
+import { closeFile } from '../vfs/close.ts';
 import { DeviceRegistry } from '../vfs/device.ts';
 import { EpollAccount } from '../vfs/epoll.ts';
 import type { FileDescription } from '../vfs/file.ts';
-import { closeFile } from '../vfs/close.ts';
 import { LockTable } from '../vfs/locks.ts';
 import type { FsNotify } from '../vfs/notify.ts';
 import type { Container } from './container.ts';

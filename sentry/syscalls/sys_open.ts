@@ -36,7 +36,23 @@ import { addr, fd, flags, int, mode, path, size, syscall, uint } from './definit
 import { installFile } from './install_file.ts';
 
 const VALID_OPEN_FLAGS =
-  O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | FASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | __O_TMPFILE;
+  O_ACCMODE |
+  O_CREAT |
+  O_EXCL |
+  O_NOCTTY |
+  O_TRUNC |
+  O_APPEND |
+  O_NONBLOCK |
+  O_SYNC |
+  FASYNC |
+  O_DIRECT |
+  O_LARGEFILE |
+  O_DIRECTORY |
+  O_NOFOLLOW |
+  O_NOATIME |
+  O_CLOEXEC |
+  O_PATH |
+  __O_TMPFILE;
 const VALID_PATH_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 function open(task: Task, dirfd: number, address: number, openFlags: number, createMode: number, resolveOptions = 0): SyscallResult {
@@ -132,5 +148,11 @@ export const OPEN_CALLS = {
     run: nameToHandle,
     partial: 'answers EOPNOTSUPP',
   }),
-  open_by_handle_at: syscall({ x64: 304, man: 'open_by_handle_at(2)', args: [int, addr, flags], run: openByHandle, partial: 'answers EOPNOTSUPP' }),
+  open_by_handle_at: syscall({
+    x64: 304,
+    man: 'open_by_handle_at(2)',
+    args: [int, addr, flags],
+    run: openByHandle,
+    partial: 'answers EOPNOTSUPP',
+  }),
 };

@@ -2,16 +2,7 @@
 import { EBADF, EINVAL, type Errno } from '../../abi/errno.ts';
 import { AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_STATX_SYNC_TYPE, AT_SYMLINK_NOFOLLOW } from '../../abi/fcntl.ts';
 import { PAGE_SIZE } from '../../abi/mman.ts';
-import {
-  major,
-  minor,
-  STATX__RESERVED,
-  STATX_BASIC_STATS,
-  STATX_BTIME,
-  STATX_MNT_ID,
-  Stat,
-  Statx,
-} from '../../abi/stat.ts';
+import { major, minor, STATX__RESERVED, STATX_BASIC_STATS, STATX_BTIME, STATX_MNT_ID, Stat, Statx } from '../../abi/stat.ts';
 import {
   ST_NOATIME,
   ST_NODEV,
@@ -30,6 +21,7 @@ import type { Task } from '../kernel/task.ts';
 import type { Attributes, Inode, Timestamp } from '../vfs/inode.ts';
 import {
   inodeOf,
+  type Mount,
   MS_NOATIME,
   MS_NODEV,
   MS_NODIRATIME,
@@ -38,7 +30,6 @@ import {
   MS_NOSYMFOLLOW,
   MS_RDONLY,
   MS_RELATIME,
-  type Mount,
   type VfsPath,
 } from '../vfs/path.ts';
 import { LOOKUP_EMPTY, LOOKUP_FOLLOW, resolve, startOf } from '../vfs/walk.ts';

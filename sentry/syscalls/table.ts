@@ -1,17 +1,27 @@
 /** The one table: number → row. Each sys_*.ts file exports its rows; dispatch, strace, counters and docs/compatibility.md read this. */
 import type { Syscall } from './definition.ts';
+import { DIR_CALLS } from './sys_dir.ts';
 import { EPOLL_CALLS } from './sys_epoll.ts';
 import { EVENTFD_CALLS } from './sys_eventfd.ts';
+import { LINK_CALLS } from './sys_link.ts';
 import { MEMORY_CALLS } from './sys_mm.ts';
 import { NAMESPACE_CALLS } from './sys_namespace.ts';
+import { OPEN_CALLS } from './sys_open.ts';
 import { PIPE_CALLS } from './sys_pipe.ts';
 import { POLL_CALLS } from './sys_poll.ts';
 import { PROCESS_CALLS } from './sys_process.ts';
+import { READWRITE_CALLS } from './sys_readwrite.ts';
 import { SELECT_CALLS } from './sys_select.ts';
 import { SESSION_CALLS } from './sys_session.ts';
+import { STAT_CALLS } from './sys_stat.ts';
 
 /** Rows by name, file by file. */
 export const SYSCALLS: Readonly<Record<string, Syscall>> = {
+  ...OPEN_CALLS,
+  ...READWRITE_CALLS,
+  ...STAT_CALLS,
+  ...DIR_CALLS,
+  ...LINK_CALLS,
   ...MEMORY_CALLS,
   ...NAMESPACE_CALLS,
   ...PIPE_CALLS,

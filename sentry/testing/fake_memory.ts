@@ -22,6 +22,13 @@ export class FakeMemory {
     if (typeof content !== 'number') this.bytes.set(content, at);
     return USER_BASE + at;
   }
+  /** How much is placed; `reset` to it frees what came after. */
+  mark(): number {
+    return this.next;
+  }
+  reset(mark: number): void {
+    this.next = mark;
+  }
   slice(address: number, length: number): Uint8Array {
     return this.bytes.slice(address - USER_BASE, address - USER_BASE + length);
   }

@@ -1,5 +1,5 @@
 /** Making names: the part that mkdir, mknod, symlink, link and bind(2) have in common. */
-import { EEXIST, ENOENT, EPERM, EXDEV, type Errno } from '../../abi/errno.ts';
+import { EEXIST, ENOENT, EPERM, type Errno, EXDEV } from '../../abi/errno.ts';
 import { S_IALLUGO, S_IFDIR, S_IFMT, S_ISVTX } from '../../abi/stat.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { Task } from '../kernel/task.ts';

@@ -1,5 +1,5 @@
 /** rename(2), renameat2(2). */
-import { EBUSY, EEXIST, EINVAL, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EXDEV, type Errno } from '../../abi/errno.ts';
+import { EBUSY, EEXIST, EINVAL, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, type Errno, EXDEV } from '../../abi/errno.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../../abi/fcntl.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import { CAP_MKNOD, hasCap } from '../kernel/credentials.ts';
@@ -32,7 +32,11 @@ export function rename(task: Task, oldDirfd: number, oldPath: ByteString, newDir
   if (source.inode === null) return ENOENT;
   const target = lookupChild(to.dentry, to.name, task);
   if (typeof target === 'number') return target;
-  return checkShape(from, to, source, target, flags) || checkRights(task, to, source, target, flags) || perform(task, from, to, source, target, flags);
+  return (
+    checkShape(from, to, source, target, flags) ||
+    checkRights(task, to, source, target, flags) ||
+    perform(task, from, to, source, target, flags)
+  );
 }
 
 /** What exists where, and what lies below what. */
