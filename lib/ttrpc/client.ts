@@ -2,7 +2,7 @@
 import { connect as netConnect, type Socket } from 'node:net';
 import { EAGAIN, EPIPE, errnoName } from '../../abi/errno.ts';
 import { host } from '../host.ts';
-import { decodeResponse, encodeRequest } from './envelope.ts';
+import { decodeResponse, encodeRequest, FDS_KEY } from './envelope.ts';
 import { encodeFrame, FLAG_REMOTE_CLOSED, FRAME_REQUEST, FRAME_RESPONSE, type Frame, FrameDecoder } from './frame.ts';
 import { DEADLINE_EXCEEDED, OK, RESOURCE_EXHAUSTED, StatusError, UNAVAILABLE } from './status.ts';
 
@@ -75,18 +75,20 @@ export class TtrpcClient {
     const streamId = this.#nextStream;
     this.#nextStream += 2;
     const timeoutMs = options.timeoutMs;
-    const request = encodeRequest({ service, method, payload, timeoutNano: (timeoutMs ?? 0) * 1e6, metadata: options.metadata ?? [] });
+    const fds = options.fds ?? [];
+    const metadata = [...(options.metadata ?? []), ...(fds.length === 0 ? [] : [[FDS_KEY, String(fds.length)] as const])];
+    const request = encodeRequest({ service, method, payload, timeoutNano: (timeoutMs ?? 0) * 1e6, metadata });
     return new Promise((resolve, reject) => {
       const expire = (): void =>
         this.#take(streamId)?.reject(new StatusError(DEADLINE_EXCEEDED, `${method}: no answer in ${timeoutMs} ms`));
       const timer = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs);
       this.#pending.set(streamId, { resolve, reject, timer });
       const frame = encodeFrame(streamId, FRAME_REQUEST, FLAG_REMOTE_CLOSED, request);
-      if (options.fds === undefined || options.fds.length === 0) this.#socket.write(frame);
+      if (fds.length === 0) this.#socket.write(frame);
       else
         this.#sendWithFds(
           frame,
-          options.fds.map((fd) => host.dup(fd)),
+          fds.map((fd) => host.dup(fd)),
         );
     });
   }

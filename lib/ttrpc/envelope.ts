@@ -18,6 +18,8 @@ export interface Response {
   readonly payload: Uint8Array;
 }
 
+/** Metadata key: how many descriptors travel beside the request, in decimal. An extension of this project's own. */
+export const FDS_KEY = 'fds';
 /** Most metadata pairs that a request may hold. */
 const MAX_METADATA = 256;
 const EMPTY = new Uint8Array(0);
