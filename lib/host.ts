@@ -68,6 +68,15 @@ export const host = {
   syscall: native.syscall,
   addressOf: native.addressOf,
 
+  /** The caller's thread and these (gettid(2)) keep the capabilities of the mask, and get no_new_privs. 0 or an errno. */
+  restrictThreads(tids: Int32Array, capabilities: bigint): number {
+    return native.restrictThreads(tids, Number(capabilities & 0xffff_ffffn), Number(capabilities >> 32n));
+  },
+  // The pool of threads for transfers that would block (native-addon/src/io_worker.c).
+  ioStart: native.ioStart,
+  ioSubmit: native.ioSubmit,
+  ioCompletions: native.ioCompletions,
+
   /** CLOCK_MONOTONIC in ns. */
   monotonicNow(): number {
     return native.clockNow(CLOCK_MONOTONIC);

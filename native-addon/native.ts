@@ -31,6 +31,14 @@ export interface Native {
   ): void;
   /** setgroups, setresgid, setresuid of every thread. 0 or a negative errno. */
   setIdentity(uid: number, gid: number): number;
+  /** See threads.c. The caller's thread and these keep the capabilities of the mask, and get no_new_privs. 0 or a negative errno. */
+  restrictThreads(tids: Int32Array, capsLow: number, capsHigh: number): number;
+  /** See io_worker.c. Starts the pool; an eventfd that counts completions, or a negative errno. */
+  ioStart(threads: number): number;
+  /** Queues one transfer; `job` comes back with its completion. 0, EAGAIN (queue full). The buffer must stay referenced until then. */
+  ioSubmit(job: number, operation: number, fd: number, buffer: Uint8Array | null, count: number, position: number, flags: number): number;
+  /** Takes completions: pairs (job, result) in `into`. How many pairs. */
+  ioCompletions(into: Float64Array): number;
 
   /** A child that runs the stub program; its descriptor 0 is `socketFd`, it has no other. pid, or a negative errno. */
   spawnStub(programFd: number, socketFd: number): number;

@@ -72,7 +72,8 @@ export class Channel {
   readonly inView: DataView;
   private readonly host: Host;
   private readonly inBase: number;
-  private readonly outBase: number;
+  /** Address of out.bytes. */
+  readonly outBase: number;
   private readonly header: MessageHeader;
   private limit: number;
   /** Bytes of inBytes that hold data not yet consumed: [start, end). */

@@ -50,6 +50,11 @@ export class Reader {
     const at = this.take(8);
     return at < 0 ? 0 : getLen64(this.view, at);
   }
+  /** Signed; exact within ±2^53. */
+  i64(): number {
+    const at = this.take(8);
+    return at < 0 ? 0 : this.view.getInt32(at + 4, true) * 0x1_0000_0000 + this.view.getUint32(at, true);
+  }
   /** At most `max` bytes; longer is bad. */
   string(max: number): ByteString {
     const length = this.u16();
@@ -115,6 +120,7 @@ export class Writer {
     const at = this.take(4);
     if (at >= 0) this.view.setUint32(at, value, true);
   }
+  /** Two's complement for negative values. */
   u64(value: number): void {
     const at = this.take(8);
     if (at >= 0) setLen64(this.view, at, value);

@@ -16,6 +16,8 @@ export const u16: Field<number> = { read: (r) => r.u16(), write: (w, v) => w.u16
 export const u32: Field<number> = { read: (r) => r.u32(), write: (w, v) => w.u32(v) };
 /** 64 bits as a number: exact below 2^53, which sizes, times and folded inode numbers are. */
 export const u64: Field<number> = { read: (r) => r.u64(), write: (w, v) => w.u64(v) };
+/** Seconds: before 1970 they are negative. */
+export const i64: Field<number> = { read: (r) => r.i64(), write: (w, v) => w.u64(v) };
 /** One name of a directory. */
 export const name: Field<ByteString> = { read: (r) => r.string(P9_MAX_NAME), write: (w, v) => w.string(v) };
 export const text: Field<ByteString> = { read: (r) => r.string(P9_MAX_STRING), write: (w, v) => w.string(v) };

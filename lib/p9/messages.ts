@@ -7,7 +7,7 @@
  * statx (attr.ts). They are understood only after a version exchange of P9_VERSION_EXTENDED.
  */
 import { P9_MAX_CLUNK, P9_MAX_WALK, P9_MAX_WALK_EXTENDED } from './constants.ts';
-import { data, list, message, name, qid, raw, text, u8, u16, u32, u64 } from './message.ts';
+import { data, i64, list, message, name, qid, raw, text, u8, u16, u32, u64 } from './message.ts';
 
 export const Tstatfs = message('Tstatfs', 8, { fid: u32 });
 export const Rstatfs = message('Rstatfs', 9, {
@@ -46,13 +46,13 @@ export const Rgetattr = message('Rgetattr', 25, {
   size: u64,
   blksize: u64,
   blocks: u64,
-  atime_sec: u64,
+  atime_sec: i64,
   atime_nsec: u64,
-  mtime_sec: u64,
+  mtime_sec: i64,
   mtime_nsec: u64,
-  ctime_sec: u64,
+  ctime_sec: i64,
   ctime_nsec: u64,
-  btime_sec: u64,
+  btime_sec: i64,
   btime_nsec: u64,
   gen: u64,
   data_version: u64,
@@ -64,9 +64,9 @@ export const Tsetattr = message('Tsetattr', 26, {
   uid: u32,
   gid: u32,
   size: u64,
-  atime_sec: u64,
+  atime_sec: i64,
   atime_nsec: u64,
-  mtime_sec: u64,
+  mtime_sec: i64,
   mtime_nsec: u64,
 });
 export const Rsetattr = message('Rsetattr', 27, {});
@@ -128,11 +128,15 @@ export const Twalkx = message('Twalkx', 200, { fid: u32, newfid: u32, open: u32,
  */
 export const Rwalkx = message('Rwalkx', 201, { ecode: u32, opened: u8, entries: data });
 /**
- * Entries of the directory at a place from `offset` on (0, or the `next` of an entry), without "." and "..". The fid that
- * stands for the directory (`newfid`, or `fid` if there are no names) keeps it open until the end was told.
+ * Entries of the directory at a place, without "." and "..": from the first one on if `restart` is not 0, otherwise those that follow
+ * what was told last. The fid that stands for the directory (`newfid`, or `fid` if there are no names) keeps it open until the
+ * end was told. `count` caps the answer's data.
  */
-export const Treaddirx = message('Treaddirx', 202, { fid: u32, newfid: u32, offset: u64, count: u32, names });
-/** attr: the directory's own. data: attr[144] next[8] name[s] target[s], repeated. eof: nothing follows. */
+export const Treaddirx = message('Treaddirx', 202, { fid: u32, newfid: u32, restart: u8, count: u32, names });
+/**
+ * attr: the directory's own. data: attr[144] name[s] target[s], repeated; the target of a symbolic link may be empty: then it did not
+ * fit. eof: nothing follows.
+ */
 export const Rreaddirx = message('Rreaddirx', 203, { eof: u8, attr, data });
 /**
  * Makes `name` in the directory at a place: what, `mode`'s type says (regular file, directory, symbolic link to `target`, fifo, socket),
@@ -161,9 +165,9 @@ export const Tsetattrx = message('Tsetattrx', 206, {
   uid: u32,
   gid: u32,
   size: u64,
-  atime_sec: u64,
+  atime_sec: i64,
   atime_nsec: u64,
-  mtime_sec: u64,
+  mtime_sec: i64,
   mtime_nsec: u64,
 });
 export const Rsetattrx = message('Rsetattrx', 207, { attr });

@@ -75,6 +75,8 @@ void export_function(napi_env env, napi_value exports, const char *name, napi_ca
 NAPI_MODULE_INIT()
 {
 	host_register(env, exports);
+	threads_register(env, exports);
+	io_worker_register(env, exports);
 	spawn_register(env, exports);
 	stub_register(env, exports);
 	ptrace_register(env, exports);

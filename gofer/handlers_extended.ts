@@ -1,0 +1,233 @@
+/** The extension messages: one round trip for what an application asked for (lib/p9/messages.ts). */
+import { EINVAL, EMSGSIZE, ENOTDIR, EPROTO, type Errno } from '../abi/errno.ts';
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../abi/stat.ts';
+import { attrMode } from '../lib/p9/attr.ts';
+import { isPlainName, P9_MAX_STRING, P9_NO_OPEN, P9_NOFID } from '../lib/p9/constants.ts';
+import type { Body } from '../lib/p9/message.ts';
+import { ATTR_SIZE, Rmakex, Rreaddirx, Rsetattrx, Rwalkx, Tmakex, Treaddirx, Tsetattrx, Twalkx } from '../lib/p9/messages.ts';
+import type { Connection, Handler } from './connection.ts';
+import { SMALLEST_DIRENT } from './dirents.ts';
+import { Fid, Node } from './fid.ts';
+import { STATX_SIZE } from './host_calls.ts';
+import { checkChange, makeObject, openObject, setAttributes } from './objects.ts';
+import { notDirectory, walkPlace } from './place.ts';
+
+/** Most bytes of an entry of Rwalkx. statx(2) writes behind the record; the target's length and bytes come there afterwards. */
+const ENTRY_ROOM = Math.max(STATX_SIZE, ATTR_SIZE + 2 + P9_MAX_STRING);
+/** Bytes of an entry of Rreaddirx beside its name and target. */
+const DIRECTORY_ENTRY_FIXED = ATTR_SIZE + 4;
+/** How much longer an entry gets on the wire, at most, without its target: the smallest has a name of one byte. */
+const GROWTH = Math.ceil((DIRECTORY_ENTRY_FIXED + 1) / SMALLEST_DIRENT);
+
+/** Adds the object's entry to an answer; its mode, or an errno. `name`: address of a name in `fd`, 0 for the object of `fd` itself. */
+function putEntry(c: Connection, fd: number, name: number): number {
+  const { out, outBase } = c.channel;
+  if (out.room < ENTRY_ROOM) return EMSGSIZE;
+  const at = out.at;
+  const r = name === 0 ? c.calls.stat(fd, outBase + at) : c.calls.statPointer(fd, name, outBase + at);
+  if (r < 0) return r;
+  const mode = attrMode(out.view, at);
+  let length = 0;
+  if ((mode & S_IFMT) === S_IFLNK) {
+    const target = outBase + at + ATTR_SIZE + 2;
+    length = name === 0 ? c.calls.readlink(fd, target, P9_MAX_STRING) : c.calls.readlinkPointer(fd, name, target, P9_MAX_STRING);
+    if (length < 0) return length;
+  }
+  out.view.setUint16(at + ATTR_SIZE, length, true);
+  out.at = at + ATTR_SIZE + 2 + length;
+  return mode;
+}
+
+/**
+ * Walks the names of a Twalkx and adds their entries. The last object's fid, in no table; null if none is wanted; or why the walk ended
+ * early.
+ */
+function walkNames(c: Connection, from: Fid, m: Body<typeof Twalkx>): Fid | null | number {
+  const { calls } = c;
+  const wanted = m.newfid !== P9_NOFID || m.open !== P9_NO_OPEN;
+  let fd = from.fd;
+  let { mode } = from;
+  let failure = 0;
+  for (let i = 0; i < m.names.length && failure === 0; i++) {
+    const name = m.names[i] as string;
+    if ((mode & S_IFMT) !== S_IFDIR) failure = notDirectory(mode);
+    else if (!isPlainName(name)) failure = EINVAL;
+    else if (i === m.names.length - 1 && !wanted) failure = Math.min(putEntry(c, fd, calls.namePointer(name)), 0);
+    else {
+      const next = calls.openPath(fd, name);
+      if (next >= 0) {
+        if (fd !== from.fd) calls.close(fd);
+        fd = next;
+        mode = putEntry(c, fd, 0);
+      }
+      failure = Math.min(next, mode, 0);
+    }
+  }
+  if (failure === 0 && wanted) return new Fid(fd === from.fd ? from.node.share() : new Node(fd), from.mount, mode, from.uid);
+  if (fd !== from.fd) calls.close(fd);
+  return failure === 0 ? null : failure;
+}
+
+function walkx(c: Connection): number {
+  const m = c.extended ? c.read(Twalkx) : null;
+  if (m === null) return EPROTO;
+  const from = c.fid(m.fid);
+  if (typeof from === 'number') return from;
+  const taken = m.newfid === P9_NOFID ? 0 : c.checkNew(m.newfid);
+  if (taken !== 0) return taken;
+  c.begin(Rwalkx);
+  const { out } = c.channel;
+  const header = out.take(9); // ecode[4] opened[1] entries[4]
+  let result: Fid | null | number;
+  if (m.names.length === 0) {
+    const r = putEntry(c, from.fd, 0);
+    if (r < 0) return r;
+  }
+  result = walkNames(c, from, m);
+  let opened = 0;
+  if (result !== null && typeof result !== 'number') {
+    if (m.open !== P9_NO_OPEN) {
+      const fd = openObject(c.calls, result.fd, result.mode, result.mount, m.open);
+      if (fd >= 0) c.donate(fd);
+      opened = fd >= 0 ? 1 : 0;
+      if (fd < 0) {
+        result.release(c.calls);
+        result = fd;
+      }
+    }
+    if (typeof result !== 'number') {
+      if (m.newfid === P9_NOFID) result.release(c.calls);
+      else c.bind(m.newfid, result);
+    }
+  }
+  out.view.setUint32(header, typeof result === 'number' ? -result : 0, true);
+  out.bytes[header + 4] = opened;
+  out.view.setUint32(header + 5, out.at - header - 9, true);
+  return 0;
+}
+
+/** The directory of a Treaddirx; `fresh`: it is in no table yet. */
+function listedDirectory(c: Connection, m: Body<typeof Treaddirx>): { fid: Fid; fresh: boolean } | Errno {
+  const fresh = m.newfid !== P9_NOFID;
+  if (!fresh && m.names.length > 0) return EINVAL;
+  const taken = fresh ? c.checkNew(m.newfid) : 0;
+  if (taken !== 0) return taken;
+  const fid = fresh ? walkPlace(c, m.fid, m.names) : c.fid(m.fid);
+  return typeof fid === 'number' ? fid : { fid, fresh };
+}
+
+function readdirx(c: Connection): number {
+  const m = c.extended ? c.read(Treaddirx) : null;
+  if (m === null) return EPROTO;
+  const directory = listedDirectory(c, m);
+  if (typeof directory === 'number') return directory;
+  const { fid, fresh } = directory;
+  const r = listDirectory(c, fid, m.restart !== 0, m.count);
+  if (fresh) {
+    if (r < 0) fid.release(c.calls);
+    else c.bind(m.newfid, fid);
+  }
+  return r;
+}
+
+function listDirectory(c: Connection, fid: Fid, restart: boolean, count: number): number {
+  if (!fid.isDirectory) return ENOTDIR;
+  let r = 0;
+  if (fid.openFd < 0) {
+    r = c.calls.openDirectory(fid.fd);
+    if (r < 0) return r;
+    fid.openFd = r;
+  } else if (restart) r = c.calls.rewind(fid.openFd);
+  c.begin(Rreaddirx);
+  const { out, outBase } = c.channel;
+  const eof = out.take(1);
+  r = Math.min(r, c.calls.stat(fid.openFd, outBase + out.at));
+  if (r < 0) return r;
+  out.take(ATTR_SIZE);
+  const length = out.take(4);
+  const start = out.at;
+  const limit = Math.min(out.limit, start + count) - STATX_SIZE;
+  let n = -1;
+  // What one getdents64 gives must fit: the host cannot take entries back.
+  for (let room = 0; (room = Math.floor((limit - out.at) / GROWTH)) >= 512 && (n = c.dirents.fill(fid.openFd, room)) > 0; ) {
+    while (c.dirents.next()) putDirectoryEntry(c, fid.openFd, limit);
+  }
+  if (n < 0) return n === -1 ? EINVAL : n;
+  if (n === 0) fid.closeFile(c.calls);
+  out.bytes[eof] = n === 0 ? 1 : 0;
+  out.view.setUint32(length, out.at - start, true);
+  return 0;
+}
+
+function putDirectoryEntry(c: Connection, fd: number, limit: number): void {
+  const { dirents } = c;
+  if (dirents.isDots) return;
+  const { out, outBase } = c.channel;
+  const at = out.at;
+  // Gone since it was listed: as if it had gone before.
+  if (c.calls.statPointer(fd, dirents.namePointer, outBase + at) < 0) return;
+  const name = dirents.nameBytes;
+  let end = at + ATTR_SIZE;
+  out.view.setUint16(end, name.length, true);
+  out.bytes.set(name, end + 2);
+  end += 2 + name.length;
+  let target = 0;
+  if ((attrMode(out.view, at) & S_IFMT) === S_IFLNK) {
+    // The entries that follow come first.
+    const room = Math.min(P9_MAX_STRING, limit - end - 2 - dirents.rest * GROWTH);
+    if (room > 0) target = c.calls.readlinkPointer(fd, dirents.namePointer, outBase + end + 2, room);
+    if (target < 0 || target === room) target = 0; // cut off, perhaps
+  }
+  out.view.setUint16(end, target, true);
+  out.at = end + 2 + target;
+}
+
+function makex(c: Connection): number {
+  const m = c.extended ? c.read(Tmakex) : null;
+  if (m === null) return EPROTO;
+  const taken = m.newfid === P9_NOFID ? 0 : c.checkNew(m.newfid);
+  if (taken !== 0) return taken;
+  const place = walkPlace(c, m.fid, m.names);
+  if (typeof place === 'number') return place;
+  const r = makeIn(c, place, m);
+  place.release(c.calls);
+  return r;
+}
+
+function makeIn(c: Connection, directory: Fid, m: Body<typeof Tmakex>): number {
+  const refused = checkChange(directory, m.name);
+  if (refused !== 0) return refused;
+  const { calls } = c;
+  const fd = makeObject(c, directory.fd, m);
+  if (fd < 0) return fd;
+  const fid = new Fid(new Node(fd), directory.mount, m.mode, directory.uid);
+  let opened = 0;
+  if (m.open !== P9_NO_OPEN && (m.mode & S_IFMT) === S_IFREG) {
+    const open = openObject(calls, fd, m.mode, directory.mount, m.open);
+    if (open >= 0) {
+      c.donate(open);
+      opened = 1;
+    }
+  }
+  if (m.newfid === P9_NOFID) fid.release(calls);
+  else c.bind(m.newfid, fid);
+  return c.reply(Rmakex, { opened, attr: new Uint8Array(c.stat.buffer, 0, ATTR_SIZE) });
+}
+
+function setattrx(c: Connection): number {
+  const m = c.extended ? c.read(Tsetattrx) : null;
+  if (m === null) return EPROTO;
+  const place = walkPlace(c, m.fid, m.names);
+  if (typeof place === 'number') return place;
+  let r = setAttributes(c, place.fd, place.mode, place.mount, m);
+  if (r === 0) r = c.calls.stat(place.fd, c.statAddress);
+  place.release(c.calls);
+  return r < 0 ? r : c.reply(Rsetattrx, { attr: new Uint8Array(c.stat.buffer, 0, ATTR_SIZE) });
+}
+
+export const EXTENDED_HANDLERS: Readonly<Record<number, Handler>> = {
+  [Twalkx.type]: walkx,
+  [Treaddirx.type]: readdirx,
+  [Tmakex.type]: makex,
+  [Tsetattrx.type]: setattrx,
+};
