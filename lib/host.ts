@@ -50,6 +50,7 @@ const NR = {
 
 export const CLOCK_REALTIME = 0;
 export const CLOCK_MONOTONIC = 1;
+export const CLOCK_BOOTTIME = 7;
 /** preadv2(2): do not block. */
 export const RWF_NOWAIT = 8;
 
@@ -80,6 +81,10 @@ export const host = {
   /** CLOCK_MONOTONIC in ns. */
   monotonicNow(): number {
     return native.clockNow(CLOCK_MONOTONIC);
+  },
+  /** CLOCK_BOOTTIME in ns: goes on while the machine sleeps. */
+  boottimeNow(): number {
+    return native.clockNow(CLOCK_BOOTTIME);
   },
   /** CLOCK_REALTIME in ns; a double holds it to 256 ns. */
   realtimeNow(): number {

@@ -1,22 +1,89 @@
-/** What execve(2) makes of credentials: setuid and setgid bits, capabilities (capabilities(7), "Transformation of capabilities during execve()"). */
+/**
+ * What execve(2) makes of credentials: set-user-ID and set-group-ID bits, file capabilities, the special treatment of root
+ * (capabilities(7), "Transformation of capabilities during execve()" and "Capabilities and execution of programs by root").
+ */
+import {
+  SECBIT_KEEP_CAPS,
+  SECBIT_NOROOT,
+  VFS_CAP_FLAGS_EFFECTIVE,
+  VFS_CAP_REVISION_1,
+  VFS_CAP_REVISION_2,
+  VFS_CAP_REVISION_3,
+  VFS_CAP_REVISION_MASK,
+  XATTR_NAME_CAPS,
+} from '../../abi/capability.ts';
 import { S_ISGID, S_ISUID, S_IXGRP } from '../../abi/stat.ts';
 import type { FileDescription } from '../vfs/file.ts';
+import type { Inode } from '../vfs/inode.ts';
 import { MS_NOSUID } from '../vfs/path.ts';
-import type { Credentials } from './credentials.ts';
+import { ALL_CAPS, type Capabilities, type Credentials } from './credentials.ts';
 import type { Task } from './task.ts';
+
+/** A file's capability sets; `effective` is one bit for all. */
+export interface FileCapabilities {
+  readonly permitted: bigint;
+  readonly inheritable: bigint;
+  readonly effective: boolean;
+}
+const NO_FILE_CAPS: FileCapabilities = { permitted: 0n, inheritable: 0n, effective: false };
 
 export function execCredentials(task: Task, file: FileDescription): Credentials {
   const { creds } = task;
-  const attributes = file.inode?.attributes();
-  if (attributes === undefined) return creds;
-  const honoured = !creds.noNewPrivs && ((file.path?.mount.flags ?? 0) & MS_NOSUID) === 0;
-  const setuid = honoured && (attributes.mode & S_ISUID) !== 0;
-  const setgid = honoured && (attributes.mode & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP);
-  const euid = setuid ? attributes.uid : creds.euid;
-  const egid = setgid ? attributes.gid : creds.egid;
-  const root = euid === 0 || creds.uid === 0;
-  const ambient = setuid || setgid ? 0n : creds.caps.ambient;
-  const permitted = root ? creds.caps.inheritable | creds.caps.bounding : ambient;
-  const effective = euid === 0 ? permitted : ambient;
-  return { ...creds, euid, suid: euid, fsuid: euid, egid, sgid: egid, fsgid: egid, caps: { ...creds.caps, permitted, effective, ambient } };
+  const { inode } = file;
+  if (inode === null) return creds;
+  const mayGain = ((file.path?.mount.flags ?? 0) & MS_NOSUID) === 0 && !creds.noNewPrivs;
+  return mayGain
+    ? transform(creds, inode.attributes(), readFileCapabilities(inode))
+    : transform(creds, { mode: 0, uid: 0, gid: 0 }, NO_FILE_CAPS);
+}
+
+/** The rules alone; mode, uid and gid are the file's, with mode 0 where its set-ID bits do not count. */
+export function transform(
+  creds: Credentials,
+  { mode, uid, gid }: { readonly mode: number; readonly uid: number; readonly gid: number },
+  fileCaps: FileCapabilities,
+): Credentials {
+  const euid = (mode & S_ISUID) !== 0 ? uid : creds.euid;
+  const egid = (mode & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP) ? gid : creds.egid;
+  return {
+    ...creds,
+    euid,
+    suid: euid,
+    fsuid: euid,
+    egid,
+    sgid: egid,
+    fsgid: egid,
+    caps: newSets(creds, euid, egid, fileCaps),
+    securebits: creds.securebits & ~SECBIT_KEEP_CAPS,
+  };
+}
+
+function newSets(creds: Credentials, euid: number, egid: number, fileCaps: FileCapabilities): Capabilities {
+  const { inheritable, bounding } = creds.caps;
+  const asRoot = (creds.securebits & SECBIT_NOROOT) === 0 && (euid === 0 || creds.uid === 0);
+  const hasCaps = fileCaps.permitted !== 0n || fileCaps.inheritable !== 0n;
+  // A set-user-ID-root program with capabilities of its own gets those and no more.
+  const rootRules = asRoot && !(hasCaps && euid === 0 && creds.uid !== 0);
+  const granted = rootRules ? { permitted: ALL_CAPS, inheritable: ALL_CAPS, effective: euid === 0 } : fileCaps;
+  const privileged = hasCaps || euid !== creds.euid || egid !== creds.egid;
+  const ambient = privileged ? 0n : creds.caps.ambient;
+  const permitted = (inheritable & granted.inheritable) | (bounding & granted.permitted) | ambient;
+  return { inheritable, bounding, ambient, permitted, effective: granted.effective ? permitted : ambient };
+}
+
+/** security.capability of the file; none if it is absent or malformed. */
+export function readFileCapabilities(inode: Inode): FileCapabilities {
+  const value = inode.getXattr(XATTR_NAME_CAPS);
+  if (typeof value === 'number' || value.length < 12) return NO_FILE_CAPS;
+  const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
+  const magic = view.getUint32(0, true);
+  const revision = (magic & VFS_CAP_REVISION_MASK) >>> 0;
+  const effective = (magic & VFS_CAP_FLAGS_EFFECTIVE) !== 0;
+  const word = (at: number): bigint => BigInt(view.getUint32(at, true));
+  if (revision === VFS_CAP_REVISION_1) return { permitted: word(4), inheritable: word(8), effective };
+  const length = revision === VFS_CAP_REVISION_2 ? 20 : revision === VFS_CAP_REVISION_3 ? 24 : 0;
+  if (value.length !== length) return NO_FILE_CAPS;
+  // A version 3 attribute counts for the user namespace whose root it names; there is one, whose root is 0.
+  if (revision === VFS_CAP_REVISION_3 && view.getUint32(20, true) !== 0) return NO_FILE_CAPS;
+  return { permitted: (word(4) | (word(12) << 32n)) & ALL_CAPS, inheritable: (word(8) | (word(16) << 32n)) & ALL_CAPS, effective };
 }

@@ -98,6 +98,10 @@ export class Kernel implements ThreadEvents {
   now(): number {
     return this.host.monotonicNow();
   }
+  /** CLOCK_BOOTTIME, ns. */
+  bootTime(): number {
+    return this.host.boottimeNow();
+  }
   /** Wall clock, ns since the epoch. */
   realtime(): number {
     return this.host.realtimeNow();

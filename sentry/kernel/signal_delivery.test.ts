@@ -22,7 +22,7 @@ import { REG } from '../../platforms/platform.ts';
 import { FakeMachine, type FakeTask } from '../testing/fake_task.ts';
 import { deliverPending } from './signal_delivery.ts';
 import { popSignalFrame } from './signal_frame.ts';
-import { forceSignal, sendToGroup, sendToTask, setSignalMask, useTemporaryMask } from './signal_send.ts';
+import { forceSignal, sendToGroup, sendToTask, setSignalMask } from './signal_send.ts';
 import { type SignalAction, signalBit } from './signal_state.ts';
 
 const HANDLER = 0x40_1000;
@@ -234,7 +234,8 @@ test('a temporary mask comes back, in the frame if a handler runs', () => {
   setSignalMask(task, signalBit(SIGUSR1) | signalBit(SIGUSR2));
   task.group.handlers.set(SIGUSR1, handler());
   sendToTask(task, user(SIGUSR1));
-  useTemporaryMask(task, signalBit(SIGTERM));
+  task.savedMask = task.signalMask;
+  setSignalMask(task, signalBit(SIGTERM));
   expect(task.attention).toBe(true);
   deliverPending(task);
   const uc = task.fake.state.get(REG.rdx);

@@ -76,21 +76,6 @@ export function retargetShared(task: Task, signals: SignalSet): void {
   }
 }
 
-/**
- * The mask for the length of one call (sigsuspend, ppoll, pselect, epoll_pwait). If the call is interrupted, delivery puts the old one
- * back (or into the handler's frame); otherwise the call ends with `restoreMask`.
- */
-export function useTemporaryMask(task: Task, mask: SignalSet): void {
-  task.savedMask ??= task.signalMask;
-  setSignalMask(task, mask);
-}
-export function restoreMask(task: Task): void {
-  const { savedMask } = task;
-  if (savedMask === null) return;
-  task.savedMask = null;
-  setSignalMask(task, savedMask);
-}
-
 /** kill(2)'s rule. */
 export function maySignal(sender: Task, target: ThreadGroup, signal: number): 0 | Errno {
   const mine = sender.creds;

@@ -106,6 +106,10 @@ export class PendingSignals {
       this.queued.delete(signal);
     }
   }
+  /** This very instance still waits. */
+  holds(info: SignalInfo): boolean {
+    return this.queued.get(info.signal)?.includes(info) ?? false;
+  }
   /** Takes one instance out that `is` picks (a timer that is deleted). */
   withdraw(signal: number, is: (info: SignalInfo) => boolean): void {
     const queue = this.queued.get(signal);

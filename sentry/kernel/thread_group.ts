@@ -88,6 +88,7 @@ export class ThreadGroup {
     this.timers = init.timers;
     this.exitSignal = init.exitSignal;
     this.startTime = init.startTime;
+    this.timers.attach(this);
   }
 
   /** getpid(2) as seen in `ns`; 0 where it is not visible. */

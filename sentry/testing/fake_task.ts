@@ -42,7 +42,8 @@ export class FakeMachine {
   private readonly results = new Map<Task, number>();
 
   constructor() {
-    const fakeHost: Host = { ...host, monotonicNow: () => this.monotonic, realtimeNow: () => this.realtime };
+    const now = (): number => this.monotonic;
+    const fakeHost: Host = { ...host, monotonicNow: now, boottimeNow: now, realtimeNow: () => this.realtime };
     this.kernel = new Kernel({ host: fakeHost, poll: {} as HostPoll, platform: FAKE_PLATFORM, syscalls: [], log: () => {} });
     this.kernel.makeReady = (task: Task): void => {
       this.ready.push(task);

@@ -1,0 +1,98 @@
+/** What a thread is called and the registers and addresses that belong to it alone. */
+import { EFAULT, EINVAL, ENODEV, ENOSYS, EPERM, ESRCH } from '../../abi/errno.ts';
+import { TASK_SIZE } from '../../abi/mman.ts';
+import { setLen64 } from '../../abi/struct.ts';
+import { REG } from '../../platforms/platform.ts';
+import { CAP_SYS_PTRACE, hasCap } from '../kernel/credentials.ts';
+import type { Task } from '../kernel/task.ts';
+import { addr, int, size, syscall, uint } from './definition.ts';
+
+// arch_prctl(2)
+const ARCH_SET_GS = 0x1001;
+const ARCH_SET_FS = 0x1002;
+const ARCH_GET_FS = 0x1003;
+const ARCH_GET_GS = 0x1004;
+const ARCH_GET_CPUID = 0x1011;
+const ARCH_SET_CPUID = 0x1012;
+/** struct robust_list_head. */
+const ROBUST_LIST_HEAD_SIZE = 24;
+
+function getppid(task: Task): number {
+  return task.group.parent?.idIn(task.pidNamespace) ?? 0;
+}
+
+function set_tid_address(task: Task, address: number): number {
+  task.clearChildTid = address;
+  return task.tid;
+}
+
+function arch_prctl(task: Task, code: number, address: number): number {
+  switch (code) {
+    case ARCH_SET_FS:
+      return setBase(task, REG.fs_base, address);
+    case ARCH_SET_GS:
+      return setBase(task, REG.gs_base, address);
+    case ARCH_GET_FS:
+      return writeWord(task, address, task.thread.registers().get(REG.fs_base));
+    case ARCH_GET_GS:
+      return writeWord(task, address, task.thread.registers().get(REG.gs_base));
+    case ARCH_GET_CPUID:
+      return 1;
+    case ARCH_SET_CPUID:
+      return ENODEV; // no faulting of cpuid
+    default:
+      return EINVAL;
+  }
+}
+
+function setBase(task: Task, register: number, address: number): number {
+  if (address >= TASK_SIZE) return EPERM;
+  task.thread.registers().set(register, address);
+  task.thread.setRegisters();
+  return 0;
+}
+
+function writeWord(task: Task, address: number, value: number): number {
+  setLen64(task.kernel.scratch8View, 0, value);
+  return task.thread.space.write(address, task.kernel.scratch8, 0, 8) === 8 ? 0 : EFAULT;
+}
+
+function set_robust_list(task: Task, head: number, length: number): number {
+  if (length !== ROBUST_LIST_HEAD_SIZE) return EINVAL;
+  task.robustList = head;
+  return 0;
+}
+
+function get_robust_list(task: Task, tid: number, head: number, length: number): number {
+  const target = tid === 0 ? task : task.pidNamespace.tasks.get(tid);
+  if (target === undefined) return ESRCH;
+  if (target.group !== task.group && target.creds.uid !== task.creds.euid && !hasCap(task.creds, CAP_SYS_PTRACE)) return EPERM;
+  return writeWord(task, length, ROBUST_LIST_HEAD_SIZE) || writeWord(task, head, target.robustList);
+}
+
+/**
+ * No command is offered: the host has a barrier across processes only at the price of milliseconds, and those would be every task's.
+ * Libraries that ask fall back to fences.
+ */
+function membarrier(_task: Task, command: number, commandFlags: number): number {
+  return command === 0 && commandFlags === 0 ? 0 : EINVAL;
+}
+
+function getcpu(task: Task, cpu: number, node: number): number {
+  if (cpu !== 0 && task.writeU32(cpu, 0) !== 0) return EFAULT;
+  return node === 0 ? 0 : task.writeU32(node, 0);
+}
+
+export const THREAD_CALLS = {
+  getpid: syscall({ x64: 39, man: 'getpid(2)', args: [], run: (task) => task.pid }),
+  gettid: syscall({ x64: 186, man: 'gettid(2)', args: [], run: (task) => task.tid }),
+  getppid: syscall({ x64: 110, man: 'getppid(2)', args: [], run: getppid }),
+  set_tid_address: syscall({ x64: 218, man: 'set_tid_address(2)', args: [addr], run: set_tid_address }),
+  arch_prctl: syscall({ x64: 158, man: 'arch_prctl(2)', args: [int, addr], run: arch_prctl }),
+  set_robust_list: syscall({ x64: 273, man: 'get_robust_list(2)', args: [addr, size], run: set_robust_list }),
+  get_robust_list: syscall({ x64: 274, man: 'get_robust_list(2)', args: [int, addr, addr], run: get_robust_list }),
+  getcpu: syscall({ x64: 309, man: 'getcpu(2)', args: [addr, addr], run: getcpu }),
+  membarrier: syscall({ x64: 324, man: 'membarrier(2)', args: [int, uint], run: membarrier, partial: 'no command' }),
+  // A restartable sequence must be aborted when its thread is preempted, which only the host sees. C libraries do without.
+  rseq: syscall({ x64: 334, man: 'rseq(2)', args: [addr, uint, int, uint], run: () => ENOSYS, partial: 'always ENOSYS' }),
+};
