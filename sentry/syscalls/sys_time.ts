@@ -1,7 +1,14 @@
 /** Clocks and sleeping: clock_gettime(2), clock_nanosleep(2), gettimeofday(2), adjtimex(2). */
 import { EFAULT, EINVAL, EOPNOTSUPP, EPERM, ERESTART_RESTARTBLOCK, ERESTARTNOHAND, isErrno } from '../../abi/errno.ts';
 import { setLen64 } from '../../abi/struct.ts';
-import { CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, CLOCK_REALTIME_COARSE, CLOCK_THREAD_CPUTIME_ID, NSEC_PER_SEC, TIMER_ABSTIME } from '../../abi/time.ts';
+import {
+  CLOCK_MONOTONIC,
+  CLOCK_MONOTONIC_COARSE,
+  CLOCK_REALTIME_COARSE,
+  CLOCK_THREAD_CPUTIME_ID,
+  NSEC_PER_SEC,
+  TIMER_ABSTIME,
+} from '../../abi/time.ts';
 import { type Clock, clockById, deadlineOf, isCpuClock, readClock } from '../kernel/clocks.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Blocking, SyscallResult } from '../kernel/wait.ts';

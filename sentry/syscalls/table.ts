@@ -1,8 +1,12 @@
 /** The one table: number → row. Each sys_*.ts file exports its rows; dispatch, strace, counters and docs/compatibility.md read this. */
 import type { Syscall } from './definition.ts';
+import { CAPABILITY_CALLS } from './sys_capabilities.ts';
+import { CREDENTIAL_CALLS } from './sys_creds.ts';
 import { DIR_CALLS } from './sys_dir.ts';
 import { EPOLL_CALLS } from './sys_epoll.ts';
 import { EVENTFD_CALLS } from './sys_eventfd.ts';
+import { KILL_CALLS } from './sys_kill.ts';
+import { LIMIT_CALLS } from './sys_limits.ts';
 import { LINK_CALLS } from './sys_link.ts';
 import { MEMORY_CALLS } from './sys_mm.ts';
 import { NAMESPACE_CALLS } from './sys_namespace.ts';
@@ -13,7 +17,12 @@ import { PROCESS_CALLS } from './sys_process.ts';
 import { READWRITE_CALLS } from './sys_readwrite.ts';
 import { SELECT_CALLS } from './sys_select.ts';
 import { SESSION_CALLS } from './sys_session.ts';
+import { SIGNAL_CALLS } from './sys_signal.ts';
 import { STAT_CALLS } from './sys_stat.ts';
+import { SYSTEM_CALLS } from './sys_system.ts';
+import { THREAD_CALLS } from './sys_thread.ts';
+import { TIME_CALLS } from './sys_time.ts';
+import { TIMER_CALLS } from './sys_timer.ts';
 
 /** Rows by name, file by file. */
 export const SYSCALLS: Readonly<Record<string, Syscall>> = {
@@ -31,6 +40,15 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...POLL_CALLS,
   ...SELECT_CALLS,
   ...SESSION_CALLS,
+  ...CAPABILITY_CALLS,
+  ...CREDENTIAL_CALLS,
+  ...KILL_CALLS,
+  ...LIMIT_CALLS,
+  ...SIGNAL_CALLS,
+  ...SYSTEM_CALLS,
+  ...THREAD_CALLS,
+  ...TIME_CALLS,
+  ...TIMER_CALLS,
 };
 
 /** By number; undefined answers ENOSYS. */
