@@ -15,6 +15,7 @@ const entries = Object.entries({
   sentry: 'sentry/main.ts',
   gofer: 'gofer/main.ts',
   'containerd-shim-runsc-v1': 'shim/main.ts',
+  bench: 'bench/main.ts',
 }).filter(([, path]) => existsSync(path));
 await build({
   entryPoints: Object.fromEntries(entries),
