@@ -9,7 +9,15 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 process.chdir(root);
 const work = mkdtempSync(join(root, 'dist/compatibility-'));
 try {
-  await build({ entryPoints: ['sentry/syscalls/table.ts'], outfile: join(work, 'table.cjs'), bundle: true, platform: 'node', format: 'cjs', logLevel: 'error', external: ['*.node'] });
+  await build({
+    entryPoints: ['sentry/syscalls/table.ts'],
+    outfile: join(work, 'table.cjs'),
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    logLevel: 'error',
+    external: ['*.node'],
+  });
   const { SYSCALLS } = createRequire(import.meta.url)(join(work, 'table.cjs'));
   const rows = Object.entries(SYSCALLS).sort(([, a], [, b]) => a.number - b.number);
   const partial = rows.filter(([, row]) => row.partial !== null);
