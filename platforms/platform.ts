@@ -115,6 +115,12 @@ export interface AddressSpace {
   readForced(address: number, into: Uint8Array, offset: number, count: number): number;
   writeForced(address: number, from: Uint8Array, offset: number, count: number): number;
 
+  /**
+   * Sets one bit of the 32-bit word at an aligned address, atomically against the application's own threads. 0, or EFAULT. A platform
+   * without it: locks that the kernel hands over (FUTEX_LOCK_PI) may miss an unlock.
+   */
+  setBit?(via: ThreadContext, address: number, bit: number): 0 | Errno;
+
   /** Copy-on-write copy with one thread: a stopped copy of `via`, in a new space (`result.space`). */
   fork(via: ThreadContext): ThreadContext | Errno;
   /** Another thread of this space, stopped, registers and xstate copied from `via`. */

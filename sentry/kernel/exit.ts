@@ -8,7 +8,8 @@
  */
 import { POLLIN } from '../../abi/poll.ts';
 import { CLD_DUMPED, CLD_EXITED, CLD_KILLED, SA_NOCLDWAIT, SI_USER, SIG_IGN, SIGCHLD, SIGKILL } from '../../abi/signal.ts';
-import { clearChildTid, exitRobustList } from './futex.ts';
+import { clearChildTid } from './futex.ts';
+import { exitRobustList } from './futex_lock.ts';
 import { stopAfterExit } from './job_control.ts';
 import type { PidNamespace } from './pid_namespace.ts';
 import { exitJobControl, leaveGroup } from './session.ts';

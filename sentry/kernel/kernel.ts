@@ -18,6 +18,7 @@ import { LockTable } from '../vfs/locks.ts';
 import type { FsNotify } from '../vfs/notify.ts';
 import type { Container } from './container.ts';
 import { exitGroup } from './exit.ts';
+import { FutexTable } from './futex.ts';
 import { park } from './job_control.ts';
 import { PidNamespace } from './pid_namespace.ts';
 import { deliverPending } from './signal_delivery.ts';
@@ -73,6 +74,7 @@ export class Kernel implements ThreadEvents {
   /** Places of pipes, sockets, eventfds …, which no mount shows. */
   readonly anonymous: AnonymousFiles;
   readonly pipes = new PipeAccount();
+  readonly futexes = new FutexTable();
   /** Tasks beyond it: clone(2) gives EAGAIN. */
   maxTasks = DEFAULT_MAX_TASKS;
   /** CLONE_PIDFD; supplied by the pidfd files. */

@@ -5,6 +5,7 @@ import { CREDENTIAL_CALLS } from './sys_creds.ts';
 import { DIR_CALLS } from './sys_dir.ts';
 import { EPOLL_CALLS } from './sys_epoll.ts';
 import { EVENTFD_CALLS } from './sys_eventfd.ts';
+import { FUTEX_CALLS } from './sys_futex.ts';
 import { KILL_CALLS } from './sys_kill.ts';
 import { LIMIT_CALLS } from './sys_limits.ts';
 import { LINK_CALLS } from './sys_link.ts';
@@ -49,6 +50,7 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...THREAD_CALLS,
   ...TIME_CALLS,
   ...TIMER_CALLS,
+  ...FUTEX_CALLS,
 };
 
 /** By number; undefined answers ENOSYS. */
