@@ -5,3 +5,5 @@ export const FIOASYNC = 0x5452;
 export const FIONCLEX = 0x5450;
 export const FIOCLEX = 0x5451;
 export const FIOQSIZE = 0x5460;
+/** Block size of the file's filesystem. */
+export const FIGETBSZ = 2;

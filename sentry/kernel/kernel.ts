@@ -14,6 +14,7 @@ import { closeFile } from '../vfs/close.ts';
 import { DeviceRegistry } from '../vfs/device.ts';
 import { EpollAccount } from '../vfs/epoll.ts';
 import type { FileDescription } from '../vfs/file.ts';
+import { FilesystemTypes } from '../vfs/filesystem_types.ts';
 import { LockTable } from '../vfs/locks.ts';
 import type { FsNotify } from '../vfs/notify.ts';
 import type { Container } from './container.ts';
@@ -54,6 +55,7 @@ export class Kernel implements ThreadEvents {
   /** File events, while somebody watches. */
   notify: FsNotify | null = null;
   readonly locks = new LockTable();
+  readonly filesystems = new FilesystemTypes();
   readonly log: (line: string) => void;
   /** Calls that nobody implements: "name-or-number program" → how often. */
   readonly unimplemented = new Map<string, number>();

@@ -1,15 +1,19 @@
 /** The one table: number → row. Each sys_*.ts file exports its rows; dispatch, strace, counters and docs/compatibility.md read this. */
 import type { Syscall } from './definition.ts';
+import { ATTR_CALLS } from './sys_attr.ts';
 import { CAPABILITY_CALLS } from './sys_capabilities.ts';
 import { CREDENTIAL_CALLS } from './sys_creds.ts';
 import { DIR_CALLS } from './sys_dir.ts';
 import { EPOLL_CALLS } from './sys_epoll.ts';
 import { EVENTFD_CALLS } from './sys_eventfd.ts';
+import { FCNTL_CALLS } from './sys_fcntl.ts';
 import { FUTEX_CALLS } from './sys_futex.ts';
 import { KILL_CALLS } from './sys_kill.ts';
 import { LIMIT_CALLS } from './sys_limits.ts';
 import { LINK_CALLS } from './sys_link.ts';
+import { LOCK_CALLS } from './sys_lock.ts';
 import { MEMORY_CALLS } from './sys_mm.ts';
+import { MOUNT_CALLS } from './sys_mount.ts';
 import { NAMESPACE_CALLS } from './sys_namespace.ts';
 import { OPEN_CALLS } from './sys_open.ts';
 import { PIPE_CALLS } from './sys_pipe.ts';
@@ -17,13 +21,17 @@ import { POLL_CALLS } from './sys_poll.ts';
 import { PROCESS_CALLS } from './sys_process.ts';
 import { READWRITE_CALLS } from './sys_readwrite.ts';
 import { SELECT_CALLS } from './sys_select.ts';
+import { SENDFILE_CALLS } from './sys_sendfile.ts';
 import { SESSION_CALLS } from './sys_session.ts';
 import { SIGNAL_CALLS } from './sys_signal.ts';
+import { SPLICE_CALLS } from './sys_splice.ts';
 import { STAT_CALLS } from './sys_stat.ts';
+import { SYNC_CALLS } from './sys_sync.ts';
 import { SYSTEM_CALLS } from './sys_system.ts';
 import { THREAD_CALLS } from './sys_thread.ts';
 import { TIME_CALLS } from './sys_time.ts';
 import { TIMER_CALLS } from './sys_timer.ts';
+import { XATTR_CALLS } from './sys_xattr.ts';
 
 /** Rows by name, file by file. */
 export const SYSCALLS: Readonly<Record<string, Syscall>> = {
@@ -32,6 +40,14 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...STAT_CALLS,
   ...DIR_CALLS,
   ...LINK_CALLS,
+  ...ATTR_CALLS,
+  ...XATTR_CALLS,
+  ...FCNTL_CALLS,
+  ...LOCK_CALLS,
+  ...SYNC_CALLS,
+  ...SENDFILE_CALLS,
+  ...SPLICE_CALLS,
+  ...MOUNT_CALLS,
   ...MEMORY_CALLS,
   ...NAMESPACE_CALLS,
   ...PIPE_CALLS,

@@ -80,6 +80,13 @@ export abstract class FileImpl {
   setFlags(_file: FileDescription, _flags: number): number {
     return 0;
   }
+  /** fcntl(2) F_ADD_SEALS and F_GET_SEALS; EINVAL for what cannot be sealed. */
+  addSeals(_seals: number): number {
+    return EINVAL;
+  }
+  seals(): number {
+    return EINVAL;
+  }
   /** The last reference is gone. */
   release(_file: FileDescription): void {}
   /** Extra lines of /proc/PID/fdinfo/N. */
@@ -138,6 +145,8 @@ export class FileDescription {
   /** fcntl(2) F_SETOWN: positive pid, negative process group. F_SETSIG: the signal, 0 = SIGIO. */
   owner = 0;
   ownerSignal = 0;
+  /** flock(2) or open-file locks may be held through it. */
+  holdsLocks = false;
   private references = 1;
   /** Called at the last release, before impl.release: epoll registrations, locks. */
   private onLastRelease: ((file: FileDescription) => void)[] | null = null;

@@ -102,6 +102,10 @@ export abstract class Filesystem {
   options(): string {
     return '';
   }
+  /** mount(2) MS_REMOUNT: new options, or EINVAL. */
+  remount(_options: string): 0 | Errno {
+    return 0;
+  }
   /** The last mount is gone. */
   release(): void {}
   sync(): number {

@@ -36,7 +36,7 @@ export class TmpFs extends Filesystem {
   readonly env: TmpFsEnvironment;
   /** Contents that are in a memfd. */
   readonly hosted = new Set<FileData>();
-  protected readonly settings: TmpFsOptions;
+  protected settings: TmpFsOptions;
   private readonly rootInode: TmpDirectory;
   private nextIno: number;
   private usedPages = 0;
@@ -128,6 +128,19 @@ export class TmpFs extends Filesystem {
     if (uid !== 0) parts.push(`uid=${uid}`);
     if (gid !== 0) parts.push(`gid=${gid}`);
     return parts.join(',');
+  }
+
+  /** Limits may change, but not below what is in use. */
+  override remount(text: string): 0 | Errno {
+    const wanted = parseTmpFsOptions(text);
+    if (typeof wanted === 'number') return wanted;
+    const given = (name: string): boolean => text.split(',').some((part) => part.startsWith(`${name}=`));
+    const size = given('size') || given('nr_blocks') ? wanted.size : this.settings.size;
+    const inodes = given('nr_inodes') ? wanted.inodes : this.settings.inodes;
+    if (size !== null && size < this.usedPages * PAGE_SIZE) return EINVAL;
+    if (inodes !== null && inodes < this.usedInodes) return EINVAL;
+    this.settings = { ...this.settings, size, inodes };
+    return 0;
   }
 
   /** Nobody can reach the tree any more, but for what is still open. */

@@ -1,0 +1,188 @@
+/** mount(2), umount2(2), pivot_root(2). */
+import { EAGAIN, EBUSY, EINVAL, ENAMETOOLONG, ENOTDIR, EPERM, type Errno } from '../../abi/errno.ts';
+import { AT_FDCWD } from '../../abi/fcntl.ts';
+import { PAGE_SIZE } from '../../abi/mman.ts';
+import {
+  MNT_DETACH,
+  MNT_EXPIRE,
+  MNT_FORCE,
+  MS_BIND,
+  MS_MGC_MSK,
+  MS_MGC_VAL,
+  MS_MOVE,
+  MS_PRIVATE,
+  MS_REC,
+  MS_REMOUNT,
+  MS_SHARED,
+  MS_SILENT,
+  MS_SLAVE,
+  MS_UNBINDABLE,
+  UMOUNT_NOFOLLOW,
+} from '../../abi/mount.ts';
+import type { ByteString } from '../../lib/byte_string.ts';
+import { CAP_SYS_ADMIN, hasCap } from '../kernel/credentials.ts';
+import type { Task } from '../kernel/task.ts';
+import { attach, bindMount, discardTree, moveMount, newMount, pivotRoot, setPropagation, unmount } from '../vfs/mount.ts';
+import {
+  inodeOf,
+  type Mount,
+  MS_NOATIME,
+  MS_NODEV,
+  MS_NODIRATIME,
+  MS_NOEXEC,
+  MS_NOSUID,
+  MS_NOSYMFOLLOW,
+  MS_RDONLY,
+  MS_RELATIME,
+  MS_STRICTATIME,
+  type Propagation,
+  samePath,
+  type VfsPath,
+} from '../vfs/path.ts';
+import { LOOKUP_FOLLOW, resolve } from '../vfs/walk.ts';
+import { addr, flags, path, size, syscall } from './definition.ts';
+
+/** What a mount keeps of mount(2)'s flags. */
+const KEPT = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_NOSYMFOLLOW;
+const PROPAGATION: readonly (readonly [number, Propagation])[] = [
+  [MS_PRIVATE, 'private'],
+  [MS_SHARED, 'shared'],
+  [MS_SLAVE, 'slave'],
+  [MS_UNBINDABLE, 'unbindable'],
+];
+
+/** Attributes of a mount from mount(2)'s flags: relatime unless another is asked for. */
+export function mountAttributes(bits: number): number {
+  const kept = bits & KEPT;
+  return (bits & (MS_NOATIME | MS_STRICTATIME)) === 0 ? kept | MS_RELATIME : kept & ~MS_RELATIME;
+}
+
+/** An optional string argument; '' for a null pointer. */
+function optionalString(task: Task, address: number): ByteString | Errno {
+  return address === 0 ? '' : task.readString(address, PAGE_SIZE - 1);
+}
+
+function placeOf(task: Task, address: number): VfsPath | Errno {
+  const text = task.readPath(address);
+  return typeof text === 'number' ? text : resolve(task, AT_FDCWD, text, LOOKUP_FOLLOW);
+}
+
+function mount(task: Task, source: number, target: number, type: number, bits: number, data: number): number {
+  const wanted = (bits & MS_MGC_MSK) >>> 0 === MS_MGC_VAL ? bits & ~MS_MGC_MSK : bits;
+  const place = placeOf(task, target);
+  if (typeof place === 'number') return place;
+  if (!hasCap(task.creds, CAP_SYS_ADMIN)) return EPERM;
+  const sourceText = optionalString(task, source);
+  if (typeof sourceText === 'number') return sourceText;
+  const options = optionalString(task, data);
+  if (typeof options === 'number') return options === ENAMETOOLONG ? EINVAL : options;
+  if ((wanted & MS_REMOUNT) !== 0) return remount(place, wanted, options);
+  if ((wanted & MS_BIND) !== 0) return bind(task, sourceText, place, (wanted & MS_REC) !== 0);
+  const kind = PROPAGATION.find(([bit]) => (wanted & bit) !== 0);
+  if (kind !== undefined) return propagate(task, place, wanted, kind);
+  if ((wanted & MS_MOVE) !== 0) return move(task, sourceText, place);
+  const typeText = task.readString(type, PAGE_SIZE - 1);
+  if (typeof typeText === 'number') return typeText;
+  return mountNew(task, typeText, sourceText, place, wanted, options);
+}
+
+/** With MS_BIND only the mount's own attributes change, else the filesystem's options too. */
+function remount(place: VfsPath, bits: number, options: ByteString): number {
+  if (place.dentry !== place.mount.root) return EINVAL;
+  if ((bits & MS_BIND) === 0) {
+    const r = place.mount.fs.remount(options);
+    if (r !== 0) return r;
+  }
+  const timed = (bits & (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)) !== 0;
+  const times = MS_NOATIME | MS_NODIRATIME | MS_RELATIME;
+  const attributes = mountAttributes(bits);
+  place.mount.flags = timed ? attributes : (attributes & ~times) | (place.mount.flags & times);
+  return 0;
+}
+
+function bind(task: Task, source: ByteString, place: VfsPath, recursive: boolean): number {
+  const from = resolve(task, AT_FDCWD, source, LOOKUP_FOLLOW);
+  return typeof from === 'number' ? from : bindMount(task.kernel, from, place, recursive);
+}
+
+function propagate(task: Task, place: VfsPath, bits: number, kind: readonly [number, Propagation]): number {
+  const others = PROPAGATION.filter(([bit]) => bit !== kind[0] && (bits & bit) !== 0);
+  if (others.length > 0 || (bits & ~(kind[0] | MS_REC | MS_SILENT)) !== 0) return EINVAL;
+  if (place.dentry !== place.mount.root) return EINVAL;
+  setPropagation(task.kernel, place.mount, kind[1], (bits & MS_REC) !== 0);
+  return 0;
+}
+
+function move(task: Task, source: ByteString, place: VfsPath): number {
+  const from = resolve(task, AT_FDCWD, source, LOOKUP_FOLLOW);
+  return typeof from === 'number' ? from : moveMount(from, place);
+}
+
+function mountNew(task: Task, type: ByteString, source: ByteString, place: VfsPath, bits: number, options: ByteString): number {
+  if (type === '') return EINVAL;
+  const { kernel } = task;
+  const fs = kernel.filesystems.make(type, kernel, { source, data: options, task });
+  if (typeof fs === 'number') return fs;
+  const made = newMount(kernel, fs, mountAttributes(bits), source === '' ? 'none' : source);
+  const r = attach(made, place);
+  if (r !== 0) discardTree(made);
+  return r;
+}
+
+function umount2(task: Task, target: number, bits: number): number {
+  if ((bits & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW)) !== 0) return EINVAL;
+  if ((bits & MNT_EXPIRE) !== 0 && (bits & (MNT_FORCE | MNT_DETACH)) !== 0) return EINVAL;
+  const text = task.readPath(target);
+  if (typeof text === 'number') return text;
+  const place = resolve(task, AT_FDCWD, text, (bits & UMOUNT_NOFOLLOW) !== 0 ? 0 : LOOKUP_FOLLOW);
+  if (typeof place === 'number') return place;
+  if (!hasCap(task.creds, CAP_SYS_ADMIN)) return EPERM;
+  if (place.dentry !== place.mount.root || !task.namespaces.mount.contains(place.mount)) return EINVAL;
+  const detach = (bits & MNT_DETACH) !== 0;
+  if (!detach && inUse(task, place.mount)) return EBUSY;
+  if ((bits & MNT_EXPIRE) !== 0) return EAGAIN; // the first call only marks it; marks are not kept
+  return unmount(place, detach);
+}
+
+/** Some task stands in the mount or has a file of it open. */
+function inUse(task: Task, mount: Mount): boolean {
+  for (const other of task.kernel.rootPidNamespace.tasks.values()) {
+    if (other.fs.root.mount === mount || other.fs.cwd.mount === mount) return true;
+    for (const number of other.fds.numbers()) {
+      const file = other.fds.get(number);
+      if (typeof file !== 'number' && file.path?.mount === mount) return true;
+    }
+  }
+  return false;
+}
+
+function pivot(task: Task, newRootAddress: number, putOldAddress: number): number {
+  if (!hasCap(task.creds, CAP_SYS_ADMIN)) return EPERM;
+  const newRoot = placeOf(task, newRootAddress);
+  if (typeof newRoot === 'number') return newRoot;
+  const putOld = placeOf(task, putOldAddress);
+  if (typeof putOld === 'number') return putOld;
+  if (!inodeOf(newRoot).isDirectory || !inodeOf(putOld).isDirectory) return ENOTDIR;
+  const ns = task.namespaces.mount;
+  const { root } = task.fs;
+  const r = pivotRoot(ns, root, newRoot, putOld);
+  if (r !== 0) return r;
+  // Whoever stood at the old root stands at the new one.
+  for (const other of task.kernel.rootPidNamespace.tasks.values()) {
+    if (other.namespaces.mount !== ns) continue;
+    if (samePath(other.fs.root, root)) other.fs.root = newRoot;
+    if (samePath(other.fs.cwd, root)) other.fs.cwd = newRoot;
+  }
+  return 0;
+}
+
+export const MOUNT_CALLS = {
+  mount: syscall({
+    x64: 165,
+    man: 'mount(2)',
+    args: [addr, path, addr, size, addr],
+    run: (t, s, p, y, f, d) => mount(t, s, p, y, f | 0, d),
+  }),
+  umount2: syscall({ x64: 166, man: 'umount(2)', args: [path, flags], run: umount2 }),
+  pivot_root: syscall({ x64: 155, man: 'pivot_root(2)', args: [path, path], run: pivot }),
+};
