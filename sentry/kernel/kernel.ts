@@ -4,6 +4,7 @@
  */
 import { EBADF, EINVAL, ENOSYS, type Errno } from '../../abi/errno.ts';
 import { SIGKILL } from '../../abi/signal.ts';
+import { AF_UNIX } from '../../abi/socket.ts';
 import type { Host } from '../../lib/host.ts';
 import type { HostPoll } from '../../platforms/host_poll.ts';
 import { type Platform, REG, type ThreadContext, type ThreadEvents } from '../../platforms/platform.ts';
@@ -13,6 +14,10 @@ import { NO_RESULT, type Syscall } from '../syscalls/definition.ts';
 import { closeFile } from '../vfs/close.ts';
 import { DeviceRegistry } from '../vfs/device.ts';
 import { EpollAccount } from '../vfs/epoll.ts';
+import { makeUnixSocket } from '../socket/unix/unix_family.ts';
+import { UnixSocket } from '../socket/unix/unix_socket.ts';
+import { UnixSockets } from '../socket/unix/unix_sockets.ts';
+import { SocketFamilies } from '../socket/socket.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import { FilesystemTypes } from '../vfs/filesystem_types.ts';
 import { LockTable } from '../vfs/locks.ts';
@@ -83,6 +88,8 @@ export class Kernel implements ThreadEvents {
   pidFdTarget: (task: Task, fd: number) => ThreadGroup | Errno = () => EBADF;
   openPidFd: (task: Task, group: ThreadGroup) => number = () => EINVAL;
   readonly epolls = new EpollAccount();
+  readonly socketFamilies = new SocketFamilies();
+  readonly unix = new UnixSockets((file) => (file.impl instanceof UnixSocket ? file.impl : null));
   private readonly syscalls: readonly (Syscall | undefined)[];
   private readonly ready: Task[] = [];
   private nextId = 1;
@@ -96,6 +103,7 @@ export class Kernel implements ThreadEvents {
     this.log = options.log;
     this.rootPidNamespace = new PidNamespace(null, this.uniqueId());
     this.anonymous = new AnonymousFiles(this);
+    this.socketFamilies.register(AF_UNIX, makeUnixSocket);
   }
 
   /** Kernel monotonic time, ns: the host's CLOCK_MONOTONIC. */

@@ -22,6 +22,8 @@ import { PROCESS_CALLS } from './sys_process.ts';
 import { READWRITE_CALLS } from './sys_readwrite.ts';
 import { SELECT_CALLS } from './sys_select.ts';
 import { SENDFILE_CALLS } from './sys_sendfile.ts';
+import { SENDMSG_CALLS } from './sys_sendmsg.ts';
+import { SOCKET_CALLS } from './sys_socket.ts';
 import { SESSION_CALLS } from './sys_session.ts';
 import { SIGNAL_CALLS } from './sys_signal.ts';
 import { SPLICE_CALLS } from './sys_splice.ts';
@@ -56,6 +58,8 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...EVENTFD_CALLS,
   ...POLL_CALLS,
   ...SELECT_CALLS,
+  ...SENDMSG_CALLS,
+  ...SOCKET_CALLS,
   ...SESSION_CALLS,
   ...CAPABILITY_CALLS,
   ...CREDENTIAL_CALLS,

@@ -173,6 +173,9 @@ export class FileDescription {
     return (this.flags & O_PATH) !== 0;
   }
 
+  get referenceCount(): number {
+    return this.references;
+  }
   hold(): this {
     this.references++;
     return this;

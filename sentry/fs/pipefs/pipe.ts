@@ -2,11 +2,12 @@
  * pipe(7): a bounded queue of bytes. The bytes lie in one ring that grows with use up to the capacity; packets (O_DIRECT) only add
  * a list of their lengths. Waiting is with the callers (pipe_file.ts): here everything happens at once or answers EAGAIN.
  */
-import { EAGAIN, EBUSY, EFAULT, EPERM, EPIPE } from '../../../abi/errno.ts';
+import { EAGAIN, EBUSY, EPERM, EPIPE } from '../../../abi/errno.ts';
 import { PAGE_SIZE } from '../../../abi/mman.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
+import { ByteRing } from '../../../lib/byte_ring.ts';
 import { WaitQueue } from '../../kernel/wait.ts';
-import type { Sink, Source } from '../../vfs/io.ts';
+import { BufferIo, type Sink, type Source } from '../../vfs/io.ts';
 
 /** A write of at most this many bytes is not mixed with others' (pipe(7), POSIX). */
 export const PIPE_BUF = 4096;
@@ -40,10 +41,8 @@ export class Pipe {
   readerOpens = 0;
   writerOpens = 0;
   private readonly account: PipeAccount;
-  private ring: Uint8Array = EMPTY;
-  private head = 0;
-  private count = 0;
-  /** Empty while all bytes are a plain stream; else the runs add up to `count`. */
+  private readonly bytes = new ByteRing();
+  /** Empty while all bytes are a plain stream; else the runs add up to all of them. */
   private runs: Run[] = [];
 
   constructor(account: PipeAccount) {
@@ -54,10 +53,10 @@ export class Pipe {
 
   /** Bytes in it (FIONREAD). */
   get used(): number {
-    return this.count;
+    return this.bytes.length;
   }
   get free(): number {
-    return this.capacity - this.count;
+    return this.capacity - this.bytes.length;
   }
 
   openEnd(reads: boolean, writes: boolean): void {
@@ -76,17 +75,17 @@ export class Pipe {
     if (writes && --this.writers === 0) this.queue.notify(POLLHUP | POLLIN);
     if (this.readers > 0 || this.writers > 0) return;
     this.account.total -= this.capacity;
-    this.ring = EMPTY;
-    this.head = this.count = this.capacity = 0;
+    this.capacity = 0;
+    this.bytes.clear();
     this.runs = [];
   }
 
   /** Moves what there is into `dst`. 0: no data and no writer; EAGAIN: no data yet. */
   read(dst: Sink): number {
     if (dst.remaining === 0) return 0;
-    if (this.count === 0) return this.writers === 0 ? 0 : EAGAIN;
+    if (this.used === 0) return this.writers === 0 ? 0 : EAGAIN;
     const wasFull = this.free < PIPE_BUF;
-    const n = this.runs.length === 0 ? this.moveOut(dst, this.count) : this.readRun(dst);
+    const n = this.runs.length === 0 ? this.bytes.drain(dst, dst.remaining) : this.readRun(dst);
     if (wasFull && this.free >= PIPE_BUF) this.queue.notify(POLLOUT | POLLWRNORM);
     return n;
   }
@@ -107,31 +106,24 @@ export class Pipe {
 
   /** Copies the first bytes of this pipe to the end of `to`, leaving them here (tee(2)). */
   copyTo(to: Pipe, length: number): number {
-    const n = Math.min(length, this.count, to.free);
+    const n = Math.min(length, this.used, to.free);
     if (n === 0) return 0;
     const copy = new Uint8Array(n);
-    const first = Math.min(n, this.ring.length - this.head);
-    copy.set(this.ring.subarray(this.head, this.head + first));
-    copy.set(this.ring.subarray(0, n - first), first);
+    this.bytes.peek(new BufferIo(copy), n);
     to.append(copy);
     return n;
   }
   /** Appends bytes that are known to fit. */
   append(bytes: Uint8Array): void {
-    this.reserve(bytes.length);
-    const tail = (this.head + this.count) % this.ring.length;
-    const first = Math.min(bytes.length, this.ring.length - tail);
-    this.ring.set(bytes.subarray(0, first), tail);
-    this.ring.set(bytes.subarray(first), 0);
     this.noteRun(bytes.length, false);
-    this.count += bytes.length;
+    this.bytes.append(bytes);
     this.queue.notify(POLLIN | POLLRDNORM);
   }
 
   poll(reads: boolean, writes: boolean, hangup: boolean): number {
     let events = 0;
     if (reads) {
-      if (this.count > 0) events |= POLLIN | POLLRDNORM;
+      if (this.used > 0) events |= POLLIN | POLLRDNORM;
       if (this.writers === 0 && hangup) events |= POLLHUP;
     }
     if (writes) {
@@ -147,9 +139,8 @@ export class Pipe {
     while (capacity < size && capacity <= PIPE_MAX_SIZE) capacity *= 2;
     if (capacity > PIPE_MAX_SIZE) return EPERM;
     if (capacity > this.capacity && this.account.total + capacity - this.capacity > MAX_TOTAL) return EPERM;
-    if (capacity < this.count) return EBUSY;
+    if (capacity < this.used) return EBUSY;
     const wasFull = this.free < PIPE_BUF;
-    this.relocate(Math.min(capacity, Math.max(this.ring.length, MIN_RING)));
     this.account.total += capacity - this.capacity;
     this.capacity = capacity;
     if (wasFull && this.free >= PIPE_BUF) this.queue.notify(POLLOUT | POLLWRNORM);
@@ -158,10 +149,10 @@ export class Pipe {
 
   private readRun(dst: Sink): number {
     const run = this.runs[0] as Run;
-    const n = this.moveOut(dst, run.length);
+    const n = this.bytes.drain(dst, Math.min(run.length, dst.remaining));
     if (n < 0) return n;
     run.length -= n;
-    if (run.packet) this.drop(run.length); // the rest of a packet is lost, as pipe(2) says
+    if (run.packet) this.bytes.drop(run.length); // the rest of a packet is lost, as pipe(2) says
     if (run.packet || run.length === 0) this.runs.shift();
     return n;
   }
@@ -177,67 +168,18 @@ export class Pipe {
     }
     return total > 0 ? total : EAGAIN;
   }
-
-  private moveOut(dst: Sink, limit: number): number {
-    let left = Math.min(limit, dst.remaining);
-    let total = 0;
-    while (left > 0) {
-      const step = Math.min(left, this.ring.length - this.head);
-      const n = dst.put(this.ring, this.head, this.head + step);
-      if (n < 0) return total > 0 ? total : EFAULT;
-      this.drop(n);
-      total += n;
-      left -= n;
-      if (n < step) break;
-    }
-    return total;
-  }
-  private drop(n: number): void {
-    this.count -= n;
-    this.head = this.count === 0 ? 0 : (this.head + n) % this.ring.length;
-  }
   private moveIn(src: Source, length: number, packet: boolean): number {
-    this.reserve(length);
-    let total = 0;
-    while (total < length) {
-      const tail = (this.head + this.count + total) % this.ring.length;
-      const step = Math.min(length - total, this.ring.length - tail);
-      const n = src.take(this.ring, tail, tail + step);
-      if (n < 0) {
-        if (total === 0) return EFAULT;
-        break;
-      }
-      total += n;
-      if (n < step) break;
-    }
-    this.noteRun(total, packet);
-    this.count += total;
-    return total;
+    const before = this.used;
+    const n = this.bytes.fill(src, length);
+    if (n > 0 && (packet || this.runs.length > 0)) this.noteRun(n, packet, before);
+    return n;
   }
-  /** Before `count` grows by `length`. */
-  private noteRun(length: number, packet: boolean): void {
-    if (length === 0 || (!packet && this.runs.length === 0)) return;
-    if (this.runs.length === 0 && this.count > 0) this.runs.push({ length: this.count, packet: false });
+  /** `length` bytes go in behind `before` others. */
+  private noteRun(length: number, packet: boolean, before = this.used): void {
+    if (!packet && this.runs.length === 0) return;
+    if (this.runs.length === 0 && before > 0) this.runs.push({ length: before, packet: false });
     const last = this.runs[this.runs.length - 1];
     if (!packet && last !== undefined && !last.packet) last.length += length;
     else this.runs.push({ length, packet });
   }
-  private reserve(extra: number): void {
-    const needed = this.count + extra;
-    if (needed <= this.ring.length) return;
-    let size = Math.max(this.ring.length, MIN_RING);
-    while (size < needed) size *= 2;
-    this.relocate(Math.min(size, this.capacity));
-  }
-  private relocate(size: number): void {
-    const ring = new Uint8Array(size);
-    const first = Math.min(this.count, this.ring.length - this.head);
-    ring.set(this.ring.subarray(this.head, this.head + first));
-    ring.set(this.ring.subarray(0, this.count - first), first);
-    this.ring = ring;
-    this.head = 0;
-  }
 }
-
-const EMPTY = new Uint8Array(0);
-const MIN_RING = 4096;
