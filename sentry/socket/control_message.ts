@@ -1,5 +1,5 @@
 /** Control messages (cmsg(3), unix(7)): SCM_RIGHTS and SCM_CREDENTIALS between user memory and the kernel. */
-import { EBADF, EINVAL, EPERM, ESRCH, type Errno, isErrno } from '../../abi/errno.ts';
+import { EBADF, EINVAL, EPERM, type Errno, ESRCH, isErrno } from '../../abi/errno.ts';
 import { MSG_CMSG_CLOEXEC, MSG_CTRUNC, SCM_CREDENTIALS, SCM_MAX_FD, SCM_RIGHTS, SOL_SOCKET, Ucred } from '../../abi/socket.ts';
 import { getLen64, setLen64 } from '../../abi/struct.ts';
 import { CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, hasCap } from '../kernel/credentials.ts';

@@ -4,15 +4,8 @@
  *
  * Interface: `queue` is notified with POLLIN when receive or accept may succeed, POLLOUT when send or connect may.
  */
-import {
-  EAFNOSUPPORT,
-  EINVAL,
-  ENOPROTOOPT,
-  ENOTCONN,
-  ENOTTY,
-  EOPNOTSUPP,
-  type Errno,
-} from '../../abi/errno.ts';
+import { EAFNOSUPPORT, EINVAL, ENOPROTOOPT, ENOTCONN, ENOTTY, EOPNOTSUPP, type Errno } from '../../abi/errno.ts';
+import { O_RDWR } from '../../abi/fcntl.ts';
 import { FIONREAD } from '../../abi/ioctl.ts';
 import { SIOCATMARK, SIOCOUTQ } from '../../abi/socket.ts';
 import { S_IFSOCK } from '../../abi/stat.ts';
@@ -21,7 +14,6 @@ import type { Task } from '../kernel/task.ts';
 import { type SyscallResult, WaitQueue } from '../kernel/wait.ts';
 import { FileDescription, FileImpl } from '../vfs/file.ts';
 import type { Sink, Source } from '../vfs/io.ts';
-import { O_RDWR } from '../../abi/fcntl.ts';
 import type { ReceivedControl, SentControl } from './control_message.ts';
 import { receiveOn, sendOn } from './socket_io.ts';
 import { SocketOptions } from './socket_options.ts';
@@ -182,4 +174,3 @@ export function socketFile(kernel: Kernel, socket: Socket, flags: number): FileD
   socket.ino = path.dentry.inode?.attributes().ino ?? 0;
   return new FileDescription(socket, O_RDWR | flags, path);
 }
-

@@ -35,7 +35,15 @@ function lookUp(task: Task, number: number): { file: FileDescription; socket: So
   return isErrno(socket) ? socket : { file: file as FileDescription, socket };
 }
 
-function sendto(task: Task, number: number, address: number, length: number, bits: number, nameAt: number, nameLength: number): SyscallResult {
+function sendto(
+  task: Task,
+  number: number,
+  address: number,
+  length: number,
+  bits: number,
+  nameAt: number,
+  nameLength: number,
+): SyscallResult {
   const target = lookUp(task, number);
   if (typeof target === 'number') return target;
   const data = task.userBuffer(address, length);
@@ -95,7 +103,15 @@ function sendmsg(task: Task, number: number, address: number, bits: number): Sys
   return typeof header === 'number' ? header : sendMessage(task, target.file, target.socket, header, bits);
 }
 
-function recvfrom(task: Task, number: number, address: number, length: number, bits: number, nameAt: number, nameLengthAt: number): SyscallResult {
+function recvfrom(
+  task: Task,
+  number: number,
+  address: number,
+  length: number,
+  bits: number,
+  nameAt: number,
+  nameLengthAt: number,
+): SyscallResult {
   const target = lookUp(task, number);
   if (typeof target === 'number') return target;
   const dst = task.userBuffer(address, length);
@@ -220,11 +236,26 @@ function clean(bits: number): number {
 }
 
 export const SENDMSG_CALLS = {
-  sendto: syscall({ x64: 44, man: 'send(2)', args: [fd, addr, size, flags, addr, int], run: (t, n, a, l, f, d, dl) => sendto(t, n, a, l, clean(f), d, dl) }),
-  recvfrom: syscall({ x64: 45, man: 'recv(2)', args: [fd, addr, size, flags, addr, addr], run: (t, n, a, l, f, s, sl) => recvfrom(t, n, a, l, clean(f), s, sl) }),
+  sendto: syscall({
+    x64: 44,
+    man: 'send(2)',
+    args: [fd, addr, size, flags, addr, int],
+    run: (t, n, a, l, f, d, dl) => sendto(t, n, a, l, clean(f), d, dl),
+  }),
+  recvfrom: syscall({
+    x64: 45,
+    man: 'recv(2)',
+    args: [fd, addr, size, flags, addr, addr],
+    run: (t, n, a, l, f, s, sl) => recvfrom(t, n, a, l, clean(f), s, sl),
+  }),
   sendmsg: syscall({ x64: 46, man: 'send(2)', args: [fd, addr, flags], run: (t, n, a, f) => sendmsg(t, n, a, clean(f)) }),
   recvmsg: syscall({ x64: 47, man: 'recv(2)', args: [fd, addr, flags], run: (t, n, a, f) => recvmsg(t, n, a, clean(f)) }),
-  sendmmsg: syscall({ x64: 307, man: 'sendmmsg(2)', args: [fd, addr, uint, flags], run: (t, n, a, c, f) => sendmmsg(t, n, a, c, clean(f)) }),
+  sendmmsg: syscall({
+    x64: 307,
+    man: 'sendmmsg(2)',
+    args: [fd, addr, uint, flags],
+    run: (t, n, a, c, f) => sendmmsg(t, n, a, c, clean(f)),
+  }),
   recvmmsg: syscall({
     x64: 299,
     man: 'recvmmsg(2)',

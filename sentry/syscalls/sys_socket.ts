@@ -1,23 +1,14 @@
 /** socket(2) and the calls that name, connect and configure sockets. Transfers are in sys_sendmsg.ts. */
-import { EBADF, EFAULT, EINVAL, ENOTSOCK, type Errno, EOPNOTSUPP, isErrno } from '../../abi/errno.ts';
+import { EBADF, EFAULT, EINVAL, ENOTSOCK, EOPNOTSUPP, type Errno, isErrno } from '../../abi/errno.ts';
 import { O_NONBLOCK } from '../../abi/fcntl.ts';
-import {
-  AF_UNIX,
-  SHUT_RDWR,
-  SOCK_CLOEXEC,
-  SOCK_NONBLOCK,
-  SOCK_TYPE_MASK,
-  SOCKADDR_MAX,
-  SOL_SOCKET,
-  SOMAXCONN,
-} from '../../abi/socket.ts';
+import { AF_UNIX, SHUT_RDWR, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_TYPE_MASK, SOCKADDR_MAX, SOL_SOCKET, SOMAXCONN } from '../../abi/socket.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Blocking, SyscallResult } from '../kernel/wait.ts';
 import { Socket, socketFile } from '../socket/socket.ts';
 import { acceptOn } from '../socket/socket_io.ts';
 import { getSocketOption, setSocketOption } from '../socket/socket_options.ts';
-import type { FileDescription } from '../vfs/file.ts';
 import { makeUnixPair } from '../socket/unix/unix_family.ts';
+import type { FileDescription } from '../vfs/file.ts';
 import { addr, fd, flags, int, syscall, uint } from './definition.ts';
 import { installFile } from './install_file.ts';
 

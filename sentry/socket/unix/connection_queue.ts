@@ -56,7 +56,8 @@ export class ConnectionQueue {
     }
     const last = this.segments[this.segments.length - 1];
     const explicit = message.control?.credentials ?? null;
-    if (!packet && rights === null && last !== undefined && last.rights === null && sameSender(last.sender, task, explicit)) last.length += n;
+    if (!packet && rights === null && last !== undefined && last.rights === null && sameSender(last.sender, task, explicit))
+      last.length += n;
     else this.segments.push({ length: n, sender: explicit ?? ownCredentials(task), rights });
     message.control = null;
     return n;

@@ -2,7 +2,7 @@
  * Open files on their way in SCM_RIGHTS. A file in flight is held by the message that carries it. Sockets that only reach each other
  * through such messages would never be released: `collect` finds and frees them.
  */
-import { ETOOMANYREFS, type Errno } from '../../../abi/errno.ts';
+import { type Errno, ETOOMANYREFS } from '../../../abi/errno.ts';
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, hasCap } from '../../kernel/credentials.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { FileDescription } from '../../vfs/file.ts';
@@ -22,6 +22,8 @@ export interface RightsHolder {
 }
 
 const MIN_THRESHOLD = 64;
+/** Files in flight that one closed socket pays for. */
+const FILES_PER_RELEASE = 4;
 
 export class InFlight {
   /** How many messages carry each file. */
@@ -29,6 +31,8 @@ export class InFlight {
   private readonly perUser = new Map<number, number>();
   /** The next look for cycles from a send, in files. Releases of sockets look as well. */
   private threshold = MIN_THRESHOLD;
+  /** Sockets closed since the last look. */
+  private releases = 0;
   /** Files to release. Not recursive: a socket in the queue of a socket … may be as deep as the application likes. */
   private readonly condemned: FileDescription[] = [];
   private releasing = false;
@@ -76,8 +80,13 @@ export class InFlight {
     this.releasing = false;
   }
 
+  /** A socket was closed: time to look for cycles, but not so often that closing costs more than a few files each. */
+  socketReleased(): void {
+    if (++this.releases * FILES_PER_RELEASE >= this.carried.size) this.collect();
+  }
   /** Frees the sockets that nothing but messages in their own queues refers to. */
   collect(): void {
+    this.releases = 0;
     if (this.carried.size === 0) return;
     // Suspects: sockets all of whose references are messages. Then subtract the messages that lie in suspects' queues.
     const outside = new Map<FileDescription, number>();

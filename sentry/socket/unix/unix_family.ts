@@ -1,9 +1,9 @@
 /** AF_UNIX as socket(2) and socketpair(2) see it. */
-import { EPROTONOSUPPORT, ESOCKTNOSUPPORT, type Errno } from '../../../abi/errno.ts';
+import { EPROTONOSUPPORT, type Errno, ESOCKTNOSUPPORT } from '../../../abi/errno.ts';
 import { AF_UNIX, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM } from '../../../abi/socket.ts';
 import type { Task } from '../../kernel/task.ts';
-import type { UnixSocket } from './unix_socket.ts';
 import { UnixDatagram } from './unix_datagram.ts';
+import type { UnixSocket } from './unix_socket.ts';
 import { connectPair, UnixStream } from './unix_stream.ts';
 
 /** SOCK_RAW means SOCK_DGRAM here, as on Linux. */

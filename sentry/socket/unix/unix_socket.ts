@@ -1,17 +1,5 @@
 /** What all AF_UNIX sockets have (unix(7)): a name, credentials of the peer, a place in the kernel's list. */
-import {
-
-  EADDRINUSE,
-  ECONNREFUSED,
-  EEXIST,
-  EINVAL,
-  ENODATA,
-  ENOPROTOOPT,
-  EOPNOTSUPP,
-
-  type Errno,
-  isErrno,
-} from '../../../abi/errno.ts';
+import { EADDRINUSE, ECONNREFUSED, EEXIST, EINVAL, ENODATA, ENOPROTOOPT, EOPNOTSUPP, type Errno, isErrno } from '../../../abi/errno.ts';
 import { AT_FDCWD } from '../../../abi/fcntl.ts';
 import { AF_UNIX, SO_PEERCRED, SO_PEERGROUPS, SO_PEERPIDFD, SO_PEERSEC, SOL_SOCKET } from '../../../abi/socket.ts';
 import { S_IFMT, S_IFSOCK } from '../../../abi/stat.ts';
@@ -122,7 +110,7 @@ export abstract class UnixSocket extends Socket implements RightsHolder {
 
   override release(_file: FileDescription): void {
     this.close();
-    this.kernel.unix.inFlight.collect();
+    this.kernel.unix.inFlight.socketReleased();
   }
   /** Leaves the name and the list; subclasses end connections and queues. */
   close(): void {
@@ -146,4 +134,3 @@ export function findUnixSocket(task: Task, address: UnixAddress): UnixSocket | E
   if ((inode.mode & S_IFMT) !== S_IFSOCK) return ECONNREFUSED;
   return inode.attachment instanceof UnixSocket ? inode.attachment : ECONNREFUSED;
 }
-

@@ -21,7 +21,7 @@ import {
   isErrno,
 } from '../../../abi/errno.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM } from '../../../abi/poll.ts';
-import { SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_SEQPACKET, SOCK_STREAM } from '../../../abi/socket.ts';
+import { SHUT_RD, SHUT_RDWR, SHUT_WR, type SOCK_SEQPACKET, SOCK_STREAM } from '../../../abi/socket.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { NetNamespace } from '../../kernel/namespaces.ts';
 import type { Task } from '../../kernel/task.ts';
@@ -160,9 +160,7 @@ export class UnixStream extends UnixSocket {
       if (this.error !== 0) return this.takeError();
       return this.receiveShutdown || peer.closed ? 0 : EAGAIN;
     }
-    const n = this.isStream
-      ? this.incoming.receive(dst, message, this.options.passCredentials)
-      : this.incoming.receivePacket(dst, message);
+    const n = this.isStream ? this.incoming.receive(dst, message, this.options.passCredentials) : this.incoming.receivePacket(dst, message);
     if (n >= 0) {
       if (peer.address !== '') message.name = encodeUnixAddress(peer.address);
       if (this.writableBy(peer)) peer.queue.notify(WRITABLE);
