@@ -23,7 +23,7 @@ export interface RightsHolder {
 
 const MIN_THRESHOLD = 64;
 /** Files in flight that one closed socket pays for. */
-const FILES_PER_RELEASE = 4;
+const FILES_PER_RELEASE = 16;
 
 export class InFlight {
   /** How many messages carry each file. */
