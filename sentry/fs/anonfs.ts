@@ -16,15 +16,17 @@ const PIPEFS_MAGIC = 0x50495045;
 const SOCKFS_MAGIC = 0x534f434b;
 const ANON_INODE_FS_MAGIC = 0x09041934;
 const TMPFS_MAGIC = 0x01021994;
+const NSFS_MAGIC = 0x6e736673;
 
 /** Which hidden filesystem a file lives in. */
-export type AnonymousKind = 'pipefs' | 'sockfs' | 'anon_inodefs' | 'tmpfs';
+export type AnonymousKind = 'pipefs' | 'sockfs' | 'anon_inodefs' | 'tmpfs' | 'nsfs';
 
 const MAGIC: Readonly<Record<AnonymousKind, number>> = {
   pipefs: PIPEFS_MAGIC,
   sockfs: SOCKFS_MAGIC,
   anon_inodefs: ANON_INODE_FS_MAGIC,
   tmpfs: TMPFS_MAGIC,
+  nsfs: NSFS_MAGIC,
 };
 
 /** One hidden filesystem, with the one mount through which its files are seen. */

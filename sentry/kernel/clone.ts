@@ -152,6 +152,7 @@ function joinNewProcess(task: Task, child: Task, request: CloneRequest, ns: PidN
   });
   child.group = process;
   process.oomScoreAdj = group.oomScoreAdj;
+  process.loginUid = group.loginUid;
   const parent = (request.flags & CLONE_PARENT) !== 0 ? group.parent : group;
   process.parent = parent;
   parent?.children.add(process);

@@ -5,6 +5,7 @@
 import { EBADF, EINVAL, ENOSYS, type Errno } from '../../abi/errno.ts';
 import { SIGKILL } from '../../abi/signal.ts';
 import { AF_UNIX } from '../../abi/socket.ts';
+import type { ByteString } from '../../lib/byte_string.ts';
 import type { Host } from '../../lib/host.ts';
 import type { HostPoll } from '../../platforms/host_poll.ts';
 import { type Platform, REG, type ThreadContext, type ThreadEvents } from '../../platforms/platform.ts';
@@ -26,9 +27,11 @@ import type { Container } from './container.ts';
 import { exitGroup } from './exit.ts';
 import { FutexTable } from './futex.ts';
 import { park } from './job_control.ts';
+import type { NetNamespace } from './namespaces.ts';
 import { PidNamespace } from './pid_namespace.ts';
 import { deliverPending } from './signal_delivery.ts';
 import { forceSignal } from './signal_send.ts';
+import { DEFAULT_SYSTEM, type SystemInfo } from './system_info.ts';
 import type { Parked, Task } from './task.ts';
 import { BlockedCall } from './task_block.ts';
 import type { ThreadGroup } from './thread_group.ts';
@@ -56,6 +59,12 @@ export class Kernel implements ThreadEvents {
   readonly timers = new TimerQueue();
   readonly rootPidNamespace: PidNamespace;
   readonly devices = new DeviceRegistry();
+  /** Processors, memory: what /proc, sysinfo(2) and the like tell. */
+  system: SystemInfo = DEFAULT_SYSTEM;
+  /** What was written below /proc/sys, by path; absent: the value it starts with. */
+  readonly sysctl = new Map<string, string>();
+  /** /proc/net/NAME, by name: who has the data registers how it is shown. */
+  readonly procNet = new Map<string, (namespace: NetNamespace, reader: Task) => ByteString>();
   readonly containers = new Map<string, Container>();
   /** File events, while somebody watches. */
   notify: FsNotify | null = null;

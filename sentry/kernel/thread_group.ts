@@ -65,6 +65,8 @@ export class ThreadGroup {
   /** oom_score_adj, dumpable and the like live with their users; start time for /proc/PID/stat, kernel monotonic ns. */
   readonly startTime: number;
   oomScoreAdj = 0;
+  /** /proc/PID/loginuid; all ones: not set. */
+  loginUid = 0xffff_ffff;
 
   constructor(init: {
     leader: Task;

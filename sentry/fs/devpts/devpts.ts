@@ -87,13 +87,7 @@ export class DevptsFilesystem extends SyntheticFilesystem {
 
   /** Where the slave of a pair is seen through `mount`. */
   slavePath(mount: Mount, terminal: Terminal): VfsPath {
-    const name = String(terminal.index);
-    const inode = this.slaves.get(terminal.index) ?? null;
-    const known = mount.root.children?.get(name);
-    if (known !== undefined && known.inode === inode) return { mount, dentry: known };
-    const dentry = new Dentry(name, mount.root, inode);
-    mount.root.adopt(dentry);
-    return { mount, dentry };
+    return { mount, dentry: new Dentry(String(terminal.index), mount.root, this.slaves.get(terminal.index) ?? null) };
   }
 
   /** Opens a new master for a program. `mount`: where its slave will be seen. */
@@ -175,9 +169,6 @@ export class PtsInode extends TerminalNode {
   }
   protected override get rdev(): number {
     return this.terminal.rdev;
-  }
-  override revalidate(): boolean {
-    return this.fs.slaves.get(this.terminal.index) === this;
   }
   open(flags: number, context: OpenContext): FileImpl | Errno {
     return openSlave(this.terminal, flags, context.task);

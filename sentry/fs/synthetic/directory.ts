@@ -100,17 +100,9 @@ export class StaticDirectory extends SyntheticDirectory {
   lookup(name: ByteString): Inode | Errno {
     return this.children.get(name) ?? ENOENT;
   }
-  override revalidate(parent: Inode, name: ByteString): boolean {
-    return stillThere(this, parent, name);
-  }
   protected override get links(): number {
     let n = 2;
     for (const child of this.children.values()) if (child.isDirectory) n++;
     return n;
   }
-}
-
-/** The parent still knows the object by this name. */
-export function stillThere(inode: Inode, parent: Inode, name: ByteString): boolean {
-  return !(parent instanceof StaticDirectory) || parent.get(name) === inode;
 }

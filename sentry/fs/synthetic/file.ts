@@ -7,9 +7,7 @@ import { S_IFLNK, S_IFREG } from '../../../abi/stat.ts';
 import { type ByteString, byteString, bytesOf } from '../../../lib/byte_string.ts';
 import type { Task } from '../../kernel/task.ts';
 import { type FileDescription, type FileImpl, PositionedFile } from '../../vfs/file.ts';
-import type { Inode } from '../../vfs/inode.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
-import { stillThere } from './directory.ts';
 import { type SyntheticFilesystem, SyntheticInode } from './filesystem.ts';
 
 export type Content = ByteString | Uint8Array;
@@ -82,9 +80,6 @@ export class SyntheticFile extends GeneratedInode {
   override store(text: ByteString, writer: Task): number {
     return this.take === null ? EIO : this.take(text, writer);
   }
-  override revalidate(parent: Inode, name: ByteString): boolean {
-    return stillThere(this, parent, name);
-  }
 }
 
 /** A symbolic link; its target may depend on who reads it. */
@@ -101,13 +96,10 @@ export class SyntheticLink extends SyntheticInode {
   override readlink(reader: Task | null): ByteString | Errno {
     return this.target(reader);
   }
-  override revalidate(parent: Inode, name: ByteString): boolean {
-    return stillThere(this, parent, name);
-  }
 }
 
 /** A decimal number written to a knob, blanks around it ignored; null if it is none. */
 export function parseKnob(text: ByteString): number | null {
-  const match = /^[ \t\n]*([+-]?\d{1,15})[ \t\n\0]*$/.exec(text);
+  const match = /^[ \t\n]*([+-]?\d{1,19})[ \t\n\0]*$/.exec(text);
   return match === null ? null : Number(match[1]);
 }

@@ -28,8 +28,8 @@ export function timestamp(clock: Clock): Timestamp {
 }
 
 export abstract class SyntheticFilesystem extends Filesystem {
-  /** Names come and go without the VFS's doing: each use asks `revalidate`. */
-  override readonly cachePolicy: CachePolicy = 'revalidate';
+  /** Names come and go without the VFS's doing, and a cached one would keep a dead process in memory. */
+  override readonly cachePolicy: CachePolicy = 'never';
   /** f_type of statfs(2). */
   protected abstract readonly magic: number;
   /** When it was made: the times of objects that keep none. */

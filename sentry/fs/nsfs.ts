@@ -1,0 +1,90 @@
+/** nsfs: what the links of /proc/PID/ns lead to. An open file keeps a namespace and names it to setns(2). */
+import type { Errno } from '../../abi/errno.ts';
+import { EINVAL, ENOTTY } from '../../abi/errno.ts';
+import { S_IFREG } from '../../abi/stat.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Task } from '../kernel/task.ts';
+import { type FileDescription, FileImpl } from '../vfs/file.ts';
+import type { VfsPath } from '../vfs/path.ts';
+import { AnonymousInode } from './anonfs.ts';
+
+/** As in the link's name; clone(2)'s flag of each. */
+export const NAMESPACE_TYPES = {
+  cgroup: 0x02000000,
+  ipc: 0x08000000,
+  mnt: 0x00020000,
+  net: 0x40000000,
+  pid: 0x20000000,
+  time: 0x00000080,
+  user: 0x10000000,
+  uts: 0x04000000,
+} as const;
+export type NamespaceType = keyof typeof NAMESPACE_TYPES;
+
+/** Numbers as Linux's first namespaces have them; the others count on from here. */
+const FIRST_INO = 4_026_532_000;
+const INITIAL: Readonly<Partial<Record<NamespaceType, number>>> = { cgroup: 4_026_531_835, time: 4_026_531_834, user: 4_026_531_837 };
+
+/** The namespace object of `task`; null for the kinds of which there is one. `forChildren`: pid_for_children. */
+export function namespaceOf(task: Task, type: NamespaceType, forChildren = false): { readonly id: number } | null {
+  const { namespaces } = task;
+  switch (type) {
+    case 'mnt':
+      return namespaces.mount;
+    case 'uts':
+      return namespaces.uts;
+    case 'ipc':
+      return namespaces.ipc;
+    case 'net':
+      return namespaces.net;
+    case 'pid':
+      return forChildren ? namespaces.pidForChildren : task.pidNamespace;
+    default:
+      return null;
+  }
+}
+
+export function namespaceIno(type: NamespaceType, namespace: { readonly id: number } | null): number {
+  return namespace === null ? (INITIAL[type] as number) : FIRST_INO + namespace.id;
+}
+
+// ioctl_ns(2)
+const NS_GET_USERNS = 0xb701;
+const NS_GET_PARENT = 0xb702;
+const NS_GET_NSTYPE = 0xb703;
+const NS_GET_OWNER_UID = 0xb704;
+
+export class NamespaceFile extends FileImpl {
+  readonly type: NamespaceType;
+  /** Null: the only one of its kind. */
+  readonly namespace: { readonly id: number } | null;
+
+  constructor(type: NamespaceType, namespace: { readonly id: number } | null) {
+    super();
+    this.type = type;
+    this.namespace = namespace;
+  }
+  override ioctl(_file: FileDescription, task: Task, command: number, argument: number): number {
+    if (command === NS_GET_NSTYPE) return NAMESPACE_TYPES[this.type];
+    if (command === NS_GET_OWNER_UID) return this.type === 'user' ? task.writeU32(argument, 0) : EINVAL;
+    return command === NS_GET_USERNS || command === NS_GET_PARENT ? EINVAL : ENOTTY;
+  }
+}
+
+class NamespaceInode extends AnonymousInode {
+  private readonly file: () => FileImpl;
+  constructor(kernel: Kernel, ino: number, file: () => FileImpl) {
+    super(kernel.anonymous.filesystem('nsfs'), ino, S_IFREG | 0o444, 0, 0, kernel.anonymous.timestamp());
+    this.file = file;
+  }
+  override open(): FileImpl | Errno {
+    return this.file();
+  }
+}
+
+/** "mnt:[4026532123]": the place that a link leads to. */
+export function namespacePath(kernel: Kernel, type: NamespaceType, namespace: { readonly id: number } | null): VfsPath {
+  const ino = namespaceIno(type, namespace);
+  const inode = new NamespaceInode(kernel, ino, () => new NamespaceFile(type, namespace));
+  return kernel.anonymous.place(inode, `${type}:[${ino}]`);
+}

@@ -1,0 +1,132 @@
+/** /proc/PID/status (proc_pid_status(5)). */
+import { NSIG, SIG_DFL, SIG_IGN } from '../../../abi/signal.ts';
+import type { PidNamespace } from '../../kernel/pid_namespace.ts';
+import { RLIMIT_SIGPENDING } from '../../kernel/rlimits.ts';
+import { type SignalSet, signalBit } from '../../kernel/signal_state.ts';
+import type { Task } from '../../kernel/task.ts';
+import { escapedName, memoryOf, memoryUse, parentId, stateOf } from './task_view.ts';
+
+function hex64(value: bigint): string {
+  return value.toString(16).padStart(16, '0');
+}
+
+/** Numbers in the namespaces from `ns` down. */
+function idsFrom(ids: readonly number[], ns: PidNamespace): string {
+  return ids.slice(ns.level).join('\t');
+}
+
+/** Signals that are ignored and those that are caught. */
+export function dispositions(task: Task): { ignored: SignalSet; caught: SignalSet } {
+  let ignored = 0n;
+  let caught = 0n;
+  for (let s = 1; s <= NSIG; s++) {
+    const { handler } = task.group.handlers.get(s);
+    if (handler === SIG_IGN) ignored |= signalBit(s);
+    else if (handler !== SIG_DFL) caught |= signalBit(s);
+  }
+  return { ignored, caught };
+}
+
+/** `ns`: the namespace of the proc mount. */
+export function statusText(task: Task, ns: PidNamespace): string {
+  const [letter, word] = stateOf(task);
+  const { group, creds } = task;
+  const gids = creds.groups.length === 0 ? '' : `${creds.groups.join(' ')} `;
+  return (
+    `Name:\t${escapedName(task)}\n` +
+    (task.state === 'dead' ? '' : `Umask:\t${task.fs.umask.toString(8).padStart(4, '0')}\n`) +
+    `State:\t${letter} (${word})\n` +
+    `Tgid:\t${group.idIn(ns)}\nNgid:\t0\nPid:\t${task.idIn(ns)}\nPPid:\t${parentId(group, ns.level)}\nTracerPid:\t${tracerId(task, ns)}\n` +
+    `Uid:\t${creds.uid}\t${creds.euid}\t${creds.suid}\t${creds.fsuid}\n` +
+    `Gid:\t${creds.gid}\t${creds.egid}\t${creds.sgid}\t${creds.fsgid}\n` +
+    `FDSize:\t${fdSize(task)}\nGroups:\t${gids}\n` +
+    `NStgid:\t${idsFrom(group.leader.ids, ns)}\nNSpid:\t${idsFrom(task.ids, ns)}\n` +
+    `NSpgid:\t${idsFrom(group.group.ids, ns)}\nNSsid:\t${idsFrom(group.group.session.ids, ns)}\n` +
+    memoryText(task) +
+    signalText(task) +
+    capabilityText(task) +
+    cpuText(task)
+  );
+}
+
+/** 0 without a tracer. */
+export function tracerId(task: Task, ns: PidNamespace): number {
+  const { tracer } = task as { tracer?: Task | null };
+  return tracer?.idIn(ns) ?? 0;
+}
+
+function fdSize(task: Task): number {
+  if (task.state === 'dead') return 0;
+  let size = 64;
+  for (const fd of task.fds.numbers()) while (size <= fd) size *= 2;
+  return size;
+}
+
+function memoryText(task: Task): string {
+  const mm = memoryOf(task);
+  if (mm === null) return '';
+  const use = memoryUse(task);
+  const kb = (name: string, bytes: number): string => `${name}:\t${String(Math.floor(bytes / 1024)).padStart(8)} kB\n`;
+  const peak = Math.max(use.resident, task.group.dead.maxResident);
+  const anonymous = Math.max(0, use.resident - use.shared);
+  return (
+    kb('VmPeak', use.size) +
+    kb('VmSize', use.size) +
+    kb('VmLck', mm.lockedBytes) +
+    kb('VmPin', 0) +
+    kb('VmHWM', peak) +
+    kb('VmRSS', use.resident) +
+    kb('RssAnon', anonymous) +
+    kb('RssFile', use.resident - anonymous) +
+    kb('RssShmem', 0) +
+    kb('VmData', use.data) +
+    kb('VmStk', use.stack) +
+    kb('VmExe', use.text) +
+    kb('VmLib', use.libraries) +
+    kb('VmPTE', Math.ceil(use.resident / 512 / 4096) * 4096) +
+    kb('VmSwap', 0) +
+    kb('HugetlbPages', 0) +
+    'CoreDumping:\t0\nTHP_enabled:\t1\nuntag_mask:\t0xffffffffffffffff\n'
+  );
+}
+
+function signalText(task: Task): string {
+  const { group } = task;
+  const { ignored, caught } = dispositions(task);
+  const limit = group.limits.soft(RLIMIT_SIGPENDING);
+  const queued = group.pending.count + group.tasks.reduce((n, t) => n + t.pending.count, 0);
+  return (
+    `Threads:\t${Math.max(1, group.tasks.length)}\n` +
+    `SigQ:\t${queued}/${Number.isFinite(limit) ? limit : '18446744073709551615'}\n` +
+    `SigPnd:\t${hex64(task.pending.set)}\nShdPnd:\t${hex64(group.pending.set)}\n` +
+    `SigBlk:\t${hex64(task.signalMask)}\nSigIgn:\t${hex64(ignored)}\nSigCgt:\t${hex64(caught)}\n`
+  );
+}
+
+function capabilityText(task: Task): string {
+  const { caps, noNewPrivs } = task.creds;
+  const filters = (task as { seccompFilters?: readonly unknown[] }).seccompFilters?.length ?? 0;
+  return (
+    `CapInh:\t${hex64(caps.inheritable)}\nCapPrm:\t${hex64(caps.permitted)}\nCapEff:\t${hex64(caps.effective)}\n` +
+    `CapBnd:\t${hex64(caps.bounding)}\nCapAmb:\t${hex64(caps.ambient)}\n` +
+    `NoNewPrivs:\t${noNewPrivs ? 1 : 0}\nSeccomp:\t${filters > 0 ? 2 : 0}\nSeccomp_filters:\t${filters}\n` +
+    'Speculation_Store_Bypass:\tvulnerable\nSpeculationIndirectBranch:\tconditional enabled\n'
+  );
+}
+
+function cpuText(task: Task): string {
+  const { cpus } = task.kernel.system;
+  const last = cpus - 1;
+  return (
+    `Cpus_allowed:\t${cpuMask(cpus)}\nCpus_allowed_list:\t${last === 0 ? '0' : `0-${last}`}\n` +
+    'Mems_allowed:\t00000000,00000001\nMems_allowed_list:\t0\n' +
+    `voluntary_ctxt_switches:\t${task.group.dead.voluntarySwitches}\nnonvoluntary_ctxt_switches:\t${task.group.dead.involuntarySwitches}\n`
+  );
+}
+
+/** `count` low bits in groups of 32. */
+export function cpuMask(count: number): string {
+  const hex = ((1n << BigInt(count)) - 1n).toString(16);
+  const groups = hex.padStart(Math.ceil(hex.length / 8) * 8, '0').match(/.{8}/g) as string[];
+  return groups.length === 1 ? hex : groups.join(',');
+}
