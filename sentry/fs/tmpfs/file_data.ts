@@ -97,6 +97,33 @@ export class FileData {
     return done;
   }
 
+  /** Makes the file a copy of `size` bytes of a host file. Reads may wait for the disk. */
+  importHost(hostFd: number, offset: number, size: number): 0 | Errno {
+    const { host, ioScratch } = this.fs.env;
+    if (!this.charge(pagesOf(size))) return ENOSPC;
+    if (size <= IN_MEMORY_MAX) {
+      const bytes = new Uint8Array(size);
+      const n = size === 0 ? 0 : host.pread(hostFd, bytes, 0, size, offset);
+      if (n < 0) return n as Errno;
+      this.bytes = bytes;
+      this.size = size;
+      return 0;
+    }
+    const fd = this.promote();
+    if (fd < 0) return fd as Errno;
+    for (let at = 0; at < size; ) {
+      const n = host.pread(hostFd, ioScratch, 0, Math.min(ioScratch.length, size - at), offset + at);
+      if (n < 0) return n as Errno;
+      if (n === 0) break;
+      const wrote = host.pwrite(fd, ioScratch, 0, n, at);
+      if (wrote < 0) return wrote as Errno;
+      at += wrote;
+    }
+    const r = host.ftruncate(fd, size);
+    if (r === 0) this.size = size;
+    return r as 0 | Errno;
+  }
+
   /** New capacity, at least `end`: doubled, at most IN_MEMORY_MAX. */
   private grow(end: number): void {
     const capacity = Math.min(IN_MEMORY_MAX, Math.max(end, Math.min(this.bytes.length * 2, this.bytes.length + 16384), 64));

@@ -1,11 +1,11 @@
-/** Directories of a tmpfs. Values are inodes; null marks a name as absent (the overlay's whiteouts). */
+/** Directories of a tmpfs. */
 import { EINVAL, EISDIR, ENOENT, ENOTEMPTY, type Errno } from '../../../abi/errno.ts';
 import { RENAME_EXCHANGE, RENAME_WHITEOUT, SEEK_CUR, SEEK_END, SEEK_SET } from '../../../abi/fcntl.ts';
-import { direntType, S_IFCHR, S_IFMT } from '../../../abi/stat.ts';
+import { direntType, S_IFCHR } from '../../../abi/stat.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
 import type { Task } from '../../kernel/task.ts';
 import { type EmitEntry, type FileDescription, FileImpl } from '../../vfs/file.ts';
-import type { Attributes, CreateOptions, Inode, OpenContext } from '../../vfs/inode.ts';
+import type { Attributes, CreateOptions, Inode, OpenContext, WalkAhead } from '../../vfs/inode.ts';
 import { type DirCursor, DirIndex, FIRST_COOKIE } from './dir_index.ts';
 import { TmpInode } from './tmp_inode.ts';
 import type { TmpFs } from './tmpfs.ts';
@@ -13,22 +13,33 @@ import type { TmpFs } from './tmpfs.ts';
 /** st_size of a directory: what tmpfs on Linux counts for each entry. */
 const ENTRY_SIZE = 20;
 
+/** A name that a directory is known to hold although nobody has looked it up yet (overlay). */
+export interface UnseenName {
+  readonly ino: number;
+  readonly direntType: number;
+}
+/** What a name stands for; null: nothing, whatever a lower layer says (overlay). */
+export type IndexValue = TmpInode | UnseenName | null;
+
 export class TmpDirectory extends TmpInode {
-  protected readonly index = new DirIndex<TmpInode | null>();
+  protected readonly index = new DirIndex<IndexValue>();
   /** Names that mean something: index.size less the nulls. */
   protected live = 0;
+  /** Removed: nothing can be made in it any more. */
+  private dead = false;
 
   constructor(fs: TmpFs, ino: number, options: CreateOptions, times: Attributes | null = null) {
     super(fs, ino, options, times);
     this.links = 2;
   }
 
-  protected override get size(): number {
+  override get size(): number {
     return this.live * ENTRY_SIZE + 2 * ENTRY_SIZE;
   }
 
-  override lookup(name: ByteString, _task: Task | null): Inode | Errno {
-    return this.index.get(name) ?? ENOENT;
+  override lookup(name: ByteString, _task: Task | null, _ahead?: WalkAhead): Inode | Errno {
+    const value = this.index.get(name);
+    return value instanceof TmpInode ? value : ENOENT;
   }
 
   /** Everything below is known to the index (overlay: merges first). 0 or an errno. */
@@ -40,15 +51,19 @@ export class TmpDirectory extends TmpInode {
   protected enter(name: ByteString, inode: TmpInode): void {
     this.index.set(name, inode);
     this.live++;
-    if (inode instanceof TmpDirectory) this.links++;
+    if (inode instanceof TmpDirectory) this.countSubdirectory(1);
     this.touchModify();
   }
   /** Takes a name away. */
   protected leave(name: ByteString, inode: TmpInode): void {
     this.forget(name);
     this.live--;
-    if (inode instanceof TmpDirectory) this.links--;
+    if (inode instanceof TmpDirectory) this.countSubdirectory(-1);
     this.touchModify();
+  }
+  /** A filesystem that does not count subdirectories says 1 for all (overlay on such a one). */
+  private countSubdirectory(change: number): void {
+    if (this.links > 1) this.links += change;
   }
   protected forget(name: ByteString): void {
     this.index.delete(name);
@@ -59,21 +74,18 @@ export class TmpDirectory extends TmpInode {
     this.enter(name, inode);
     return inode;
   }
-  private get removed(): boolean {
-    return this.links < 2;
-  }
 
   override create(name: ByteString, options: CreateOptions): Inode | Errno {
-    return this.removed ? ENOENT : this.add(name, this.fs.newFile(options));
+    return this.dead ? ENOENT : this.add(name, this.fs.newFile(options));
   }
   override mkdir(name: ByteString, options: CreateOptions): Inode | Errno {
-    return this.removed ? ENOENT : this.add(name, this.fs.newDirectory(options));
+    return this.dead ? ENOENT : this.add(name, this.fs.newDirectory(options));
   }
   override mknod(name: ByteString, options: CreateOptions, rdev: number): Inode | Errno {
-    return this.removed ? ENOENT : this.add(name, this.fs.newNode(options, rdev));
+    return this.dead ? ENOENT : this.add(name, this.fs.newNode(options, rdev));
   }
   override symlink(name: ByteString, target: ByteString, options: CreateOptions): Inode | Errno {
-    return this.removed ? ENOENT : this.add(name, this.fs.newSymlink(options, target));
+    return this.dead ? ENOENT : this.add(name, this.fs.newSymlink(options, target));
   }
   override tmpfile(options: CreateOptions): Inode | Errno {
     const inode = this.fs.newFile(options);
@@ -81,7 +93,7 @@ export class TmpDirectory extends TmpInode {
     return inode;
   }
   override link(name: ByteString, target: Inode): 0 | Errno {
-    if (this.removed) return ENOENT;
+    if (this.dead) return ENOENT;
     const inode = target as TmpInode;
     inode.links++;
     inode.touchChange();
@@ -105,6 +117,7 @@ export class TmpDirectory extends TmpInode {
   }
   /** "." goes with the name. */
   private die(): void {
+    this.dead = true;
     this.links = 1;
     this.dropLink();
   }
@@ -120,7 +133,7 @@ export class TmpDirectory extends TmpInode {
     const to = newParent as TmpDirectory;
     const inode = target as TmpInode;
     const other = replaced as TmpInode | null;
-    if (to.removed) return ENOENT;
+    if (to.dead) return ENOENT;
     if ((flags & RENAME_EXCHANGE) !== 0 && other !== null) {
       this.leave(oldName, inode);
       to.leave(newName, other);
@@ -148,8 +161,8 @@ export class TmpDirectory extends TmpInode {
 
 class TmpDirectoryFile extends FileImpl {
   private readonly directory: TmpDirectory;
-  private readonly cursor: DirCursor<TmpInode | null>;
-  constructor(directory: TmpDirectory, cursor: DirCursor<TmpInode | null>) {
+  private readonly cursor: DirCursor<IndexValue>;
+  constructor(directory: TmpDirectory, cursor: DirCursor<IndexValue>) {
     super();
     this.directory = directory;
     this.cursor = cursor;
@@ -175,10 +188,7 @@ class TmpDirectoryFile extends FileImpl {
       if (!emit('..', ino, direntType(directory.mode), FIRST_COOKIE)) return 0;
       file.position = FIRST_COOKIE;
     }
-    file.position = this.cursor.read(
-      file.position,
-      (name, inode, next) => inode === null || emit(name, inode.ino, (inode.mode & S_IFMT) >> 12, next),
-    );
+    file.position = this.cursor.read(file.position, (name, value, next) => value === null || emit(name, value.ino, value.direntType, next));
     return 0;
   }
   override seek(file: FileDescription, offset: number, whence: number): number {

@@ -6,24 +6,22 @@ import type { Credentials } from '../../kernel/credentials.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { SyscallResult } from '../../kernel/wait.ts';
 import { type FileDescription, type FileImpl, type HostMapping, PositionedFile } from '../../vfs/file.ts';
-import type { Attributes, CreateOptions, OpenContext } from '../../vfs/inode.ts';
+import type { OpenContext } from '../../vfs/inode.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import { modeAfterWrite } from '../../vfs/permission.ts';
 import { FileData } from './file_data.ts';
 import { TmpInode } from './tmp_inode.ts';
-import type { TmpFs } from './tmpfs.ts';
 
 export class TmpFile extends TmpInode {
-  readonly data: FileData;
+  private content: FileData | null = null;
   /** FileImpls that refer to it: the bytes outlive the last name for them. */
   openers = 0;
 
-  constructor(fs: TmpFs, ino: number, options: CreateOptions, times: Attributes | null = null) {
-    super(fs, ino, options, times);
-    this.data = new FileData(fs, this);
+  get data(): FileData {
+    return (this.content ??= new FileData(this.fs, this));
   }
 
-  protected override get size(): number {
+  override get size(): number {
     return this.data.size;
   }
   protected override get blocks(): number {
@@ -37,7 +35,7 @@ export class TmpFile extends TmpInode {
   }
   override unused(): void {
     if (this.openers > 0 || this.links > 0) return;
-    this.data.release();
+    this.content?.release();
     this.fs.inodeFreed();
   }
   /** inode(7): a write by somebody without the privilege to keep them takes setuid and setgid. */
@@ -55,7 +53,7 @@ export class TmpFileImpl extends PositionedFile {
     inode.openers++;
   }
   size(): number {
-    return this.inode.data.size;
+    return this.inode.size;
   }
   override pread(dst: Sink, offset: number, file: FileDescription, _task: Task): SyscallResult {
     const n = this.inode.data.read(dst, offset);
@@ -64,7 +62,7 @@ export class TmpFileImpl extends PositionedFile {
   }
   override pwrite(src: Source, offset: number, file: FileDescription, task: Task): SyscallResult {
     const { inode } = this;
-    const n = inode.data.write(src, (file.flags & O_APPEND) !== 0 ? inode.data.size : offset);
+    const n = inode.data.write(src, (file.flags & O_APPEND) !== 0 ? inode.size : offset);
     if (n > 0) {
       inode.dropPrivilegeBits(task.creds);
       inode.touchModify();

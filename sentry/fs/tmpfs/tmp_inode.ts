@@ -28,6 +28,8 @@ export abstract class TmpInode extends Inode {
   private cSec: number;
   private cNsec: number;
   protected xattrs: XattrStore | null = null;
+  /** Whose extended attributes these are while none has been changed (overlay). */
+  protected xattrOrigin: Inode | null = null;
 
   constructor(fs: TmpFs, ino: number, options: CreateOptions, times: Attributes | null = null) {
     super(fs);
@@ -58,7 +60,7 @@ export abstract class TmpInode extends Inode {
   override get gid(): number {
     return this.groupId;
   }
-  protected get size(): number {
+  get size(): number {
     return 0;
   }
   protected get blocks(): number {
@@ -156,21 +158,43 @@ export abstract class TmpInode extends Inode {
   }
 
   override getXattr(name: ByteString): Uint8Array | Errno {
+    if (this.xattrOrigin !== null) return this.xattrOrigin.getXattr(name);
     return this.xattrs?.get(name) ?? ENODATA;
   }
   override setXattr(name: ByteString, value: Uint8Array, flags: number): 0 | Errno {
-    this.xattrs ??= new XattrStore();
-    const r = this.xattrs.set(name, value, flags);
+    const own = this.ownXattrs();
+    const r = typeof own === 'number' ? own : own.set(name, value, flags);
     if (r === 0) this.touchChange();
     return r;
   }
   override listXattrs(): ByteString[] | Errno {
-    return this.xattrs?.names() ?? [];
+    return this.xattrOrigin !== null ? this.xattrOrigin.listXattrs() : (this.xattrs?.names() ?? []);
   }
   override removeXattr(name: ByteString): 0 | Errno {
-    const r = this.xattrs?.remove(name) ?? ENODATA;
+    if (this.xattrOrigin === null && this.xattrs === null) return ENODATA;
+    const own = this.ownXattrs();
+    const r = typeof own === 'number' ? own : own.remove(name);
     if (r === 0) this.touchChange();
     return r;
+  }
+  /** The store of this object, with what the origin had. */
+  private ownXattrs(): XattrStore | Errno {
+    const origin = this.xattrOrigin;
+    if (origin === null) return (this.xattrs ??= new XattrStore());
+    const store = new XattrStore();
+    const names = origin.listXattrs();
+    if (typeof names === 'number') return names;
+    for (const name of names) {
+      const value = origin.getXattr(name);
+      if (typeof value !== 'number') store.set(name, value, 0);
+    }
+    this.xattrs = store;
+    this.xattrOrigin = null;
+    return store;
+  }
+  /** For readdir(3), without asking more. */
+  get direntType(): number {
+    return this.bits >> 12;
   }
 }
 
@@ -180,7 +204,7 @@ export class TmpSymlink extends TmpInode {
     super(fs, ino, options, times);
     this.target = target;
   }
-  protected override get size(): number {
+  override get size(): number {
     return this.target.length;
   }
   override readlink(_task: Task | null): ByteString {

@@ -37,7 +37,7 @@ export class TmpFs extends Filesystem {
   /** Contents that are in a memfd. */
   readonly hosted = new Set<FileData>();
   protected settings: TmpFsOptions;
-  private readonly rootInode: TmpDirectory;
+  private rootInode: TmpDirectory | null = null;
   private nextIno: number;
   private usedPages = 0;
   private usedInodes = 0;
@@ -47,14 +47,14 @@ export class TmpFs extends Filesystem {
     this.env = env;
     this.settings = options;
     this.nextIno = firstIno;
-    this.rootInode = this.makeRoot({ mode: S_IFDIR | options.mode, uid: options.uid, gid: options.gid });
   }
 
-  protected makeRoot(options: CreateOptions): TmpDirectory {
-    return this.newDirectory(options) as TmpDirectory;
+  protected makeRoot(): TmpDirectory {
+    const { mode, uid, gid } = this.settings;
+    return this.newDirectory({ mode: S_IFDIR | mode, uid, gid }) as TmpDirectory;
   }
   get root(): TmpDirectory {
-    return this.rootInode;
+    return (this.rootInode ??= this.makeRoot());
   }
 
   private get maxPages(): number {
@@ -76,6 +76,10 @@ export class TmpFs extends Filesystem {
     if (this.settings.inodes !== null && this.usedInodes >= this.settings.inodes) return ENOSPC;
     this.usedInodes++;
     return this.nextIno++;
+  }
+  /** An object with a number from elsewhere is here as well. */
+  inodeAdopted(): void {
+    this.usedInodes++;
   }
   inodeFreed(): void {
     this.usedInodes--;
