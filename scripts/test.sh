@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# npm test: installs, builds, sets up, then every check: types, format, unit tests, and where this machine can, the integration
+# suites. Says aloud what did not run. The last line is "N passed, N failed".
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PWD/node_modules/node/bin:$PWD/node_modules/.bin:$PATH"
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+failed_steps=()
+
+step() { # NAME COMMAND…
+  local name=$1
+  shift
+  echo "== $name"
+  "$@" || { echo "== $name: FAILED"; failed_steps+=("$name"); return 1; }
+}
+jest_run() { # NAME ARGUMENTS…
+  local name=$1
+  shift
+  step "$name" node_modules/node/bin/node node_modules/jest/bin/jest.js --json --outputFile="$results/$name.json" "$@"
+}
+
+step setup bash scripts/setup.sh --tests || exit 1
+step build node scripts/build.mjs || exit 1
+step types tsc --noEmit
+step format biome check --diagnostic-level=error .
+jest_run unit --selectProjects unit --maxWorkers=2
+
+missing=$(node scripts/missing.mjs)
+if [ -z "$missing" ]; then
+  jest_run integration --selectProjects integration --runInBand
+else
+  echo "== integration: NOT ALL RUN. This machine lacks: $missing"
+  jest_run integration --selectProjects integration --runInBand integration/imports.test.ts
+fi
+
+node scripts/sum-results.mjs "$results" "${failed_steps[@]}"
