@@ -2,7 +2,7 @@
  * The kernel of one sandbox: owns all state, runs the loop `event → handler → resume` on one thread, and never blocks anywhere but
  * in the platform's wait.
  */
-import { EBADF, EINVAL, ENOSYS, type Errno } from '../../abi/errno.ts';
+import { ENOSYS, type Errno } from '../../abi/errno.ts';
 import { SIGKILL } from '../../abi/signal.ts';
 import { AF_UNIX } from '../../abi/socket.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
@@ -10,6 +10,7 @@ import type { Host } from '../../lib/host.ts';
 import type { HostPoll } from '../../platforms/host_poll.ts';
 import { type Platform, REG, type ThreadContext, type ThreadEvents } from '../../platforms/platform.ts';
 import { AnonymousFiles } from '../fs/anonfs.ts';
+import { openPidFd, pidFdTarget } from '../fs/pidfd.ts';
 import { PipeAccount } from '../fs/pipefs/pipe.ts';
 import { SocketFamilies } from '../socket/socket.ts';
 import { makeUnixSocket } from '../socket/unix/unix_family.ts';
@@ -93,9 +94,9 @@ export class Kernel implements ThreadEvents {
   readonly futexes = new FutexTable();
   /** Tasks beyond it: clone(2) gives EAGAIN. */
   maxTasks = DEFAULT_MAX_TASKS;
-  /** CLONE_PIDFD; supplied by the pidfd files. */
-  pidFdTarget: (task: Task, fd: number) => ThreadGroup | Errno = () => EBADF;
-  openPidFd: (task: Task, group: ThreadGroup) => number = () => EINVAL;
+  /** CLONE_PIDFD, SO_PEERPIDFD, waitid(2). */
+  readonly pidFdTarget: (task: Task, fd: number) => ThreadGroup | Errno = pidFdTarget;
+  readonly openPidFd: (task: Task, group: ThreadGroup) => number = openPidFd;
   readonly epolls = new EpollAccount();
   readonly socketFamilies = new SocketFamilies();
   readonly unix = new UnixSockets((file) => (file.impl instanceof UnixSocket ? file.impl : null));

@@ -1,6 +1,7 @@
 /** Calls that wait with another signal mask (ppoll, pselect6, epoll_pwait): the mask changes and the wait begins in one step. */
 import { EINTR, ERESTART_RESTARTBLOCK, ERESTARTNOHAND, ERESTARTSYS } from '../../abi/errno.ts';
-import { type SignalSet, UNBLOCKABLE } from './signal_state.ts';
+import { setSignalMask } from './signal_send.ts';
+import type { SignalSet } from './signal_state.ts';
 import type { Task } from './task.ts';
 import type { Blocking, SyscallResult } from './wait.ts';
 
@@ -8,8 +9,7 @@ import type { Blocking, SyscallResult } from './wait.ts';
 export function withSignalMask(task: Task, mask: SignalSet | null, call: () => SyscallResult): SyscallResult {
   if (mask === null) return call();
   task.savedMask = task.signalMask;
-  task.signalMask = mask & ~UNBLOCKABLE;
-  lookForSignals(task);
+  setSignalMask(task, mask); // a signal that is free now and pending keeps the wait from beginning
   const result = call();
   if (typeof result !== 'number') return finish(task, result);
   restore(task, result);
@@ -27,11 +27,7 @@ function restore(task: Task, result: number): void {
   task.attention = true;
   if (result === EINTR || result === ERESTARTNOHAND || result === ERESTARTSYS || result === ERESTART_RESTARTBLOCK) return;
   if (task.savedMask === null) return;
-  task.signalMask = task.savedMask;
+  const saved = task.savedMask;
   task.savedMask = null;
-}
-
-/** A signal that was blocked until now may be pending: the wait must not begin. */
-function lookForSignals(task: Task): void {
-  if (((task.pending.set | task.group.pending.set) & ~task.signalMask) !== 0n) task.attention = true;
+  setSignalMask(task, saved);
 }

@@ -6,6 +6,7 @@
  */
 import { EACCES, EAGAIN, EEXIST, EFAULT, EINVAL, ENOMEM, EPERM, type Errno, isErrno } from '../../abi/errno.ts';
 import { O_RDWR } from '../../abi/fcntl.ts';
+import { F_SEAL_FUTURE_WRITE, F_SEAL_WRITE } from '../../abi/memfd.ts';
 import {
   MAP_ANONYMOUS,
   MAP_FIXED,
@@ -193,7 +194,9 @@ export class MemoryMap {
     const noexec = file.path !== null && (file.path.mount.flags & MS_NOEXEC) !== 0;
     if (noexec && (prot & PROT_EXEC) !== 0) return EPERM;
     if (shared && (prot & PROT_WRITE) !== 0 && !file.writable) return EACCES;
-    return PROT_READ | (noexec ? 0 : PROT_EXEC) | (!shared || file.writable ? PROT_WRITE : 0);
+    const seals = shared ? file.impl.seals() : 0;
+    const sealed = seals > 0 && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0;
+    return PROT_READ | (noexec ? 0 : PROT_EXEC) | (!shared || (file.writable && !sealed) ? PROT_WRITE : 0);
   }
 
   private fileSource(

@@ -9,7 +9,7 @@ import type { Task } from '../kernel/task.ts';
 import type { ThreadGroup } from '../kernel/thread_group.ts';
 import { addr, int, syscall } from './definition.ts';
 
-function isSignal(signal: number): boolean {
+export function isSignal(signal: number): boolean {
   return signal >= 0 && signal <= NSIG;
 }
 
@@ -64,7 +64,7 @@ function tgkill(task: Task, tgid: number, tid: number, signal: number): number {
 }
 
 /** Only to itself may a process send what looks as if the kernel, kill(2) or tkill(2) had sent it. */
-function readInfo(task: Task, signal: number, address: number, self: boolean): SignalInfo | Errno {
+export function readInfo(task: Task, signal: number, address: number, self: boolean): SignalInfo | Errno {
   const raw = task.readBytes(address, SIGINFO_SIZE);
   if (isErrno(raw)) return raw;
   const info = rawSignalInfo(signal, raw as Uint8Array);

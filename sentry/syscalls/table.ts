@@ -12,10 +12,12 @@ import { KILL_CALLS } from './sys_kill.ts';
 import { LIMIT_CALLS } from './sys_limits.ts';
 import { LINK_CALLS } from './sys_link.ts';
 import { LOCK_CALLS } from './sys_lock.ts';
+import { MEMFD_CALLS } from './sys_memfd.ts';
 import { MEMORY_CALLS } from './sys_mm.ts';
 import { MOUNT_CALLS } from './sys_mount.ts';
 import { NAMESPACE_CALLS } from './sys_namespace.ts';
 import { OPEN_CALLS } from './sys_open.ts';
+import { PIDFD_CALLS } from './sys_pidfd.ts';
 import { PIPE_CALLS } from './sys_pipe.ts';
 import { POLL_CALLS } from './sys_poll.ts';
 import { PROCESS_CALLS } from './sys_process.ts';
@@ -25,6 +27,7 @@ import { SENDFILE_CALLS } from './sys_sendfile.ts';
 import { SENDMSG_CALLS } from './sys_sendmsg.ts';
 import { SESSION_CALLS } from './sys_session.ts';
 import { SIGNAL_CALLS } from './sys_signal.ts';
+import { SIGNALFD_CALLS } from './sys_signalfd.ts';
 import { SOCKET_CALLS } from './sys_socket.ts';
 import { SPLICE_CALLS } from './sys_splice.ts';
 import { STAT_CALLS } from './sys_stat.ts';
@@ -33,6 +36,7 @@ import { SYSTEM_CALLS } from './sys_system.ts';
 import { THREAD_CALLS } from './sys_thread.ts';
 import { TIME_CALLS } from './sys_time.ts';
 import { TIMER_CALLS } from './sys_timer.ts';
+import { TIMERFD_CALLS } from './sys_timerfd.ts';
 import { XATTR_CALLS } from './sys_xattr.ts';
 
 /** Rows by name, file by file. */
@@ -60,6 +64,10 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...SELECT_CALLS,
   ...SENDMSG_CALLS,
   ...SOCKET_CALLS,
+  ...MEMFD_CALLS,
+  ...PIDFD_CALLS,
+  ...SIGNALFD_CALLS,
+  ...TIMERFD_CALLS,
   ...SESSION_CALLS,
   ...CAPABILITY_CALLS,
   ...CREDENTIAL_CALLS,

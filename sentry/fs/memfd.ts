@@ -1,0 +1,143 @@
+/**
+ * memfd_create(2), and the memory behind shared segments: a file that is a memfd of the host's. Its seals are the host's own: it knows
+ * who has it mapped writable, and enforces them where the application writes by itself.
+ */
+import { EINVAL, EPERM, type Errno } from '../../abi/errno.ts';
+import { F_ADD_SEALS, F_GET_SEALS, O_APPEND, O_RDWR, O_TRUNC, SEEK_DATA, SEEK_END, SEEK_HOLE } from '../../abi/fcntl.ts';
+import { F_SEAL_EXEC, F_SEAL_FUTURE_WRITE, F_SEAL_WRITE } from '../../abi/memfd.ts';
+import { MFD_ALLOW_SEALING, MFD_CLOEXEC, PROT_WRITE } from '../../abi/mman.ts';
+import { S_IFREG } from '../../abi/stat.ts';
+import type { ByteString } from '../../lib/byte_string.ts';
+import type { Host } from '../../lib/host.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Task } from '../kernel/task.ts';
+import { FileDescription, type HostMapping, PositionedFile } from '../vfs/file.ts';
+import type { AttributeChange, Attributes } from '../vfs/inode.ts';
+import type { Sink, Source } from '../vfs/io.ts';
+import { AnonymousInode } from './anonfs.ts';
+
+export class MemfdInode extends AnonymousInode {
+  readonly hostFd: number;
+  readonly kernel: Kernel;
+  /** FileImpls: the last one closes the host's descriptor. */
+  openers = 0;
+  /** F_SEAL_EXEC is kept here: older hosts do not know it. */
+  execSealed: boolean;
+
+  constructor(kernel: Kernel, hostFd: number, mode: number, uid: number, gid: number, execSealed: boolean) {
+    const fs = kernel.anonymous.filesystem('tmpfs');
+    super(fs, fs.nextIno(), S_IFREG | mode, uid, gid, kernel.anonymous.timestamp());
+    this.kernel = kernel;
+    this.hostFd = hostFd;
+    this.execSealed = execSealed;
+  }
+  get host(): Host {
+    return this.kernel.host;
+  }
+  get size(): number {
+    return Math.max(0, this.host.lseek(this.hostFd, 0, SEEK_END));
+  }
+  override attributes(): Attributes {
+    return { ...super.attributes(), nlink: 0, size: this.size, blocks: Math.max(0, this.host.fileBlocks(this.hostFd)) };
+  }
+  override setAttributes(change: AttributeChange): 0 | Errno {
+    if (change.mode !== undefined && this.execSealed && ((change.mode ^ this.mode) & 0o111) !== 0) return EPERM;
+    const r = change.size === undefined ? 0 : this.host.ftruncate(this.hostFd, change.size);
+    return r < 0 ? (r as Errno) : super.setAttributes(change);
+  }
+  /** Through /proc/PID/fd. */
+  override open(flags: number): MemfdFile | Errno {
+    const file = new MemfdFile(this);
+    const r = (flags & O_TRUNC) === 0 ? 0 : this.setAttributes({ size: 0 });
+    if (r === 0) return file;
+    file.release();
+    return r;
+  }
+}
+
+export class MemfdFile extends PositionedFile {
+  readonly inode: MemfdInode;
+  constructor(inode: MemfdInode) {
+    super();
+    this.inode = inode;
+    inode.openers++;
+  }
+  size(): number {
+    return this.inode.size;
+  }
+  override pread(dst: Sink, offset: number): number {
+    const { host, hostFd, kernel } = this.inode;
+    const { ioScratch } = kernel;
+    let done = 0;
+    while (dst.remaining > 0) {
+      const n = host.pread(hostFd, ioScratch, 0, Math.min(dst.remaining, ioScratch.length), offset + done);
+      if (n <= 0) return done > 0 ? done : n;
+      const put = dst.put(ioScratch, 0, n);
+      if (put < 0) return done > 0 ? done : put;
+      done += put;
+      if (put < n) break;
+    }
+    return done;
+  }
+  override pwrite(src: Source, offset: number, file: FileDescription): number {
+    const { host, hostFd, kernel } = this.inode;
+    const { ioScratch } = kernel;
+    const start = (file.flags & O_APPEND) !== 0 ? this.inode.size : offset;
+    let done = 0;
+    while (src.remaining > 0) {
+      const n = src.take(ioScratch, 0, Math.min(src.remaining, ioScratch.length));
+      if (n <= 0) return done > 0 ? done : n;
+      const wrote = host.pwrite(hostFd, ioScratch, 0, n, start + done);
+      if (wrote < 0) return done > 0 ? done : wrote;
+      done += wrote;
+      if (wrote < n) break;
+    }
+    return done;
+  }
+  override seek(file: FileDescription, offset: number, whence: number): number {
+    if (whence !== SEEK_DATA && whence !== SEEK_HOLE) return super.seek(file, offset, whence);
+    const at = this.inode.host.lseek(this.inode.hostFd, offset, whence);
+    if (at >= 0) file.position = at;
+    return at;
+  }
+  override mapping(_file: FileDescription, shared: boolean, prot: number): HostMapping | Errno {
+    if (shared && (prot & PROT_WRITE) !== 0 && (this.seals() & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0) return EPERM;
+    return { hostFd: this.inode.hostFd, offset: 0 };
+  }
+  override truncate(_file: FileDescription, size: number): number {
+    return size < 0 ? EINVAL : this.inode.setAttributes({ size });
+  }
+  override allocate(_file: FileDescription, mode: number, offset: number, length: number): number {
+    return this.inode.host.fallocate(this.inode.hostFd, mode, offset, length);
+  }
+  override addSeals(seals: number): number {
+    const r = this.inode.host.fcntl(this.inode.hostFd, F_ADD_SEALS, seals & ~F_SEAL_EXEC);
+    if (r === 0 && (seals & F_SEAL_EXEC) !== 0) this.inode.execSealed = true;
+    return r;
+  }
+  override seals(): number {
+    const seals = this.inode.host.fcntl(this.inode.hostFd, F_GET_SEALS);
+    return seals < 0 ? seals : seals | (this.inode.execSealed ? F_SEAL_EXEC : 0);
+  }
+  override release(): void {
+    if (--this.inode.openers === 0) this.inode.host.close(this.inode.hostFd);
+  }
+}
+
+/** A file of `size` bytes, all zero, open for reading and writing; or what the host said. `name`: what the kernel calls it. */
+export function makeMemfd(
+  task: Task,
+  name: ByteString,
+  options: { readonly mode: number; readonly sealing: boolean; readonly execSealed?: boolean; readonly size?: number },
+): FileDescription | Errno {
+  const { kernel, creds } = task;
+  const fd = kernel.host.memfdCreate('memfd', MFD_CLOEXEC | (options.sealing ? MFD_ALLOW_SEALING : 0));
+  if (fd < 0) return fd as Errno;
+  const r = options.size === undefined ? 0 : kernel.host.ftruncate(fd, options.size);
+  if (r < 0) {
+    kernel.host.close(fd);
+    return r as Errno;
+  }
+  const inode = new MemfdInode(kernel, fd, options.mode, creds.fsuid, creds.fsgid, options.execSealed ?? false);
+  return new FileDescription(new MemfdFile(inode), O_RDWR, kernel.anonymous.place(inode, name));
+}
