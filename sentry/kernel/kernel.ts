@@ -12,6 +12,7 @@ import { type Platform, REG, type ThreadContext, type ThreadEvents } from '../..
 import { AnonymousFiles } from '../fs/anonfs.ts';
 import { openPidFd, pidFdTarget } from '../fs/pidfd.ts';
 import { PipeAccount } from '../fs/pipefs/pipe.ts';
+import { LOOPBACK, type NetDevice } from '../fs/sys/net_class.ts';
 import { SocketFamilies } from '../socket/socket.ts';
 import { makeUnixSocket } from '../socket/unix/unix_family.ts';
 import { UnixSocket } from '../socket/unix/unix_socket.ts';
@@ -62,6 +63,8 @@ export class Kernel implements ThreadEvents {
   readonly devices = new DeviceRegistry();
   /** Processors, memory: what /proc, sysinfo(2) and the like tell. */
   system: SystemInfo = DEFAULT_SYSTEM;
+  /** Interfaces of a network namespace, for /sys/class/net; the network replaces it. */
+  netDevices: (namespace: NetNamespace) => readonly NetDevice[] = () => [LOOPBACK];
   /** What was written below /proc/sys, by path; absent: the value it starts with. */
   readonly sysctl = new Map<string, string>();
   /** /proc/net/NAME, by name: who has the data registers how it is shown. */

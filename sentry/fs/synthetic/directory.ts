@@ -72,8 +72,9 @@ export class DirectoryFile extends FileImpl {
 export class StaticDirectory extends SyntheticDirectory {
   protected readonly children = new Map<ByteString, SyntheticInode>();
 
-  constructor(fs: SyntheticFilesystem, permissions = 0o555) {
-    super(fs, fs.nextIno(), permissions);
+  /** `ino`: for directories that are made again and again. */
+  constructor(fs: SyntheticFilesystem, permissions = 0o555, ino = fs.nextIno()) {
+    super(fs, ino, permissions);
   }
   add<T extends SyntheticInode>(name: ByteString, child: T): T {
     this.children.set(name, child);

@@ -69,8 +69,15 @@ export class SyntheticFile extends GeneratedInode {
   private readonly make: Generate;
   private readonly take: Store | null;
 
-  constructor(fs: SyntheticFilesystem, make: Generate, store: Store | null = null, permissions = store === null ? 0o444 : 0o644) {
-    super(fs, fs.nextIno(), permissions);
+  /** `ino`: for files that are made again and again. */
+  constructor(
+    fs: SyntheticFilesystem,
+    make: Generate,
+    store: Store | null = null,
+    permissions = store === null ? 0o444 : 0o644,
+    ino = fs.nextIno(),
+  ) {
+    super(fs, ino, permissions);
     this.make = make;
     this.take = store;
   }

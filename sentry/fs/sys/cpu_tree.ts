@@ -1,0 +1,111 @@
+/** /sys/devices/system/{cpu,node}: one socket of single-threaded cores, one memory node. */
+
+import type { Kernel } from '../../kernel/kernel.ts';
+import { cpuMask } from '../proc/task_status.ts';
+import type { StaticDirectory } from '../synthetic/directory.ts';
+import { SyntheticFile, SyntheticLink } from '../synthetic/file.ts';
+
+/** Caches that are shown; the last level's size is the processor's. */
+interface Cache {
+  readonly level: number;
+  readonly type: 'Data' | 'Instruction' | 'Unified';
+  /** KiB; null: as cpuinfo says. */
+  readonly size: number | null;
+  readonly ways: number;
+  readonly shared: boolean;
+}
+const CACHES: readonly Cache[] = [
+  { level: 1, type: 'Data', size: 32, ways: 8, shared: false },
+  { level: 1, type: 'Instruction', size: 32, ways: 8, shared: false },
+  { level: 2, type: 'Unified', size: 1024, ways: 16, shared: false },
+  { level: 3, type: 'Unified', size: null, ways: 16, shared: true },
+];
+const LINE_SIZE = 64;
+const DEFAULT_LAST_LEVEL = 16384;
+
+function list(cpus: number): string {
+  return cpus === 1 ? '0' : `0-${cpus - 1}`;
+}
+
+/** A mask with the bit of one processor, as wide as all of them. */
+function maskOf(cpu: number, cpus: number): string {
+  const width = cpuMask(cpus);
+  const bit = (1n << BigInt(cpu)).toString(16).padStart(width.replaceAll(',', '').length, '0');
+  return width.includes(',') ? (bit.match(/.{8}/g) as string[]).join(',') : bit;
+}
+
+export function buildCpuTree(root: StaticDirectory, kernel: Kernel): void {
+  const { cpus, processor } = kernel.system;
+  const cpuDirectory = root.subdirectory('devices/system/cpu');
+  put(cpuDirectory, {
+    online: list(cpus),
+    possible: list(cpus),
+    present: list(cpus),
+    offline: '',
+    isolated: '',
+    nohz_full: '(null)',
+    kernel_max: '8191',
+    modalias: 'cpu:type:x86',
+  });
+  put(cpuDirectory.subdirectory('smt'), { active: '0', control: 'notsupported' });
+  const lastLevel = Number(/^cache size\s*: (\d+) KB/m.exec(processor)?.[1] ?? DEFAULT_LAST_LEVEL);
+  for (let i = 0; i < cpus; i++) buildCpu(cpuDirectory.subdirectory(`cpu${i}`), i, cpus, lastLevel);
+  buildNode(root.subdirectory('devices/system/node'), kernel);
+}
+
+function buildCpu(directory: StaticDirectory, cpu: number, cpus: number, lastLevel: number): void {
+  const own = maskOf(cpu, cpus);
+  const all = cpuMask(cpus);
+  if (cpu > 0) put(directory, { online: '1' });
+  put(directory.subdirectory('topology'), {
+    core_id: String(cpu),
+    cluster_id: '65535',
+    die_id: '0',
+    physical_package_id: '0',
+    core_cpus: own,
+    core_cpus_list: String(cpu),
+    thread_siblings: own,
+    thread_siblings_list: String(cpu),
+    core_siblings: all,
+    core_siblings_list: list(cpus),
+    die_cpus: all,
+    die_cpus_list: list(cpus),
+    package_cpus: all,
+    package_cpus_list: list(cpus),
+  });
+  for (const [i, { level, type, size, ways, shared }] of CACHES.entries()) {
+    const kib = size ?? lastLevel;
+    put(directory.subdirectory(`cache/index${i}`), {
+      coherency_line_size: String(LINE_SIZE),
+      id: shared ? '0' : String(cpu),
+      level: String(level),
+      number_of_sets: String(Math.floor((kib * 1024) / (ways * LINE_SIZE))),
+      physical_line_partition: '1',
+      shared_cpu_list: shared ? list(cpus) : String(cpu),
+      shared_cpu_map: shared ? all : own,
+      size: `${kib}K`,
+      type,
+      ways_of_associativity: String(ways),
+    });
+  }
+}
+
+function buildNode(directory: StaticDirectory, kernel: Kernel): void {
+  const { cpus, memory } = kernel.system;
+  put(directory, { online: '0', possible: '0', has_cpu: '0', has_memory: '0', has_normal_memory: '0' });
+  const node = directory.subdirectory('node0');
+  const kb = String(Math.floor(memory / 1024)).padStart(8);
+  put(node, {
+    cpulist: list(cpus),
+    cpumap: cpuMask(cpus),
+    distance: '10',
+    meminfo: `Node 0 MemTotal:       ${kb} kB\nNode 0 MemFree:        ${kb} kB`,
+  });
+  put(node, { numastat: 'numa_hit 0\nnuma_miss 0\nnuma_foreign 0\ninterleave_hit 0\nlocal_node 0\nother_node 0' });
+  for (let i = 0; i < cpus; i++) node.add(`cpu${i}`, new SyntheticLink(node.fs, `../../cpu/cpu${i}`));
+}
+
+/** Files of one line each (or more), without the final newline. */
+export function put(directory: StaticDirectory, files: Readonly<Record<string, string>>): void {
+  for (const [name, text] of Object.entries(files)) directory.add(name, new SyntheticFile(directory.fs, () => `${text}\n`));
+}
