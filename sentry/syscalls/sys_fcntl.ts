@@ -1,5 +1,5 @@
 /** fcntl(2), dup(2), ioctl(2)'s requests that every file knows. */
-import { EAGAIN, EBADF, EINVAL, ENOTTY, EPERM, type Errno } from '../../abi/errno.ts';
+import { EAGAIN, EBADF, EFAULT, EINVAL, ENOTTY, EPERM, type Errno } from '../../abi/errno.ts';
 import {
   F_ADD_SEALS,
   F_DUPFD,
@@ -45,7 +45,7 @@ import type { SyscallResult } from '../kernel/wait.ts';
 import { NR_OPEN } from '../vfs/fd_table.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import { ownerOrCapable } from '../vfs/permission.ts';
-import { addr, fd, flags, int, syscall, uint } from './definition.ts';
+import { addr, fd, flags, int, long, syscall, uint } from './definition.ts';
 import { recordLock } from './sys_lock.ts';
 
 /** What F_SETFL can change. */
@@ -113,16 +113,16 @@ function fileCommand(task: Task, file: FileDescription, command: number, argumen
     case F_OFD_GETLK:
     case F_OFD_SETLK:
     case F_OFD_SETLKW:
-      return recordLock(task, file, command, argument);
+      return argument < 0 ? EFAULT : recordLock(task, file, command, argument);
     case F_SETOWN:
       file.owner = value;
       return 0;
     case F_GETOWN:
       return file.owner;
     case F_SETOWN_EX:
-      return setOwner(task, file, argument);
+      return argument < 0 ? EFAULT : setOwner(task, file, argument);
     case F_GETOWN_EX:
-      return getOwner(task, file, argument);
+      return argument < 0 ? EFAULT : getOwner(task, file, argument);
     case F_SETSIG:
       if (value < 0 || value > NSIG) return EINVAL;
       file.ownerSignal = value;
@@ -130,7 +130,7 @@ function fileCommand(task: Task, file: FileDescription, command: number, argumen
     case F_GETSIG:
       return file.ownerSignal;
     case F_SETPIPE_SZ:
-      return setPipeSize(file, argument % 0x1_0000_0000);
+      return setPipeSize(file, value >>> 0);
     case F_GETPIPE_SZ:
       return getPipeSize(file);
     case F_ADD_SEALS:
@@ -227,6 +227,6 @@ export const FCNTL_CALLS = {
   dup: syscall({ x64: 32, man: 'dup(2)', args: [fd], run: dup }),
   dup2: syscall({ x64: 33, man: 'dup(2)', args: [fd, fd], run: dup2 }),
   dup3: syscall({ x64: 292, man: 'dup(2)', args: [fd, fd, flags], run: dup3 }),
-  fcntl: syscall({ x64: 72, man: 'fcntl(2)', args: [fd, int, addr], run: fcntl }),
+  fcntl: syscall({ x64: 72, man: 'fcntl(2)', args: [fd, int, long], run: fcntl }),
   ioctl: syscall({ x64: 16, man: 'ioctl(2)', args: [fd, uint, addr], run: ioctl }),
 };
