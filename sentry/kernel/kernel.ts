@@ -31,6 +31,7 @@ import { FutexTable } from './futex.ts';
 import { park } from './job_control.ts';
 import type { NetNamespace } from './namespaces.ts';
 import { PidNamespace } from './pid_namespace.ts';
+import { enforceSeccomp } from './seccomp.ts';
 import { deliverPending } from './signal_delivery.ts';
 import { forceSignal } from './signal_send.ts';
 import { DEFAULT_SYSTEM, type SystemInfo } from './system_info.ts';
@@ -95,6 +96,8 @@ export class Kernel implements ThreadEvents {
   readonly anonymous: AnonymousFiles;
   readonly pipes = new PipeAccount();
   readonly futexes = new FutexTable();
+  /** CPUs that applications see: the host's that this process may use, numbered from 0. */
+  readonly cpuCount: number;
   /** Tasks beyond it: clone(2) gives EAGAIN. */
   maxTasks = DEFAULT_MAX_TASKS;
   /** CLONE_PIDFD, SO_PEERPIDFD, waitid(2). */
@@ -114,6 +117,7 @@ export class Kernel implements ThreadEvents {
     this.platform = options.platform;
     this.syscalls = options.syscalls;
     this.log = options.log;
+    this.cpuCount = options.host.cpuCount();
     this.rootPidNamespace = new PidNamespace(null, this.uniqueId());
     this.anonymous = new AnonymousFiles(this);
     this.socketFamilies.register(AF_UNIX, makeUnixSocket);
@@ -160,6 +164,13 @@ export class Kernel implements ThreadEvents {
     const task = thread.data as Task;
     task.state = 'kernel';
     task.syscallNumber = thread.sysno;
+    if (task.seccomp !== null) {
+      const verdict = enforceSeccomp(task, task.seccomp);
+      if (verdict !== null) {
+        this.returnToUser(task, verdict);
+        return;
+      }
+    }
     const row = this.syscalls[thread.sysno];
     this.complete(task, row === undefined ? this.refuse(task, thread.sysno) : row.invoke(task, thread.args));
   }

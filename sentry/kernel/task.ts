@@ -22,6 +22,7 @@ import type { Kernel } from './kernel.ts';
 import type { Namespaces } from './namespaces.ts';
 import type { PidNamespace } from './pid_namespace.ts';
 import { RLIMIT_NOFILE } from './rlimits.ts';
+import type { SeccompState } from './seccomp.ts';
 import { PendingSignals, type SignalSet } from './signal_state.ts';
 import type { BlockedCall } from './task_block.ts';
 import type { ThreadGroup } from './thread_group.ts';
@@ -89,6 +90,8 @@ export class Task {
   /** prctl(2). */
   parentDeathSignal = 0;
   timerSlack = 50_000;
+  /** seccomp(2); null = none. */
+  seccomp: SeccompState | null = null;
   /** Kernel monotonic ns. */
   readonly startTime: number;
   /** Number of the system call that is being handled, for strace and /proc/PID/syscall. */
@@ -96,6 +99,16 @@ export class Task {
   /** CPU time in the kernel for this task, ns. */
   systemTime = 0;
   niceValue = 0;
+  /** sched_setscheduler(2): policy (SCHED_*) and static priority, remembered and without effect: the host schedules. */
+  schedPolicy = 0;
+  schedPriority = 0;
+  /** SCHED_FLAG_RESET_ON_FORK. */
+  schedResetOnFork = false;
+  /** sched_setaffinity(2): bit n is CPU n; null: all. Remembered only. */
+  affinity: bigint | null = null;
+  /** ioprio_set(2): class << 13 | level. */
+  ioPriority = 0;
+  personality = 0;
 
   constructor(init: {
     kernel: Kernel;
@@ -128,6 +141,13 @@ export class Task {
     this.signalMask = parent.signalMask;
     this.niceValue = parent.niceValue;
     this.timerSlack = parent.timerSlack;
+    this.ioPriority = parent.ioPriority;
+    this.personality = parent.personality;
+    this.seccomp = parent.seccomp;
+    this.affinity = parent.affinity;
+    if (parent.schedResetOnFork) return;
+    this.schedPolicy = parent.schedPolicy;
+    this.schedPriority = parent.schedPriority;
   }
 
   /** gettid(2) in the task's own namespace. */

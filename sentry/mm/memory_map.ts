@@ -82,6 +82,8 @@ export class MemoryMap {
   executable: FileDescription | null = null;
   /** prctl(2) PR_SET_DUMPABLE. */
   dumpable = 1;
+  /** prctl(2) PR_SET_THP_DISABLE. */
+  hugePagesOff = false;
   /** Bytes locked by mlock(2). */
   lockedBytes = 0;
   lockFuture = false;

@@ -13,6 +13,7 @@ import { LIMIT_CALLS } from './sys_limits.ts';
 import { LINK_CALLS } from './sys_link.ts';
 import { LOCK_CALLS } from './sys_lock.ts';
 import { MEMFD_CALLS } from './sys_memfd.ts';
+import { MISC_CALLS } from './sys_misc.ts';
 import { MEMORY_CALLS } from './sys_mm.ts';
 import { MOUNT_CALLS } from './sys_mount.ts';
 import { NAMESPACE_CALLS } from './sys_namespace.ts';
@@ -20,8 +21,12 @@ import { OPEN_CALLS } from './sys_open.ts';
 import { PIDFD_CALLS } from './sys_pidfd.ts';
 import { PIPE_CALLS } from './sys_pipe.ts';
 import { POLL_CALLS } from './sys_poll.ts';
+import { PRCTL_CALLS } from './sys_prctl.ts';
 import { PROCESS_CALLS } from './sys_process.ts';
 import { READWRITE_CALLS } from './sys_readwrite.ts';
+import { REFUSED_CALLS } from './sys_refused.ts';
+import { SCHED_CALLS } from './sys_sched.ts';
+import { SECCOMP_CALLS } from './sys_seccomp.ts';
 import { SELECT_CALLS } from './sys_select.ts';
 import { SENDFILE_CALLS } from './sys_sendfile.ts';
 import { SENDMSG_CALLS } from './sys_sendmsg.ts';
@@ -79,6 +84,11 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...TIME_CALLS,
   ...TIMER_CALLS,
   ...FUTEX_CALLS,
+  ...MISC_CALLS,
+  ...PRCTL_CALLS,
+  ...REFUSED_CALLS,
+  ...SCHED_CALLS,
+  ...SECCOMP_CALLS,
 };
 
 /** By number; undefined answers ENOSYS. */
