@@ -11,7 +11,6 @@ function refuse(x64: number, man: string, errno: Errno): Syscall {
 
 export const REFUSED_CALLS = {
   modify_ldt: refuse(154, 'modify_ldt', ENOSYS),
-  pivot_root: refuse(155, 'pivot_root', EPERM),
   _sysctl: refuse(156, '_sysctl', ENOSYS),
   acct: refuse(163, 'acct', EPERM),
   swapon: refuse(167, 'swapon', EPERM),
