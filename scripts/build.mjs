@@ -1,6 +1,6 @@
 // Bundles each program into dist/NAME.cjs (CommonJS: Node starts it fastest) and puts the addon beside it.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -17,8 +17,13 @@ const entries = Object.entries({
   'containerd-shim-runsc-v1': 'shim/main.ts',
   bench: 'bench/main.ts',
 }).filter(([, path]) => existsSync(path));
-await build({
-  entryPoints: Object.fromEntries(entries),
+/** Loaded when a log file is asked for, so a bundle of its own beside the others: an installation has no node_modules. */
+const winston = {
+  name: 'winston beside the programs',
+  setup: ({ onResolve }) =>
+    onResolve({ filter: /^winston$/ }, ({ kind }) => (kind === 'entry-point' ? null : { path: './winston.cjs', external: true })),
+};
+const options = {
   outdir: 'dist',
   outExtension: { '.js': '.cjs' },
   bundle: true,
@@ -26,8 +31,10 @@ await build({
   format: 'cjs',
   target: 'node24',
   minifySyntax: true,
-  // Heavy or native packages are loaded from node_modules when they are needed.
-  external: ['koffi', '@grpc/grpc-js', '@grpc/proto-loader', 'winston'],
+  external: ['koffi', '@grpc/grpc-js', '@grpc/proto-loader'],
   logLevel: 'warning',
-});
+};
+await build({ ...options, entryPoints: Object.fromEntries(entries), plugins: [winston] });
+if (!existsSync('dist/winston.cjs') || statSync('dist/winston.cjs').mtimeMs < statSync('node_modules/winston/package.json').mtimeMs)
+  await build({ ...options, entryPoints: { winston: 'winston' }, minify: true });
 for (const name of ['tsvisor_native.node', 'ptrace_stub']) copyFileSync(`native-addon/build/Release/${name}`, `dist/${name}`);
