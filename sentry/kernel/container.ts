@@ -1,4 +1,5 @@
 /** One container of the sandbox: what its first process starts from, and what names it to the control interface. */
+import { type CgroupLimits, NO_LIMITS } from './cgroup_limits.ts';
 import type { Credentials } from './credentials.ts';
 import type { PidNamespace } from './pid_namespace.ts';
 import type { ControllingTerminal } from './session.ts';
@@ -19,6 +20,8 @@ export class Container {
   readonly processes = new Set<ThreadGroup>();
   /** Paused: no task of the container runs. */
   paused = false;
+  /** Limits that its cgroup files show. */
+  limits: CgroupLimits = NO_LIMITS;
   /** The terminal it was started with: /dev/console. */
   console: ControllingTerminal | null = null;
   /** Path of the cgroup as the guest sees it. */

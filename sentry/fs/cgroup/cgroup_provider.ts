@@ -1,24 +1,9 @@
 /** What cgroup files tell of a container. Boot supplies the limits, from the container's resources; use is what the kernel knows. */
 
+import type { CgroupLimits } from '../../kernel/cgroup_limits.ts';
 import type { Container } from '../../kernel/container.ts';
 import { groupCpuTimes } from '../../kernel/cpu_time.ts';
 import type { MemoryMap } from '../../mm/memory_map.ts';
-
-/** Limits of a container; null: none ("max"). */
-export interface CgroupLimits {
-  /** Bytes. */
-  readonly memory: number | null;
-  /** Bytes of swap alone, as cgroup v2 counts them. */
-  readonly swap: number | null;
-  /** µs of processor time in each period of so many µs. */
-  readonly cpuQuota: number | null;
-  readonly cpuPeriod: number;
-  /** cpu.weight, 1 to 10000. */
-  readonly cpuWeight: number;
-  readonly pids: number | null;
-}
-
-export const NO_LIMITS: CgroupLimits = { memory: null, swap: null, cpuQuota: null, cpuPeriod: 100_000, cpuWeight: 100, pids: null };
 
 export interface CgroupProvider {
   limits(): CgroupLimits;
@@ -34,15 +19,13 @@ export interface CgroupProvider {
 /** From the kernel's own accounts. */
 export class ContainerCgroup implements CgroupProvider {
   private readonly container: Container;
-  private readonly containerLimits: CgroupLimits;
   private peak = 0;
 
-  constructor(container: Container, limits: CgroupLimits = NO_LIMITS) {
+  constructor(container: Container) {
     this.container = container;
-    this.containerLimits = limits;
   }
   limits(): CgroupLimits {
-    return this.containerLimits;
+    return this.container.limits;
   }
   memoryCurrent(): number {
     const seen = new Set<MemoryMap>();

@@ -1,11 +1,12 @@
 import { ENOENT, EPERM } from '../../../abi/errno.ts';
 import { byteString, bytesOf } from '../../../lib/byte_string.ts';
+import { NO_LIMITS } from '../../kernel/cgroup_limits.ts';
 import { FakeMachine, type FakeTask } from '../../testing/fake_task.ts';
 import { FileDescription, type FileImpl } from '../../vfs/file.ts';
 import type { Filesystem, Inode } from '../../vfs/inode.ts';
 import { BufferIo } from '../../vfs/io.ts';
 import { CgroupFilesystem } from '../cgroup/cgroup_filesystem.ts';
-import { ContainerCgroup, NO_LIMITS } from '../cgroup/cgroup_provider.ts';
+import { ContainerCgroup } from '../cgroup/cgroup_provider.ts';
 import { SysFilesystem } from './sys_filesystem.ts';
 
 class World extends FakeMachine {
@@ -20,8 +21,8 @@ class World extends FakeMachine {
     Object.assign(this.me.memory, { resident: () => ({ total: 1 << 20, shared: 0 }) });
     this.container.processes.add(this.me.group);
     this.sys = new SysFilesystem(1, this.kernel);
-    const limits = { ...NO_LIMITS, memory: 512 << 20, cpuQuota: 150_000, pids: 100 };
-    this.cgroup = new CgroupFilesystem(2, this.kernel, this.container, new ContainerCgroup(this.container, limits));
+    this.container.limits = { ...NO_LIMITS, memory: 512 << 20, cpuQuota: 150_000, pids: 100 };
+    this.cgroup = new CgroupFilesystem(2, this.kernel, this.container, new ContainerCgroup(this.container));
   }
   find(fs: Filesystem, path: string): Inode | number {
     let at: Inode | number = fs.root;
