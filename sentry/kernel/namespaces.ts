@@ -2,6 +2,9 @@
 
 import { EPERM, type Errno } from '../../abi/errno.ts';
 import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS } from '../../abi/sched.ts';
+import { MessageQueueTable } from '../ipc/msg.ts';
+import { SemaphoreTable } from '../ipc/sem.ts';
+import { ShmTable } from '../ipc/shm.ts';
 import { cloneNamespace, type MountNamespace } from '../vfs/mount.ts';
 import type { VfsPath } from '../vfs/path.ts';
 import { CAP_SYS_ADMIN, hasCap } from './credentials.ts';
@@ -26,6 +29,9 @@ export class UtsNamespace {
 /** System V IPC and POSIX queues hang here. */
 export class IpcNamespace {
   readonly id: number;
+  readonly shm = new ShmTable();
+  readonly sem = new SemaphoreTable();
+  readonly msg = new MessageQueueTable();
   constructor(id: number) {
     this.id = id;
   }

@@ -16,6 +16,7 @@ import { MEMFD_CALLS } from './sys_memfd.ts';
 import { MISC_CALLS } from './sys_misc.ts';
 import { MEMORY_CALLS } from './sys_mm.ts';
 import { MOUNT_CALLS } from './sys_mount.ts';
+import { MSG_CALLS } from './sys_msg.ts';
 import { NAMESPACE_CALLS } from './sys_namespace.ts';
 import { OPEN_CALLS } from './sys_open.ts';
 import { PIDFD_CALLS } from './sys_pidfd.ts';
@@ -28,9 +29,11 @@ import { REFUSED_CALLS } from './sys_refused.ts';
 import { SCHED_CALLS } from './sys_sched.ts';
 import { SECCOMP_CALLS } from './sys_seccomp.ts';
 import { SELECT_CALLS } from './sys_select.ts';
+import { SEM_CALLS } from './sys_sem.ts';
 import { SENDFILE_CALLS } from './sys_sendfile.ts';
 import { SENDMSG_CALLS } from './sys_sendmsg.ts';
 import { SESSION_CALLS } from './sys_session.ts';
+import { SHM_CALLS } from './sys_shm.ts';
 import { SIGNAL_CALLS } from './sys_signal.ts';
 import { SIGNALFD_CALLS } from './sys_signalfd.ts';
 import { SOCKET_CALLS } from './sys_socket.ts';
@@ -73,6 +76,9 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...PIDFD_CALLS,
   ...SIGNALFD_CALLS,
   ...TIMERFD_CALLS,
+  ...SHM_CALLS,
+  ...SEM_CALLS,
+  ...MSG_CALLS,
   ...SESSION_CALLS,
   ...CAPABILITY_CALLS,
   ...CREDENTIAL_CALLS,
