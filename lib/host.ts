@@ -41,7 +41,6 @@ const NR = {
   pwritev2: 328,
   memfd_create: 319,
   getrandom: 318,
-  sched_getaffinity: 204,
   openat2: 437,
   openat: 257,
   readlinkat: 267,
@@ -155,14 +154,6 @@ export const host = {
   },
   kill(pid: number, signal: number): number {
     return native.syscall(NR.kill, pid, signal);
-  },
-  /** CPUs that this process may run on. */
-  cpuCount(): number {
-    const mask = new Uint8Array(1024);
-    const length = native.syscall(NR.sched_getaffinity, 0, mask.length, mask);
-    let count = 0;
-    for (let i = 0; i < length; i++) for (let bits = mask[i] as number; bits !== 0; bits &= bits - 1) count++;
-    return Math.max(count, 1);
   },
   eventfd(): number {
     return native.syscall(NR.eventfd2, 0, 0o2004000 /* EFD_CLOEXEC | EFD_NONBLOCK */);

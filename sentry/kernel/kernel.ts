@@ -17,6 +17,7 @@ import { SocketFamilies } from '../socket/socket.ts';
 import { makeUnixSocket } from '../socket/unix/unix_family.ts';
 import { UnixSocket } from '../socket/unix/unix_socket.ts';
 import { UnixSockets } from '../socket/unix/unix_sockets.ts';
+import type { Strace } from '../strace/strace.ts';
 import { NO_RESULT, type Syscall } from '../syscalls/definition.ts';
 import { closeFile } from '../vfs/close.ts';
 import { DeviceRegistry } from '../vfs/device.ts';
@@ -96,8 +97,8 @@ export class Kernel implements ThreadEvents {
   readonly anonymous: AnonymousFiles;
   readonly pipes = new PipeAccount();
   readonly futexes = new FutexTable();
-  /** CPUs that applications see: the host's that this process may use, numbered from 0. */
-  readonly cpuCount: number;
+  /** Traces every system call; null: off. */
+  strace: Strace | null = null;
   /** Tasks beyond it: clone(2) gives EAGAIN. */
   maxTasks = DEFAULT_MAX_TASKS;
   /** CLONE_PIDFD, SO_PEERPIDFD, waitid(2). */
@@ -117,7 +118,6 @@ export class Kernel implements ThreadEvents {
     this.platform = options.platform;
     this.syscalls = options.syscalls;
     this.log = options.log;
-    this.cpuCount = options.host.cpuCount();
     this.rootPidNamespace = new PidNamespace(null, this.uniqueId());
     this.anonymous = new AnonymousFiles(this);
     this.socketFamilies.register(AF_UNIX, makeUnixSocket);
@@ -164,6 +164,7 @@ export class Kernel implements ThreadEvents {
     const task = thread.data as Task;
     task.state = 'kernel';
     task.syscallNumber = thread.sysno;
+    if (this.strace !== null) this.strace.enter(task);
     if (task.seccomp !== null) {
       const verdict = enforceSeccomp(task, task.seccomp);
       if (verdict !== null) {
@@ -210,6 +211,7 @@ export class Kernel implements ThreadEvents {
       generator.return(0);
       return;
     }
+    if (this.strace !== null) this.strace.wait(task);
     task.state = 'blocked';
     task.blocked = new BlockedCall(task, generator);
     task.blocked.sleep(first.value);
@@ -239,6 +241,7 @@ export class Kernel implements ThreadEvents {
    */
   returnToUser(task: Task, result: number | null): void {
     if (task.state === 'dead') return;
+    if (this.strace !== null && result !== null) this.strace.exit(task, result);
     if (!task.attention && result !== null && result >= LOWEST_ERRNO) {
       task.state = 'app';
       task.thread.resumeWithResult(result);
@@ -264,6 +267,7 @@ export class Kernel implements ThreadEvents {
     registers.set(REG.rip, entry);
     registers.set(REG.rsp, stackPointer);
     task.thread.setRegisters();
+    if (this.strace !== null) this.strace.exit(task, 0);
     this.returnToUser(task, null);
   }
   /** Keeps a task from running although its call has its result; `unpark` goes on. Returns NO_RESULT for handlers. */

@@ -69,6 +69,7 @@ function act(task: Task, info: SignalInfo): void {
   const { group } = task;
   const action = group.handlers.get(info.signal);
   if (info.signal !== SIGKILL && action.handler === SIG_IGN) return;
+  task.kernel.strace?.signal(task, info);
   if (action.handler !== SIG_DFL) {
     runHandler(task, info, action);
     return;

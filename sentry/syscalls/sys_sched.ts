@@ -138,10 +138,10 @@ function sched_getattr(task: Task, pid: number, address: number, length: number,
 // Affinity: a bit mask in 64-bit words.
 
 function allCpus(task: Task): bigint {
-  return (1n << BigInt(task.kernel.cpuCount)) - 1n;
+  return (1n << BigInt(task.kernel.system.cpus)) - 1n;
 }
 function maskBytes(task: Task): number {
-  return Math.ceil(task.kernel.cpuCount / 64) * 8;
+  return Math.ceil(task.kernel.system.cpus / 64) * 8;
 }
 
 function sched_setaffinity(task: Task, pid: number, length: number, address: number): number {
@@ -160,7 +160,7 @@ function sched_setaffinity(task: Task, pid: number, length: number, address: num
 }
 
 function sched_getaffinity(task: Task, pid: number, length: number, address: number): number {
-  if (length * 8 < task.kernel.cpuCount || length % 8 !== 0) return EINVAL;
+  if (length * 8 < task.kernel.system.cpus || length % 8 !== 0) return EINVAL;
   const found = find(task, pid);
   if (isErrno(found)) return found === EINVAL ? ESRCH : found;
   const mask = (found as Task).affinity ?? allCpus(task);

@@ -47,22 +47,29 @@ const Sysinfo = struct('sysinfo', 112, {
 });
 const SYS_SYSINFO = 99;
 
-/** Memory is the host's; swap is not the application's concern; load averages are not kept, /proc/loadavg says 0 as well. */
+/** Swap is not the application's concern; load averages are not kept, /proc/loadavg says 0 as well. */
 function sysinfo(task: Task, address: number): number {
   const { kernel } = task;
   const raw = new Uint8Array(Sysinfo.size);
   const r = kernel.host.syscall(SYS_SYSINFO, raw);
   if (r < 0) return r;
   const host = Sysinfo.decode(raw);
+  const { memory } = kernel.system;
   return task.copyOut(
     address,
     Sysinfo.encode({
-      ...host,
       uptime: Math.floor(kernel.now() / 1e9),
       loads: [0, 0, 0],
+      totalram: memory,
+      freeram: Math.min(memory, host.freeram * host.mem_unit),
+      sharedram: 0,
+      bufferram: 0,
       totalswap: 0,
       freeswap: 0,
       procs: Math.min(task.pidNamespace.tasks.size, 0xffff),
+      totalhigh: 0,
+      freehigh: 0,
+      mem_unit: 1,
     }),
   );
 }
