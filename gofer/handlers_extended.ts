@@ -195,7 +195,8 @@ function makex(c: Connection): number {
 }
 
 function makeIn(c: Connection, directory: Fid, m: Body<typeof Tmakex>): number {
-  const refused = checkChange(directory, m.name);
+  const temporary = m.name === '' && (m.mode & S_IFMT) === S_IFREG;
+  const refused = checkChange(directory, temporary ? 'x' : m.name);
   if (refused !== 0) return refused;
   const { calls } = c;
   const fd = makeObject(c, directory.fd, m);

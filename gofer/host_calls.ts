@@ -17,6 +17,8 @@ import {
   O_NONBLOCK,
   O_PATH,
   O_RDONLY,
+  O_RDWR,
+  O_TMPFILE,
   RESOLVE_BENEATH,
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
@@ -89,6 +91,9 @@ export class HostCalls {
   /** openat2(2) of one name; never follows a link. */
   openName(dirfd: number, name: ByteString, flags: number, mode: number): number {
     return this.open(dirfd, this.name(name), flags | O_NOFOLLOW | O_NONBLOCK, mode);
+  }
+  openTemporary(dirfd: number, mode: number): number {
+    return this.open(dirfd, this.dot, O_TMPFILE | O_RDWR, mode);
   }
   openDirectory(fd: number): number {
     return this.open(fd, this.dot, O_RDONLY | O_DIRECTORY, 0);

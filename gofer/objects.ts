@@ -53,6 +53,7 @@ export function openObject(calls: HostCalls, fd: number, mode: number, mount: Mo
 }
 
 export interface Creation {
+  /** Empty: a regular file without a name (O_TMPFILE). */
   readonly name: ByteString;
   /** Type and permission bits. */
   readonly mode: number;
@@ -71,7 +72,7 @@ export function makeObject(c: Connection, directory: number, what: Creation): nu
   const r = takeOwnership(c, fd, what);
   if (r === 0) return fd;
   calls.close(fd);
-  calls.unlink(directory, what.name, (what.mode & S_IFMT) === S_IFDIR ? 0x200 : 0);
+  if (what.name !== '') calls.unlink(directory, what.name, (what.mode & S_IFMT) === S_IFDIR ? 0x200 : 0);
   return r;
 }
 
@@ -80,7 +81,8 @@ function makeNamed(c: Connection, directory: number, what: Creation): number {
   const bits = what.mode & 0o777;
   const type = what.mode & S_IFMT;
   if (type === S_IFREG) {
-    const open = calls.openName(directory, what.name, O_CREAT | O_EXCL | O_RDONLY, bits);
+    const open =
+      what.name === '' ? calls.openTemporary(directory, bits) : calls.openName(directory, what.name, O_CREAT | O_EXCL | O_RDONLY, bits);
     if (open < 0) return open;
     const path = calls.reopen(open, O_PATH);
     calls.close(open);

@@ -140,7 +140,8 @@ export const Treaddirx = message('Treaddirx', 202, { fid: u32, newfid: u32, rest
 export const Rreaddirx = message('Rreaddirx', 203, { eof: u8, attr, data });
 /**
  * Makes `name` in the directory at a place: what, `mode`'s type says (regular file, directory, symbolic link to `target`, fifo, socket),
- * owned by uid and gid, with exactly these permission bits. A regular file is opened if `open` is not P9_NO_OPEN.
+ * owned by uid and gid, with exactly these permission bits. A regular file is opened if `open` is not P9_NO_OPEN; without a name it is
+ * one that no directory holds (O_TMPFILE).
  */
 export const Tmakex = message('Tmakex', 204, {
   fid: u32,

@@ -8,6 +8,7 @@
 import { errnoName, isErrno } from '../../abi/errno.ts';
 import { O_APPEND, O_CLOEXEC, O_CREAT, O_RDWR, O_WRONLY } from '../../abi/fcntl.ts';
 import { SIGCHLD, SIGHUP, SIGPIPE, SIGTERM, SIGWINCH } from '../../abi/signal.ts';
+import type { GoferConfig } from '../../lib/gofer_config.ts';
 import { host } from '../../lib/host.ts';
 import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, spawn } from '../../lib/spawn.ts';
 import { SOCK_STREAM } from '../../lib/unix_socket.ts';
@@ -38,13 +39,6 @@ export interface SentryConfig {
   /** Its controlling terminal is the container's console: watch SIGWINCH. */
   readonly consoleFd: number | null;
   readonly nobody: number;
-}
-
-/** JSON that a gofer reads from descriptor 3. */
-export interface GoferConfig {
-  readonly connectionFd: number;
-  readonly roots: readonly { readonly name: string; readonly fd: number; readonly readonly: boolean }[];
-  readonly debug: boolean;
 }
 
 interface Common {
@@ -102,8 +96,8 @@ const GOFER_FLAGS = ['--no-warnings', '--jitless', '--max-semi-space-size=1'];
 export function startGofer(start: Common & { readonly trees: readonly ServedTree[] }): { process: Process; connection: number } {
   const pair = host.socketpair(SOCK_STREAM);
   if (isErrno(pair)) throw new RuntimeError('Internal', `cannot make a socket pair: ${errnoName(pair)}`);
-  const roots = start.trees.map((tree, i) => ({ name: tree.attach, fd: 5 + i, readonly: tree.readonly }));
-  const config: GoferConfig = { connectionFd: 4, roots, debug: start.settings.debug };
+  const mounts = start.trees.map((tree, i) => ({ name: tree.attach, rootFd: 5 + i, readonly: tree.readonly, exclusive: false }));
+  const config: GoferConfig = { connections: [{ socketFd: 4, mounts }], confine: 'pivot' };
   try {
     const process = withFiles(start, config, (standard, cgroupFds) =>
       spawn({

@@ -10,6 +10,7 @@ import type { Host } from '../../lib/host.ts';
 import type { HostPoll } from '../../platforms/host_poll.ts';
 import { type Platform, REG, type ThreadContext, type ThreadEvents } from '../../platforms/platform.ts';
 import { AnonymousFiles } from '../fs/anonfs.ts';
+import { HostIo } from '../fs/host_io.ts';
 import { openPidFd, pidFdTarget } from '../fs/pidfd.ts';
 import { PipeAccount } from '../fs/pipefs/pipe.ts';
 import { LOOPBACK, type NetDevice } from '../fs/sys/net_class.ts';
@@ -111,6 +112,7 @@ export class Kernel implements ThreadEvents {
   private readonly ready: Task[] = [];
   private nextId = 1;
   private halted = false;
+  private hostTransfers: HostIo | null = null;
 
   constructor(options: KernelOptions) {
     this.host = options.host;
@@ -123,6 +125,11 @@ export class Kernel implements ThreadEvents {
     this.socketFamilies.register(AF_UNIX, makeUnixSocket);
   }
 
+  /** Transfers between host files and ioScratch. */
+  get hostIo(): HostIo {
+    this.hostTransfers ??= new HostIo(this.host, this.poll, this.ioScratch);
+    return this.hostTransfers;
+  }
   /** Kernel monotonic time, ns: the host's CLOCK_MONOTONIC. */
   now(): number {
     return this.host.monotonicNow();

@@ -1,0 +1,73 @@
+/** A gofer process on folders of this machine, and the Sentry's client for it. For tests; needs root. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { GoferConfig } from '../lib/gofer_config.ts';
+import { host } from '../lib/host.ts';
+import { HostPoll } from '../platforms/host_poll.ts';
+import type { Platform } from '../platforms/platform.ts';
+import { GoferClient } from '../sentry/fs/gofer/client.ts';
+import { GoferFilesystem } from '../sentry/fs/gofer/filesystem.ts';
+import { Kernel } from '../sentry/kernel/kernel.ts';
+
+const ROOT = resolve(__dirname, '..');
+const NODE = join(ROOT, 'node_modules/node/bin/node');
+const O_PATH = 0o10000000;
+
+export interface ServedFolder {
+  readonly name: string;
+  readonly path: string;
+  readonly readonly?: boolean;
+}
+
+export interface GoferProcess {
+  readonly child: ChildProcess;
+  /** Our end of its connection. */
+  readonly socket: number;
+  /** Resolves with the exit code (null: a signal). */
+  readonly exited: Promise<number | null>;
+}
+
+export function buildGofer(): void {
+  execFileSync('bash', ['scripts/build-native.sh'], { cwd: ROOT });
+  execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: ROOT });
+}
+
+export function temporaryFolder(): { readonly path: string; remove(): void } {
+  const path = mkdtempSync(join(tmpdir(), 'gofer-test-'));
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** `wrap`: a command line in front of node's, for namespaces. */
+export function startGofer(
+  folders: readonly ServedFolder[],
+  confine: GoferConfig['confine'] = 'none',
+  wrap: readonly string[] = [],
+): GoferProcess {
+  const pair = host.socketpair(1);
+  if (typeof pair === 'number') throw new Error(`socketpair: ${pair}`);
+  const roots = folders.map(({ path }) => host.openat(-100, path, O_PATH));
+  const mounts = folders.map(({ name, readonly }, i) => ({ name, rootFd: 5 + i, readonly: readonly ?? false, exclusive: false }));
+  const config: GoferConfig = { connections: [{ socketFd: 4, mounts }], confine };
+  const memory = host.memfdCreate('config', 0);
+  host.write(memory, Buffer.from(JSON.stringify(config)));
+  const command = [...wrap, NODE, '--jitless', '--no-warnings', join(ROOT, 'dist/gofer.cjs'), '--config-fd', '3'];
+  const child = spawn(command[0] as string, command.slice(1), { stdio: ['ignore', 'inherit', 'inherit', memory, pair[1], ...roots] });
+  for (const fd of [memory, pair[1], ...roots]) host.close(fd);
+  const exited = new Promise<number | null>((done) => child.on('exit', (code) => done(code)));
+  return { child, socket: pair[0], exited };
+}
+
+/** A kernel that runs nothing: filesystems need its host, clock and numbers. */
+export function idleKernel(log: (line: string) => void = () => {}): Kernel {
+  return new Kernel({ host, poll: new HostPoll(host), platform: {} as Platform, syscalls: [], log });
+}
+
+export function mountGofer(kernel: Kernel, socket: number, name: string, exclusive: boolean): GoferFilesystem {
+  const client = GoferClient.connect(host, socket, kernel.log);
+  if (typeof client === 'number') throw new Error(`connect: ${client}`);
+  const fs = GoferFilesystem.attach(kernel, client, { name, exclusive, readonly: false });
+  if (typeof fs === 'number') throw new Error(`attach: ${fs}`);
+  return fs;
+}

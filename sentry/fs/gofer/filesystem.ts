@@ -1,0 +1,185 @@
+/** A mount that the gofer serves: host files below one directory, or one host file. */
+import { type Errno, isErrno } from '../../../abi/errno.ts';
+import type { ByteString } from '../../../lib/byte_string.ts';
+import { attrDevice } from '../../../lib/p9/attr.ts';
+import { P9_NO_OPEN, P9_NOFID } from '../../../lib/p9/constants.ts';
+import { Rstatfs, Rwalkx, Tstatfs, Twalkx } from '../../../lib/p9/messages.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
+import { type CachePolicy, Filesystem, type FilesystemStats } from '../../vfs/inode.ts';
+import type { HostFd } from '../host_fd.ts';
+import { viewOf } from './attributes.ts';
+import type { GoferClient } from './client.ts';
+import { GoferInode } from './inode.ts';
+import { type Entry, type Listing, readEntries } from './listing.ts';
+
+export interface GoferMountOptions {
+  /** The mount's name in the gofer's configuration. */
+  readonly name: string;
+  /** Nobody else changes its files: names and attributes are cached for ever. Otherwise each use asks. */
+  readonly exclusive: boolean;
+  readonly readonly: boolean;
+}
+
+/** What one answer told about the names of a walk; see WalkAhead. */
+export interface Fetched {
+  readonly names: readonly ByteString[];
+  /** Index in `names` of results[0]. */
+  readonly first: number;
+  /** Identity of the directory in which results[0] was looked up. */
+  readonly directory: number;
+  readonly results: readonly (Entry | Errno)[];
+}
+
+/** Fids that are kept for later use; descriptors for reading, likewise; bytes of directory listings. */
+const MAX_FIDS = 4096;
+const MAX_IDLE_FILES = 256;
+const MAX_LISTING_BYTES = 8 << 20;
+const MAX_ONE_LISTING = 2 << 20;
+/** Files with several names that are known by identity. */
+const MAX_LINKED = 16384;
+
+export class GoferFilesystem extends Filesystem {
+  override readonly type = '9p';
+  override readonly cachePolicy: CachePolicy;
+  readonly kernel: Kernel;
+  readonly client: GoferClient;
+  readonly exclusive: boolean;
+  readonly readonly: boolean;
+  /** attrDevice of the root. */
+  readonly device: number;
+  readonly root: GoferInode;
+  fetched: Fetched | null = null;
+  /** The file that was created last. */
+  created: GoferInode | null = null;
+  /** struct statx, and an empty C string, for descriptors. */
+  readonly statView = new DataView(new ArrayBuffer(256));
+  readonly emptyPath = new Uint8Array(8);
+  // Least recently used first.
+  private readonly fids = new Set<GoferInode>();
+  private readonly idle = new Map<GoferInode, HostFd>();
+  private readonly listings = new Set<GoferInode>();
+  private listingBytes = 0;
+  private readonly linked = new Map<number, GoferInode>();
+
+  private constructor(kernel: Kernel, client: GoferClient, options: GoferMountOptions, rootFid: number, entry: Entry, device: number) {
+    super(kernel.uniqueId());
+    this.kernel = kernel;
+    this.client = client;
+    this.exclusive = options.exclusive;
+    this.readonly = options.readonly;
+    this.cachePolicy = options.exclusive ? 'forever' : 'revalidate';
+    this.device = device;
+    this.root = new GoferInode(this, null, '', entry, rootFid);
+    client.hold();
+  }
+
+  /** Attaches to a mount of the gofer. */
+  static attach(kernel: Kernel, client: GoferClient, options: GoferMountOptions): GoferFilesystem | Errno {
+    const fid = client.attach(options.name);
+    if (fid < 0) return fid as Errno;
+    const answer = client.call(Twalkx, { fid, newfid: P9_NOFID, open: P9_NO_OPEN, names: [] }, Rwalkx);
+    if (isErrno(answer)) return answer;
+    if (answer.ecode !== 0) return client.errnoOf(answer.ecode);
+    const device = attrDevice(viewOf(answer.entries), 0);
+    const entry = readEntries(answer.entries, device)?.[0];
+    return entry === undefined ? client.errnoOf(0) : new GoferFilesystem(kernel, client, options, fid, entry, device);
+  }
+
+  stats(): FilesystemStats {
+    const fid = this.root.fid;
+    const s = this.client.call(Tstatfs, { fid }, Rstatfs);
+    if (isErrno(s)) return { type: 0, bsize: 4096, blocks: 0, bfree: 0, bavail: 0, files: 0, ffree: 0, namelen: 255 };
+    return s;
+  }
+  override options(): string {
+    return this.exclusive ? 'cache=loose' : 'cache=none';
+  }
+  override release(): void {
+    this.created?.dropUnusedWriter();
+    for (const file of this.idle.values()) file.release();
+    this.idle.clear();
+    for (const inode of this.fids) inode.dropFid();
+    this.fids.clear();
+    this.client.clunk(this.root.fid);
+    this.client.flushClunks();
+    this.client.release();
+  }
+
+  /** The object of an entry at a name: one of several names leads to the same inode. */
+  inodeFor(parent: GoferInode, name: ByteString, entry: Entry): GoferInode {
+    const { ino, nlink, mode } = entry.attributes;
+    const known = this.linked.get(ino);
+    if (known?.sameObject(entry.attributes)) {
+      known.told(entry);
+      known.moveTo(parent, name);
+      return known;
+    }
+    const inode = new GoferInode(this, parent, name, entry, -1);
+    if (nlink > 1 && (mode & 0o170000) !== 0o040000) this.rememberLinked(inode);
+    return inode;
+  }
+  rememberLinked(inode: GoferInode): void {
+    this.linked.set(inode.ino, inode);
+    if (this.linked.size <= MAX_LINKED) return;
+    const [oldest] = this.linked.keys();
+    this.linked.delete(oldest as number);
+  }
+  forgetLinked(inode: GoferInode): void {
+    if (this.linked.get(inode.ino) === inode) this.linked.delete(inode.ino);
+  }
+
+  /** `inode` has a fid and was just used. The one whose use is longest ago loses its own if there are too many. */
+  touchFid(inode: GoferInode): void {
+    this.fids.delete(inode);
+    this.fids.add(inode);
+    if (this.fids.size <= MAX_FIDS) return;
+    const [oldest] = this.fids;
+    this.fids.delete(oldest as GoferInode);
+    (oldest as GoferInode).dropFid();
+  }
+  /** The inode's fid is its only way to the object: it stays. */
+  keepFid(inode: GoferInode): void {
+    this.fids.delete(inode);
+  }
+  /** The gofer has no room for more: gives back what can be made again. */
+  shrink(): void {
+    for (const inode of this.fids) inode.dropFid();
+    this.fids.clear();
+    this.client.flushClunks();
+  }
+
+  /** An open descriptor for reading that nobody uses now: kept for the next open. Takes the reference. */
+  keepIdle(inode: GoferInode, file: HostFd): void {
+    this.idle.set(inode, file);
+    if (this.idle.size <= MAX_IDLE_FILES) return;
+    for (const oldest of this.idle.keys()) {
+      this.dropIdle(oldest);
+      return;
+    }
+  }
+  takeIdle(inode: GoferInode): HostFd | null {
+    const file = this.idle.get(inode) ?? null;
+    if (file !== null) this.idle.delete(inode);
+    return file;
+  }
+  dropIdle(inode: GoferInode): void {
+    this.takeIdle(inode)?.release();
+  }
+
+  keepListing(inode: GoferInode, listing: Listing): void {
+    if (listing.size > MAX_ONE_LISTING) return;
+    inode.listing = listing;
+    this.listings.add(inode);
+    this.listingBytes += listing.size;
+    for (const oldest of this.listings) {
+      if (this.listingBytes <= MAX_LISTING_BYTES) return;
+      this.dropListing(oldest);
+    }
+  }
+  dropListing(inode: GoferInode): void {
+    if (inode.listing === null) return;
+    this.listingBytes -= inode.listing.size;
+    this.listings.delete(inode);
+    inode.listing = null;
+  }
+}

@@ -1,0 +1,451 @@
+/**
+ * A host object behind the gofer. It is named by a fid, or by the fid of an ancestor and the names from there: most objects never get a fid
+ * of their own, and a fid can be given up while the name is known.
+ */
+import { EIO, EISDIR, EMFILE, ENFILE, ENOENT, ENOTDIR, type Errno, ESTALE, isErrno } from '../../../abi/errno.ts';
+import { O_ACCMODE, O_RDONLY, O_RDWR, O_WRONLY } from '../../../abi/fcntl.ts';
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
+import type { ByteString } from '../../../lib/byte_string.ts';
+import { P9_MAX_WALK_EXTENDED, P9_NO_OPEN, P9_NOFID } from '../../../lib/p9/constants.ts';
+import { Rsetattrx, Rwalkx, Tsetattrx, Twalkx } from '../../../lib/p9/messages.ts';
+import type { Task } from '../../kernel/task.ts';
+import type { FileImpl } from '../../vfs/file.ts';
+import { type AttributeChange, type Attributes, type CreateOptions, Inode, type OpenContext, type WalkAhead } from '../../vfs/inode.ts';
+import { HostFd } from '../host_fd.ts';
+import { HostFile, type HostFileOwner } from '../host_file.ts';
+import { readAttributes, viewOf } from './attributes.ts';
+import { GoferDirectory } from './directory.ts';
+import type { GoferFilesystem } from './filesystem.ts';
+import { type Entry, type Listing, readEntries } from './listing.ts';
+import { createObject, linkObject, makeTemporary, removeName, renameObject } from './names.ts';
+import { attributeMessage } from './set_attributes.ts';
+import { XattrCache } from './xattrs.ts';
+
+/** Where an object is, for the extension messages. */
+export interface Place {
+  readonly fid: number;
+  readonly names: readonly ByteString[];
+}
+
+const STATX = 332;
+const AT_EMPTY_PATH = 0x1000;
+const STATX_WANTED = 0xfff;
+/** Uses of a directory without a fid, each of which walks there again, before it gets one. */
+const USES_BEFORE_FID = 2;
+
+export class GoferInode extends Inode implements HostFileOwner {
+  declare readonly fs: GoferFilesystem;
+  /** -1: none now. */
+  fid: number;
+  /** Null for a mount's root, and for an object that has lost its name: then the fid is all there is. */
+  parent: GoferInode | null;
+  name: ByteString;
+  /** Exclusive mounts: what the directory holds, all of it. */
+  listing: Listing | null = null;
+  private known: Attributes;
+  /** Attributes changed by something that did not tell what they are now. */
+  private stale = false;
+  private target: ByteString;
+  private uses = 0;
+  /** Open files, and what they use. */
+  private readers = 0;
+  private writers = 0;
+  private readFile: HostFd | null = null;
+  private writeFile: HostFd | null = null;
+  private xattrCache: XattrCache | null = null;
+
+  constructor(fs: GoferFilesystem, parent: GoferInode | null, name: ByteString, entry: Entry, fid: number) {
+    super(fs);
+    this.parent = parent;
+    this.name = name;
+    this.known = entry.attributes;
+    this.target = entry.target;
+    this.fid = fid;
+  }
+
+  get kernel(): GoferFilesystem['kernel'] {
+    return this.fs.kernel;
+  }
+  get ino(): number {
+    return this.known.ino;
+  }
+  get xattrs(): XattrCache {
+    this.xattrCache ??= new XattrCache(this);
+    return this.xattrCache;
+  }
+
+  // Attributes
+
+  override get mode(): number {
+    return this.known.mode;
+  }
+  override get uid(): number {
+    return this.known.uid;
+  }
+  override get gid(): number {
+    return this.known.gid;
+  }
+  attributes(): Attributes {
+    if (this.writers > 0 || (!this.fs.exclusive && this.readers > 0)) this.askDescriptor();
+    else if (this.stale) this.ask();
+    return this.known;
+  }
+  currentSize(): number {
+    return this.attributes().size;
+  }
+  written(): void {}
+  /** Something changed it and did not tell what it is now. */
+  markStale(): void {
+    this.stale = true;
+    this.parent?.listing?.outdate(this.name);
+  }
+  /** What an answer says about this object. */
+  told(entry: Entry): void {
+    this.tell(entry.attributes);
+    this.target = entry.target;
+  }
+  tell(attributes: Attributes): void {
+    // An overlay of the host may renumber a file that it copies up; here it keeps its number.
+    this.known = attributes.ino === this.known.ino ? attributes : { ...attributes, ino: this.known.ino };
+    this.stale = false;
+  }
+  /** A change that we made ourselves: `nlink` names are left. */
+  tellLinks(nlink: number): void {
+    this.known = { ...this.known, nlink };
+  }
+  /** On an exclusive mount a name keeps its meaning. */
+  sameObject(attributes: Attributes): boolean {
+    return (this.fs.exclusive || attributes.ino === this.known.ino) && ((attributes.mode ^ this.known.mode) & S_IFMT) === 0;
+  }
+
+  /** An open file knows its attributes: no round trip. */
+  private askDescriptor(): void {
+    const file = this.writeFile ?? this.readFile;
+    if (file === null) return;
+    const { statView, emptyPath } = this.fs;
+    if (this.kernel.host.syscall(STATX, file.fd, emptyPath, AT_EMPTY_PATH, STATX_WANTED, statView) !== 0) return;
+    this.tell(readAttributes(statView, 0, this.fs.device));
+  }
+  private ask(): 0 | Errno {
+    const place = this.place();
+    if (isErrno(place)) return place;
+    const answer = this.fs.client.call(Twalkx, { ...place, newfid: P9_NOFID, open: P9_NO_OPEN }, Rwalkx);
+    if (isErrno(answer)) return answer;
+    if (answer.ecode !== 0) return this.fs.client.errnoOf(answer.ecode);
+    const entry = readEntries(answer.entries, this.fs.device)?.at(-1);
+    if (entry === undefined) return EIO;
+    if (!this.sameObject(entry.attributes)) return ESTALE;
+    this.told(entry);
+    return 0;
+  }
+  override refresh(): 0 | Errno {
+    if (this.fs.exclusive || this.readers + this.writers > 0) return 0;
+    return this.ask();
+  }
+  override setAttributes(change: AttributeChange): 0 | Errno {
+    const place = this.place();
+    if (isErrno(place)) return place;
+    const answer = this.fs.client.call(Tsetattrx, attributeMessage(place, change), Rsetattrx);
+    if (isErrno(answer)) return answer;
+    this.markStale();
+    this.tell(readAttributes(viewOf(answer.attr), 0, this.fs.device));
+    if (change.uid !== undefined || change.gid !== undefined || change.size !== undefined) this.xattrCache?.changed();
+    return 0;
+  }
+
+  // Where it is
+
+  /** ESTALE: it has no name and no fid. */
+  place(): Place | Errno {
+    if (this.fid >= 0) return { fid: this.fid, names: [] };
+    const names: ByteString[] = [];
+    let at: GoferInode = this;
+    while (at.fid < 0) {
+      if (at.parent === null) return ESTALE;
+      names.push(at.name);
+      at = at.parent;
+      // Too deep for one walk: a fid on the way.
+      if (names.length >= P9_MAX_WALK_EXTENDED && at.fid < 0) {
+        const r = at.ensureFid();
+        if (r !== 0) return r;
+      }
+    }
+    if (at.parent !== null) this.fs.touchFid(at);
+    return { fid: at.fid, names: names.reverse() };
+  }
+  /** As place(); a directory that is often used gets a fid, so that later walks are short. */
+  directoryPlace(): Place | Errno {
+    if (this.fid < 0 && ++this.uses > USES_BEFORE_FID) {
+      const r = this.ensureFid();
+      if (r !== 0 && r !== EMFILE && r !== ENFILE) return r;
+    }
+    return this.place();
+  }
+  ensureFid(): 0 | Errno {
+    if (this.fid >= 0) return 0;
+    let r = this.walkToFid();
+    if (r === EMFILE || r === ENFILE) {
+      this.fs.shrink();
+      r = this.walkToFid();
+    }
+    return r;
+  }
+  private walkToFid(): 0 | Errno {
+    const place = this.place();
+    if (isErrno(place)) return place;
+    const { client } = this.fs;
+    const newfid = client.newFid();
+    const answer = client.call(Twalkx, { ...place, newfid, open: P9_NO_OPEN }, Rwalkx);
+    const error = isErrno(answer) ? answer : answer.ecode !== 0 ? client.errnoOf(answer.ecode) : 0;
+    if (isErrno(answer) || error !== 0) {
+      client.unusedFid(newfid);
+      return error;
+    }
+    const entry = readEntries(answer.entries, this.fs.device)?.at(-1);
+    if (entry === undefined || !this.sameObject(entry.attributes)) {
+      client.clunk(newfid);
+      return ESTALE;
+    }
+    this.tell(entry.attributes);
+    this.setFid(newfid);
+    return 0;
+  }
+  setFid(fid: number): void {
+    this.fid = fid;
+    this.fs.touchFid(this);
+  }
+  /** The filesystem takes the fid back; the name still leads here. */
+  dropFid(): void {
+    if (this.fid >= 0) this.fs.client.clunk(this.fid);
+    this.fid = -1;
+  }
+  moveTo(parent: GoferInode, name: ByteString): void {
+    if (this.parent === null && this.fid >= 0 && this !== this.fs.root) this.fs.touchFid(this);
+    this.parent = parent;
+    this.name = name;
+  }
+  /** Before its name goes: whoever has it open, or knows another name, must still reach it. */
+  surviveName(): void {
+    if (this.known.nlink > 1 || this.readers + this.writers > 0) this.ensureFid();
+  }
+  /** Its name is gone. */
+  loseName(): void {
+    this.parent = null;
+    this.fs.keepFid(this);
+    if (this.readers + this.writers === 0) this.fs.dropIdle(this);
+    if (this.fid < 0) this.fs.forgetLinked(this);
+  }
+
+  // Names in a directory
+
+  override lookup(name: ByteString, _task: Task | null, ahead?: WalkAhead): Inode | Errno {
+    if (this.listing !== null) {
+      const entry = this.listing.find(name);
+      if (entry === null) return ENOENT;
+      if (entry !== 'outdated') return this.fs.inodeFor(this, name, entry);
+    }
+    const found = this.fetch(name, ahead);
+    return isErrno(found) ? found : this.fs.inodeFor(this, name, found);
+  }
+  override revalidate(parent: Inode, name: ByteString, ahead?: WalkAhead): boolean {
+    if (this.fs.exclusive) return true;
+    const found = (parent as GoferInode).fetch(name, ahead);
+    if (isErrno(found) || !this.sameObject(found.attributes)) return false;
+    this.told(found);
+    this.moveTo(parent as GoferInode, name);
+    return true;
+  }
+
+  /** What a name in this directory means now; what follows it in the walk is asked in the same round trip. */
+  private fetch(name: ByteString, ahead: WalkAhead | undefined): Entry | Errno {
+    const { fs } = this;
+    const known = this.fetchedBefore(ahead);
+    if (known !== null) return known;
+    const place = this.directoryPlace();
+    if (isErrno(place)) return place;
+    const base = place.names.length;
+    const rest = ahead === undefined ? [name] : ahead.names.slice(ahead.index, ahead.index + P9_MAX_WALK_EXTENDED - base);
+    const names = base === 0 ? rest : [...place.names, ...rest];
+    const answer = fs.client.call(Twalkx, { fid: place.fid, newfid: P9_NOFID, open: P9_NO_OPEN, names }, Rwalkx);
+    if (isErrno(answer)) return answer;
+    const entries: (Entry | Errno)[] | null = readEntries(answer.entries, fs.device);
+    if (entries === null) return EIO;
+    const here = base === 0 ? undefined : entries[base - 1];
+    if (base > 0 && (here === undefined || isErrno(here) || !this.sameObject(here.attributes))) {
+      return here === undefined && answer.ecode !== 0 && fs.exclusive ? fs.client.errnoOf(answer.ecode) : ESTALE;
+    }
+    if (answer.ecode !== 0 && entries.length < names.length) entries.push(fs.client.errnoOf(answer.ecode));
+    const results = entries.slice(base);
+    if (ahead !== undefined) fs.fetched = { names: ahead.names, first: ahead.index, directory: this.ino, results };
+    return results[0] ?? EIO;
+  }
+  /** What the same walk has fetched, if it was in this directory. */
+  private fetchedBefore(ahead: WalkAhead | undefined): Entry | Errno | null {
+    const { fetched } = this.fs;
+    if (ahead === undefined || fetched === null || fetched.names !== ahead.names) return null;
+    const at = ahead.index - fetched.first;
+    const result = fetched.results[at];
+    if (result === undefined) return null;
+    const before = at === 0 ? null : fetched.results[at - 1];
+    const directory = before === null ? fetched.directory : before === undefined || isErrno(before) ? -1 : before.attributes.ino;
+    if (directory !== this.ino) return null;
+    // ELOOP and ENOTDIR say that the walk went through something else than the names say: ask again, from here.
+    return isErrno(result) && result !== ENOENT ? null : result;
+  }
+  /** Names of this directory changed by our own doing. */
+  namesChanged(removed: ByteString | null): void {
+    this.fs.fetched = null;
+    this.stale = true;
+    if (removed !== null) this.listing?.forget(removed);
+    else this.fs.dropListing(this);
+  }
+
+  override create(name: ByteString, options: CreateOptions): Inode | Errno {
+    const made = createObject(this, name, S_IFREG | (options.mode & 0o7777), options, 0, '', O_RDWR);
+    if (isErrno(made)) return made;
+    if (made.hostFd >= 0) made.inode.expectWriter(made.hostFd);
+    return made.inode;
+  }
+  override mkdir(name: ByteString, options: CreateOptions): Inode | Errno {
+    return this.make(name, S_IFDIR | (options.mode & 0o7777), options, 0, '');
+  }
+  override mknod(name: ByteString, options: CreateOptions, rdev: number): Inode | Errno {
+    return this.make(name, options.mode, options, rdev, '');
+  }
+  override symlink(name: ByteString, target: ByteString, options: CreateOptions): Inode | Errno {
+    return this.make(name, S_IFLNK | 0o777, options, 0, target);
+  }
+  private make(name: ByteString, mode: number, options: CreateOptions, rdev: number, target: ByteString): Inode | Errno {
+    const made = createObject(this, name, mode, options, rdev, target, P9_NO_OPEN);
+    return isErrno(made) ? made : made.inode;
+  }
+  override link(name: ByteString, target: Inode): 0 | Errno {
+    return linkObject(this, name, target as GoferInode);
+  }
+  override unlink(name: ByteString, target: Inode): 0 | Errno {
+    return removeName(this, name, target as GoferInode, false);
+  }
+  override rmdir(name: ByteString, target: Inode): 0 | Errno {
+    return removeName(this, name, target as GoferInode, true);
+  }
+  override rename(
+    oldName: ByteString,
+    target: Inode,
+    newParent: Inode,
+    newName: ByteString,
+    replaced: Inode | null,
+    flags: number,
+  ): 0 | Errno {
+    return renameObject(this, oldName, target as GoferInode, newParent as GoferInode, newName, replaced as GoferInode | null, flags);
+  }
+  override tmpfile(options: CreateOptions): Inode | Errno {
+    const made = makeTemporary(this, options);
+    if (isErrno(made)) return made;
+    if (made.hostFd >= 0) made.inode.expectWriter(made.hostFd);
+    return made.inode;
+  }
+  override readlink(): ByteString | Errno {
+    if (this.target === '') {
+      const r = this.ask();
+      if (r !== 0) return r;
+    }
+    return this.target === '' ? ENOENT : this.target;
+  }
+
+  // Open files
+
+  override open(flags: number, _context: OpenContext): FileImpl | Errno {
+    const type = this.known.mode & S_IFMT;
+    if (type === S_IFDIR) return (flags & O_ACCMODE) === O_RDONLY ? new GoferDirectory(this) : EISDIR;
+    if (type !== S_IFREG) return ENOTDIR;
+    const writable = (flags & O_ACCMODE) !== O_RDONLY;
+    if (!writable) this.dropUnusedWriter();
+    const file = this.openFor(writable, flags & O_ACCMODE);
+    if (isErrno(file)) return file;
+    if (writable) {
+      if (++this.writers === 1) this.parent?.listing?.outdate(this.name);
+      this.writeFile = file;
+    } else {
+      this.readers++;
+      this.readFile = file;
+    }
+    return new HostFile(this, file, writable);
+  }
+  /** The descriptor that came with the creation: open(2) wants it next. */
+  private expectWriter(fd: number): void {
+    this.writeFile = new HostFd(this.kernel.host, fd);
+    this.fs.created?.dropUnusedWriter();
+    this.fs.created = this;
+  }
+  /** It was then not opened for writing after all. */
+  dropUnusedWriter(): void {
+    if (this.writers > 0) return;
+    this.writeFile?.release();
+    this.writeFile = null;
+  }
+  /** Files opened with the same rights share one descriptor. What is open for writing can be read as well, if the gofer may. */
+  private openFor(writable: boolean, accessMode: number): HostFd | Errno {
+    const shared = writable ? this.writeFile : (this.readFile ?? this.fs.takeIdle(this));
+    if (shared !== null) return shared;
+    const fd = this.askOpen(writable ? O_RDWR : O_RDONLY);
+    if (fd >= 0) return new HostFd(this.kernel.host, fd);
+    const only = writable && accessMode === O_WRONLY ? this.askOpen(O_WRONLY) : fd;
+    return only >= 0 ? new HostFd(this.kernel.host, only) : (only as Errno);
+  }
+  /** A shared mount's open file keeps a fid as well: its name may come to mean something else. */
+  private askOpen(accessMode: number): number {
+    const { client } = this.fs;
+    const place = this.place();
+    if (isErrno(place)) return place;
+    const newfid = !this.fs.exclusive && this.fid < 0 ? client.newFid() : P9_NOFID;
+    const answer = client.call(Twalkx, { ...place, newfid, open: accessMode }, Rwalkx);
+    const fd = client.takeDescriptor();
+    const error = isErrno(answer) ? answer : answer.ecode !== 0 ? client.errnoOf(answer.ecode) : fd < 0 ? EIO : 0;
+    if (isErrno(answer) || error !== 0) {
+      if (newfid !== P9_NOFID) client.unusedFid(newfid);
+      if (fd >= 0) this.kernel.host.close(fd);
+      return error;
+    }
+    const entry = readEntries(answer.entries, this.fs.device)?.at(-1);
+    if (entry === undefined || !this.sameObject(entry.attributes)) {
+      if (newfid !== P9_NOFID) client.clunk(newfid);
+      this.kernel.host.close(fd);
+      return ESTALE;
+    }
+    this.told(entry);
+    if (newfid !== P9_NOFID) this.setFid(newfid);
+    return fd;
+  }
+  closed(file: HostFd, writable: boolean): void {
+    if (writable) {
+      if (--this.writers > 0) return;
+      this.writers++; // the last look through the descriptor
+      this.askDescriptor();
+      this.writers--;
+      this.writeFile = null;
+      file.release();
+      this.xattrCache?.changed();
+    } else {
+      if (--this.readers > 0) return;
+      this.readFile = null;
+      if (this.fs.exclusive && this.parent !== null) this.fs.keepIdle(this, file);
+      else file.release();
+    }
+    if (this.parent === null && this !== this.fs.root && this.readers + this.writers === 0 && this.known.nlink === 0) this.dropFid();
+  }
+
+  // Extended attributes
+
+  override getXattr(name: ByteString): Uint8Array | Errno {
+    return this.xattrs.get(name);
+  }
+  override setXattr(name: ByteString, value: Uint8Array, flags: number): 0 | Errno {
+    return this.xattrs.set(name, value, flags);
+  }
+  override listXattrs(): ByteString[] | Errno {
+    return this.xattrs.list();
+  }
+  override removeXattr(name: ByteString): 0 | Errno {
+    return this.xattrs.remove(name);
+  }
+}

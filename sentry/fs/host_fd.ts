@@ -1,0 +1,26 @@
+/** A descriptor of a host file that several open files, mappings and transfers under way share. */
+import type { Host } from '../../lib/host.ts';
+
+export class HostFd {
+  readonly fd: number;
+  /** Does the host's filesystem know RWF_NOWAIT? Assumed until it says no. */
+  noWaitRead = true;
+  noWaitWrite = true;
+  /** Kernel time until which writes are left to the worker: the last one took long. */
+  slowUntil = 0;
+  private users = 1;
+  private readonly host: Host;
+
+  /** Takes the descriptor over. */
+  constructor(host: Host, fd: number) {
+    this.host = host;
+    this.fd = fd;
+  }
+  hold(): this {
+    this.users++;
+    return this;
+  }
+  release(): void {
+    if (--this.users === 0) this.host.close(this.fd);
+  }
+}
