@@ -11,6 +11,7 @@ import type { HostPoll } from '../../platforms/host_poll.ts';
 import { type Platform, REG, type ThreadContext, type ThreadEvents } from '../../platforms/platform.ts';
 import { AnonymousFiles } from '../fs/anonfs.ts';
 import { HostIo } from '../fs/host_io.ts';
+import { InotifyHub } from '../fs/inotify/inotify.ts';
 import { openPidFd, pidFdTarget } from '../fs/pidfd.ts';
 import { PipeAccount } from '../fs/pipefs/pipe.ts';
 import { LOOPBACK, type NetDevice } from '../fs/sys/net_class.ts';
@@ -106,6 +107,7 @@ export class Kernel implements ThreadEvents {
   readonly pidFdTarget: (task: Task, fd: number) => ThreadGroup | Errno = pidFdTarget;
   readonly openPidFd: (task: Task, group: ThreadGroup) => number = openPidFd;
   readonly epolls = new EpollAccount();
+  readonly inotify: InotifyHub = new InotifyHub(this);
   readonly socketFamilies = new SocketFamilies();
   readonly unix = new UnixSockets((file) => (file.impl instanceof UnixSocket ? file.impl : null));
   private readonly syscalls: readonly (Syscall | undefined)[];

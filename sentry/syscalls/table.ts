@@ -8,6 +8,7 @@ import { EPOLL_CALLS } from './sys_epoll.ts';
 import { EVENTFD_CALLS } from './sys_eventfd.ts';
 import { FCNTL_CALLS } from './sys_fcntl.ts';
 import { FUTEX_CALLS } from './sys_futex.ts';
+import { INOTIFY_CALLS } from './sys_inotify.ts';
 import { KILL_CALLS } from './sys_kill.ts';
 import { LIMIT_CALLS } from './sys_limits.ts';
 import { LINK_CALLS } from './sys_link.ts';
@@ -79,6 +80,7 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...SHM_CALLS,
   ...SEM_CALLS,
   ...MSG_CALLS,
+  ...INOTIFY_CALLS,
   ...SESSION_CALLS,
   ...CAPABILITY_CALLS,
   ...CREDENTIAL_CALLS,
