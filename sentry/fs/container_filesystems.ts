@@ -3,6 +3,7 @@ import { EINVAL, ENODEV, EPERM, type Errno, isErrno } from '../../abi/errno.ts';
 import type { Container } from '../kernel/container.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { PidNamespace } from '../kernel/pid_namespace.ts';
+import { unixSocketTable } from '../socket/unix/proc_net_unix.ts';
 import type { Filesystem } from '../vfs/inode.ts';
 import { CgroupFilesystem } from './cgroup/cgroup_filesystem.ts';
 import { ContainerCgroup } from './cgroup/cgroup_provider.ts';
@@ -47,8 +48,9 @@ function procOf(kernel: Kernel, ns: PidNamespace, data: string): Filesystem | Er
   return ns.proc;
 }
 
-/** Makes the types known to mount(2). Call once, at boot. */
+/** Makes the types known to mount(2), and what the kernel itself has to show in them. Call once, at boot. */
 export function registerContainerFilesystems(kernel: Kernel): void {
+  kernel.procNet.set('unix', (net) => unixSocketTable(kernel, net));
   for (const type of ['proc', 'sysfs', 'devpts', 'cgroup2']) {
     kernel.filesystems.register(type, (_kernel, { data, task }) => {
       if (task === null) return EPERM; // boot says whose view it means

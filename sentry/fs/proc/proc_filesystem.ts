@@ -11,6 +11,7 @@ import { SyntheticFile, SyntheticLink } from '../synthetic/file.ts';
 import { SyntheticFilesystem } from '../synthetic/filesystem.ts';
 import { FIXED_FILES, SYSTEM_FILES } from './root_files.ts';
 import { buildSysTree } from './sys_tree.ts';
+import { msgText, semText, shmText } from './sysvipc.ts';
 import { TaskDirectory } from './task_directory.ts';
 import { taskIno } from './task_inode.ts';
 
@@ -57,6 +58,13 @@ export class ProcFilesystem extends SyntheticFilesystem {
         0o200,
       ),
     );
+    const sysvipc = root.add('sysvipc', new StaticDirectory(this));
+    for (const [name, make] of [
+      ['shm', shmText],
+      ['sem', semText],
+      ['msg', msgText],
+    ] as const)
+      sysvipc.add(name, new SyntheticFile(this, make));
     root.add('sys', new StaticDirectory(this));
     buildSysTree(root.get('sys') as StaticDirectory, kernel);
   }

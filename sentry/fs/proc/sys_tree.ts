@@ -9,6 +9,7 @@ import { MAX_MAP_COUNT } from '../../mm/memory_map.ts';
 import { NR_OPEN } from '../../vfs/fd_table.ts';
 import type { StaticDirectory } from '../synthetic/directory.ts';
 import { type Generate, parseKnob, type Store, SyntheticFile } from '../synthetic/file.ts';
+import { IPC_LIMITS, SEM_LIMITS } from './sysvipc.ts';
 
 /** Longest host or domain name (uname(2)). */
 const UTS_NAME_MAX = 64;
@@ -73,9 +74,9 @@ const NUMBERS: Readonly<Record<string, readonly [start: number, least: number, m
   'kernel/hung_task_timeout_secs': [120, 0, 2 ** 31 - 1],
   'kernel/io_uring_disabled': [2, 0, 2],
   'kernel/kptr_restrict': [1, 0, 2],
-  'kernel/msgmax': [8192, 0, 2 ** 31 - 1],
-  'kernel/msgmnb': [16384, 0, 2 ** 31 - 1],
-  'kernel/msgmni': [32000, 0, 32768],
+  'kernel/msgmax': [IPC_LIMITS.msgmax, 0, 2 ** 31 - 1],
+  'kernel/msgmnb': [IPC_LIMITS.msgmnb, 0, 2 ** 31 - 1],
+  'kernel/msgmni': [IPC_LIMITS.msgmni, 0, 32768],
   'kernel/numa_balancing': [0, 0, 1],
   'kernel/panic': [0, -1, 2 ** 31 - 1],
   'kernel/panic_on_oops': [0, 0, 1],
@@ -89,8 +90,8 @@ const NUMBERS: Readonly<Record<string, readonly [start: number, least: number, m
   'kernel/sched_rt_runtime_us': [950_000, -1, 2 ** 31 - 1],
   'kernel/shm_rmid_forced': [0, 0, 1],
   'kernel/shmall': [2 ** 52, 0, 2 ** 53 - 1],
-  'kernel/shmmax': [2 ** 53 - 1, 0, 2 ** 53 - 1],
-  'kernel/shmmni': [4096, 0, 32768],
+  'kernel/shmmax': [IPC_LIMITS.shmmax, 0, 2 ** 53 - 1],
+  'kernel/shmmni': [IPC_LIMITS.shmmni, 0, 32768],
   'kernel/sysrq': [0, 0, 511],
   'kernel/unprivileged_bpf_disabled': [2, 0, 2],
   'kernel/yama/ptrace_scope': [0, 0, 3],
@@ -162,7 +163,7 @@ const TEXTS: Readonly<Record<string, readonly [start: string, most: number]>> = 
   'kernel/core_pattern': ['core', 127],
   'kernel/modprobe': ['/sbin/modprobe', 255],
   'kernel/printk': ['4\t4\t1\t7', 64],
-  'kernel/sem': ['32000\t1024000000\t500\t32000', 64],
+  'kernel/sem': [SEM_LIMITS, 64],
   'net/ipv4/ip_local_port_range': ['32768\t60999', 32],
   'net/ipv4/ip_local_reserved_ports': ['', 4095],
   'net/ipv4/ping_group_range': ['0\t2147483647', 32],

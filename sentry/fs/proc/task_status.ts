@@ -105,13 +105,19 @@ function signalText(task: Task): string {
 
 function capabilityText(task: Task): string {
   const { caps, noNewPrivs } = task.creds;
-  const filters = (task as { seccompFilters?: readonly unknown[] }).seccompFilters?.length ?? 0;
+  const filters = filterCount(task);
   return (
     `CapInh:\t${hex64(caps.inheritable)}\nCapPrm:\t${hex64(caps.permitted)}\nCapEff:\t${hex64(caps.effective)}\n` +
     `CapBnd:\t${hex64(caps.bounding)}\nCapAmb:\t${hex64(caps.ambient)}\n` +
-    `NoNewPrivs:\t${noNewPrivs ? 1 : 0}\nSeccomp:\t${filters > 0 ? 2 : 0}\nSeccomp_filters:\t${filters}\n` +
+    `NoNewPrivs:\t${noNewPrivs ? 1 : 0}\nSeccomp:\t${task.seccomp?.mode ?? 0}\nSeccomp_filters:\t${filters}\n` +
     'Speculation_Store_Bypass:\tvulnerable\nSpeculationIndirectBranch:\tconditional enabled\n'
   );
+}
+
+function filterCount(task: Task): number {
+  let n = 0;
+  for (let filter = task.seccomp?.filter ?? null; filter !== null; filter = filter.previous) n++;
+  return n;
 }
 
 function cpuText(task: Task): string {
