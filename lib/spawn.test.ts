@@ -29,7 +29,8 @@ test('passes arguments, environment, descriptors and the exit status', () => {
   expect(status).toBe(3 << 8);
 });
 
-test('starts with signals blocked, a limited bounding set and no_new_privs', () => {
+const root = process.getuid?.() === 0 ? test : test.skip;
+root('starts with signals blocked, a limited bounding set and no_new_privs', () => {
   const { output } = shell("exec grep -E 'SigBlk|CapBnd|NoNewPrivs' /proc/self/status", {
     blockSignals: [17],
     boundingSet: [0, 33],
@@ -38,7 +39,6 @@ test('starts with signals blocked, a limited bounding set and no_new_privs', () 
   expect(output.replaceAll('\t', ' ')).toMatch(/SigBlk: 0000000000010000\n(.*\n)*CapBnd: 0000000200000001\nNoNewPrivs: 1\n/);
 });
 
-const root = process.getuid?.() === 0 ? test : test.skip;
 root('starts as first process of new namespaces with the given maps', () => {
   const { output } = shell('echo $$; id -u; cat /proc/self/uid_map', {
     namespaces: CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS,
