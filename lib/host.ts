@@ -152,6 +152,10 @@ export const host = {
   getrandom(into: Uint8Array): number {
     return native.syscall(NR.getrandom, into, into.length, 0);
   },
+  /** setgroups, setresgid, setresuid of every thread of this process. */
+  setIdentity(uid: number, gid: number): number {
+    return native.setIdentity(uid, gid);
+  },
   kill(pid: number, signal: number): number {
     return native.syscall(NR.kill, pid, signal);
   },

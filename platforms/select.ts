@@ -1,5 +1,6 @@
 /** Chooses and starts a platform. */
 import type { Host } from '../lib/host.ts';
+import { shippedFile } from '../native-addon/native.ts';
 import type { HostPoll } from './host_poll.ts';
 import type { Platform } from './platform.ts';
 import { PtracePlatform } from './ptrace/ptrace_platform.ts';
@@ -27,4 +28,9 @@ export function createPlatform(kind: PlatformKind, options: PlatformOptions): Pl
     case 'ptrace':
       return new PtracePlatform(options);
   }
+}
+
+/** Where the stub program of a kind lies, in a checkout or an installation. */
+export function stubPath(kind: PlatformKind): string {
+  return shippedFile(stubName(kind));
 }

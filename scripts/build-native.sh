@@ -13,3 +13,5 @@ PATH="$PWD/../node_modules/node/bin:$PATH" ../node_modules/.bin/node-gyp rebuild
 grep -E 'warning:' "$log" >&2 || true
 # The program that a ptraced application's process starts as: freestanding, at a fixed address.
 gcc -nostdlib -static -Wl,--build-id=none -Wl,-T,stub/ptrace_stub.ld -o build/Release/ptrace_stub stub/ptrace_stub.S
+# The host process that stands for a process of exec.
+gcc -O2 -Wall -Wextra -o build/Release/runsc-waiter src/waiter.c

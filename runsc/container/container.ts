@@ -6,7 +6,7 @@ import { closeTerminal, makeTerminal, sendMaster } from './console.ts';
 import { ControlClient, SandboxGone } from './control_client.ts';
 import { DonatedFds } from './donated_fd.ts';
 import { runHooksLenient } from './hooks.ts';
-import { checkId } from './load_spec.ts';
+import { checkId, rootfsPath } from './load_spec.ts';
 import { lastWords } from './log_tail.ts';
 import { destroyProcess, ended, exitCode, isAlive } from './process_id.ts';
 import type { Spec, SpecResources } from './spec.ts';
@@ -50,6 +50,13 @@ export class Container implements ContainerHandle {
 
   get isRoot(): boolean {
     return this.id === this.sandboxId;
+  }
+  /** Host path of the root filesystem, and when the container was made. */
+  get rootfs(): string {
+    return rootfsPath(this.bundle, this.spec());
+  }
+  get createdAt(): Date {
+    return new Date(this.stored.createdAt);
   }
   private get stored(): StoredState {
     return this.store.read(this.id);
@@ -233,6 +240,11 @@ export class Container implements ContainerHandle {
   hostPids(): number[] {
     const { sandbox } = this.stored;
     return sandbox !== null && isAlive(sandbox) ? [sandbox.pid] : [];
+  }
+
+  /** Where a process of the host joins the container's cgroup. */
+  cgroupProcs(): string[] {
+    return this.cgroup?.procsFiles() ?? [];
   }
 
   async stats(): Promise<ContainerStats> {

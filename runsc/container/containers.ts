@@ -11,6 +11,7 @@ import { SandboxGone } from './control_client.ts';
 import { DonatedFds } from './donated_fd.ts';
 import { runHooks } from './hooks.ts';
 import { checkId, loadSpec } from './load_spec.ts';
+import { lastWords } from './log_tail.ts';
 import { type MountPlan, planMounts } from './mount_plan.ts';
 import { openNetworkNamespace } from './network_namespace.ts';
 import { podSandbox, sharesPidNamespace } from './pod.ts';
@@ -265,7 +266,12 @@ class Creation {
     try {
       await container.call('Create', request, { fds: fds.fds, timeoutMs: CREATE_PATIENCE });
     } catch (e) {
-      throw e instanceof SandboxGone ? await container.explain(state, 'create the container') : e;
+      if (e instanceof SandboxGone) throw await container.explain(state, 'create the container');
+      // A gofer that ended by itself is the cause of what the sandbox complains about.
+      if (e instanceof RuntimeError && state.gofer !== null && !isAlive(state.gofer)) {
+        throw new RuntimeError(e.kind, e.message + lastWords('the gofer', this.log('gofer')), e);
+      }
+      throw e;
     }
   }
 }

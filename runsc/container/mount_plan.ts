@@ -27,6 +27,8 @@ export interface ServedTree {
   /** The folder or file itself; ours to close. */
   readonly fd: number;
   readonly readonly: boolean;
+  /** Nobody on the host changes it while the container lives. */
+  readonly exclusive: boolean;
 }
 
 export interface MountPlan {
@@ -81,7 +83,7 @@ class PlanBuilder implements MountPlan {
   root(spec: Spec): void {
     const readonly = spec.root.readonly === true;
     const path = rootfsPath(this.bundle, spec);
-    const tree = this.serve(path, readonly || this.overlayRoot, 'root.path');
+    const tree = this.serve(path, readonly || this.overlayRoot, true, 'root.path');
     if (tree.file) throw new RuntimeError('Invalid', `root.path: ${path} is not a folder`);
     const options = [readonly ? 'ro' : 'rw'];
     this.mounts.push({
@@ -91,7 +93,7 @@ class PlanBuilder implements MountPlan {
       source: 'none',
       options,
       attach: tree.attach,
-      overlay: this.overlayRoot && !readonly,
+      overlay: this.overlayRoot,
     });
   }
 
@@ -107,7 +109,7 @@ class PlanBuilder implements MountPlan {
       throw new RuntimeError('Invalid', `mounts[${index}].source: is missing (a path)`);
     const source = isAbsolute(mount.source) ? mount.source : resolve(this.bundle, mount.source);
     const overlay = this.overlayAll && !options.includes('ro');
-    const tree = this.serve(source, options.includes('ro') || overlay, `mounts[${index}].source`);
+    const tree = this.serve(source, options.includes('ro') || overlay, false, `mounts[${index}].source`);
     // Docker and the kubelet rewrite what they mount (resolv.conf, secrets): the sandbox must look again.
     this.mounts.push({
       ...NOTHING,
@@ -122,11 +124,11 @@ class PlanBuilder implements MountPlan {
     });
   }
 
-  private serve(path: string, readonly: boolean, field: string): { attach: string; file: boolean } {
+  private serve(path: string, readonly: boolean, exclusive: boolean, field: string): { attach: string; file: boolean } {
     const fd = openTree(path);
     if (fd < 0) throw new RuntimeError('Invalid', `${field}: cannot open ${path}: ${errnoName(fd)}`);
     const attach = String(this.trees.length);
-    this.trees.push({ attach, fd, readonly });
+    this.trees.push({ attach, fd, readonly, exclusive });
     return { attach, file: !isFolder(fd) };
   }
 }

@@ -26,7 +26,7 @@ const SENTRY_MAP = `0 0 1\n${NOBODY} ${NOBODY} 1\n`;
 const FULL_MAP = '0 0 4294967295\n';
 
 // capabilities(7): what serving files takes, and what the gofer needs to lock itself in.
-const GOFER_CAPABILITIES = [0, 1, 2, 3, 4, 6, 7, 18, 21, 27];
+const GOFER_CAPABILITIES = [0, 1, 2, 3, 4, 21, 31];
 
 /** JSON that the Sentry reads from descriptor 3. */
 export interface SentryConfig {
@@ -89,14 +89,15 @@ export function startSentry(start: SentryStart): Process {
   );
 }
 
-const SENTRY_FLAGS = ['--no-warnings', '--max-semi-space-size=8'];
-const GOFER_FLAGS = ['--no-warnings', '--jitless', '--max-semi-space-size=1'];
+// --disable-sigusr1: without it Node keeps a thread with every signal blocked, which could not be told to give up its rights.
+const SENTRY_FLAGS = ['--no-warnings', '--disable-sigusr1', '--max-semi-space-size=8'];
+const GOFER_FLAGS = ['--no-warnings', '--disable-sigusr1', '--jitless', '--v8-pool-size=0', '--max-semi-space-size=1'];
 
 /** A gofer for `trees` and our end of its 9P connection, which is the caller's to close. */
 export function startGofer(start: Common & { readonly trees: readonly ServedTree[] }): { process: Process; connection: number } {
   const pair = host.socketpair(SOCK_STREAM);
   if (isErrno(pair)) throw new RuntimeError('Internal', `cannot make a socket pair: ${errnoName(pair)}`);
-  const mounts = start.trees.map((tree, i) => ({ name: tree.attach, rootFd: 5 + i, readonly: tree.readonly, exclusive: false }));
+  const mounts = start.trees.map((tree, i) => ({ name: tree.attach, rootFd: 5 + i, readonly: tree.readonly, exclusive: tree.exclusive }));
   const config: GoferConfig = { connections: [{ socketFd: 4, mounts }], confine: 'pivot' };
   try {
     const process = withFiles(start, config, (standard, cgroupFds) =>

@@ -4,7 +4,7 @@
  */
 import { EAGAIN, ENOTTY, ENXIO, EPIPE, ERESTARTSYS, type Errno, isErrno } from '../../abi/errno.ts';
 import { F_GETFL, O_ACCMODE, O_APPEND } from '../../abi/fcntl.ts';
-import { POLLOUT, POLLWRNORM } from '../../abi/poll.ts';
+import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
 import { makedev, S_IFCHR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from '../../abi/stat.ts';
 import { FIONREAD, KernelTermios, TCGETS, TIOCGWINSZ, Winsize } from '../../abi/termios.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
@@ -123,9 +123,18 @@ class StreamFile extends FileImpl {
     const r = this.endpoint.host.ioctl(this.endpoint.stream.fd, command, answer);
     return r < 0 ? r : task.copyOut(argument, answer);
   }
+  endInput(): void {
+    this.endpoint.stream.inputEnded = true;
+    this.queue.notify(POLLIN | POLLRDNORM);
+  }
   override release(): void {
     this.endpoint.release();
   }
+}
+
+/** What has arrived can still be read, then the file ends, whoever on the host still has the other end. */
+export function endInput(file: FileDescription): void {
+  if (file.impl instanceof StreamFile) file.impl.endInput();
 }
 
 /** Bytes that were taken from the writer and not yet by the host. */

@@ -22,6 +22,8 @@ export class HostStream {
   /** O_NONBLOCK was set by us and the descriptor's file is shared with other programs: put it back at the end. */
   private borrowedFlags = -1;
   private perCall = true;
+  /** No more input is wanted: once there is none left, that is the end. */
+  inputEnded = false;
 
   constructor(host: Host, fd: number) {
     this.host = host;
@@ -30,8 +32,9 @@ export class HostStream {
 
   /** Up to `count` bytes into `into[0..]`; 0 at the end, EAGAIN if there are none yet. */
   read(into: Uint8Array, count: number): number {
-    const n = this.perCall ? this.transfer(PREADV2, into, count) : EOPNOTSUPP;
-    return n === EOPNOTSUPP ? this.host.read(this.fd, into, 0, count) : n;
+    const tried = this.perCall ? this.transfer(PREADV2, into, count) : EOPNOTSUPP;
+    const n = tried === EOPNOTSUPP ? this.host.read(this.fd, into, 0, count) : tried;
+    return n === EAGAIN && this.inputEnded ? 0 : n;
   }
   /** EPIPE without a signal: the process ignores SIGPIPE. */
   write(from: Uint8Array, count: number): number {
@@ -58,7 +61,7 @@ export class HostStream {
     this.pollfd[0] = this.fd;
     this.pollfd[1] = POLLIN | POLLOUT | POLLRDHUP;
     if (this.host.syscall(POLL, this.pollfd, 1, 0) <= 0) return 0;
-    return widen((this.pollfd[1] as number) >>> 16);
+    return widen(((this.pollfd[1] as number) >>> 16) | (this.inputEnded ? POLLIN : 0));
   }
 
   /** Ends the use of the descriptor; it stays open. */

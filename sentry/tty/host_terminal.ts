@@ -18,25 +18,61 @@ import { Terminal } from './terminal.ts';
 
 const CHUNK = 4096;
 
+/** One host descriptor in the kernel's poll. */
+class Watch {
+  private readonly kernel: Kernel;
+  private readonly fd: number;
+  private readonly ready: (events: number) => void;
+  private watched = 0;
+
+  constructor(kernel: Kernel, fd: number, ready: (events: number) => void) {
+    this.kernel = kernel;
+    this.fd = fd;
+    this.ready = ready;
+  }
+  /** 0: not at all. What cannot be watched (regular files) is always ready and never says EAGAIN. */
+  set(events: number): void {
+    const { poll } = this.kernel;
+    if (events === this.watched) return;
+    if (this.watched === 0) {
+      if (poll.add(this.fd, events, this.ready) < 0) return;
+    } else if (events === 0) poll.remove(this.fd);
+    else poll.modify(this.fd, events);
+    this.watched = events;
+  }
+}
+
 export class HostTerminal {
   readonly terminal: Terminal;
   private readonly kernel: Kernel;
-  private readonly stream: HostStream;
+  private readonly input: HostStream;
+  /** The same as `input` for a host pty. */
+  private readonly output: HostStream;
+  private readonly inputWatch: Watch;
+  private readonly outputWatch: Watch;
   private readonly chunk = new Uint8Array(CHUNK);
   private readonly entry: WaitEntry = { events: POLLIN | POLLOUT, wake: () => this.pump() };
-  /** What the host descriptor is watched for. */
-  private watched = 0;
   private inputOpen = true;
   private closed = false;
   private done: (() => void) | null = null;
 
-  /** The bridge owns hostFd (open for reading and writing) and the terminal's master side. */
-  constructor(kernel: Kernel, terminal: Terminal, hostFd: number) {
+  /**
+   * The bridge owns the host descriptors and the terminal's master side. One descriptor: a host pty, open for reading and writing, whose
+   * hang-up hangs up the terminal. Two (fifos): the end of the input alone changes nothing.
+   */
+  constructor(kernel: Kernel, terminal: Terminal, inputFd: number, outputFd = inputFd) {
     this.kernel = kernel;
     this.terminal = terminal;
-    this.stream = new HostStream(kernel.host, hostFd);
+    this.input = new HostStream(kernel.host, inputFd);
+    this.output = outputFd === inputFd ? this.input : new HostStream(kernel.host, outputFd);
+    this.inputWatch = new Watch(kernel, inputFd, (events) => this.ready(events));
+    this.outputWatch = outputFd === inputFd ? this.inputWatch : new Watch(kernel, outputFd, () => this.pump());
     terminal.masterQueue.add(this.entry);
-    this.watch(POLLIN);
+    this.inputWatch.set(POLLIN);
+  }
+
+  private get isPty(): boolean {
+    return this.input === this.output;
   }
 
   /** Window size of the outer terminal, in characters. */
@@ -59,11 +95,14 @@ export class HostTerminal {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.watch(0);
+    this.inputWatch.set(0);
+    this.outputWatch.set(0);
     this.terminal.masterQueue.remove(this.entry);
     this.terminal.closeMaster();
-    this.stream.restore();
-    this.kernel.host.close(this.stream.fd);
+    for (const stream of this.isPty ? [this.input] : [this.input, this.output]) {
+      stream.restore();
+      this.kernel.host.close(stream.fd);
+    }
     this.done?.();
     this.done = null;
   }
@@ -78,7 +117,13 @@ export class HostTerminal {
       this.close();
       return;
     }
-    this.watch((waitOut ? POLLOUT : 0) | (waitIn ? POLLIN : 0));
+    const out = waitOut ? POLLOUT : 0;
+    const into = waitIn ? POLLIN : 0;
+    if (this.isPty) this.inputWatch.set(into | out);
+    else {
+      this.inputWatch.set(into);
+      this.outputWatch.set(out);
+    }
   }
 
   /** Guest to host. True: the host cannot take more now. */
@@ -86,7 +131,7 @@ export class HostTerminal {
     const { output } = this.terminal.line;
     while (output.length > 0) {
       const run = output.front();
-      const n = this.stream.write(run, run.length);
+      const n = this.output.write(run, run.length);
       if (n === EAGAIN) return true;
       if (n === EINTR) continue;
       if (n <= 0) {
@@ -101,12 +146,12 @@ export class HostTerminal {
   /** Host to guest. True: nothing more for now; false: the guest has no room, or the input has ended. */
   private pumpIn(): boolean {
     while (this.inputOpen && this.terminal.masterRoom > 0) {
-      const n = this.stream.read(this.chunk, Math.min(CHUNK, this.terminal.masterRoom));
+      const n = this.input.read(this.chunk, Math.min(CHUNK, this.terminal.masterRoom));
       if (n === EAGAIN) return true;
       if (n === EINTR) continue;
       if (n <= 0) {
         this.inputOpen = false;
-        this.close();
+        if (this.isPty) this.close();
         return false;
       }
       this.terminal.masterWrite(this.chunk, 0, n);
@@ -115,18 +160,9 @@ export class HostTerminal {
     return false;
   }
 
-  private watch(events: number): void {
-    const { poll } = this.kernel;
-    const { fd } = this.stream;
-    if (events === this.watched) return;
-    if (this.watched === 0) poll.add(fd, events, (ready) => this.ready(ready));
-    else if (events === 0) poll.remove(fd);
-    else poll.modify(fd, events);
-    this.watched = events;
-  }
   private ready(events: number): void {
     // A hang-up without data to read is the end of the other side; epoll reports it whatever is asked for.
-    if ((events & (POLLHUP | POLLERR)) !== 0 && (events & POLLIN) === 0) this.close();
+    if (this.isPty && (events & (POLLHUP | POLLERR)) !== 0 && (events & POLLIN) === 0) this.close();
     else this.pump();
   }
 }

@@ -1,0 +1,100 @@
+/** What every command gets: the global flags, made into settings, and where errors go. */
+import { appendFileSync, mkdirSync } from 'node:fs';
+import { Containers } from '../container/containers.ts';
+import type { RuntimeSettings } from '../container/types.ts';
+import { type Flags, type FlagTable, UsageError } from './flags.ts';
+
+export const GLOBAL_FLAGS = {
+  root: { kind: 'string', help: 'folder of the state on disk (default /run/runsc)' },
+  log: { kind: 'string', help: 'file for errors and warnings' },
+  'log-format': { kind: 'string', help: 'text (default) or json' },
+  debug: { kind: 'bool', help: 'log more' },
+  'debug-log': { kind: 'string', help: 'folder for the logs of sandbox and gofer' },
+  strace: { kind: 'bool', help: 'log every system call (with --debug-log)' },
+  platform: { kind: 'string', help: 'auto (default), ptrace, systrap or kvm' },
+  network: { kind: 'string', help: 'sandbox (default), host or none' },
+  overlay2: { kind: 'string', help: 'root:memory (default), all:memory or none' },
+  'systemd-cgroup': { kind: 'bool', help: 'cgroup paths have the form slice:prefix:name' },
+  'ignore-cgroups': { kind: 'bool', help: 'make no cgroups' },
+  help: { kind: 'bool', alias: 'h', help: 'this text' },
+  version: { kind: 'bool', alias: 'v', help: 'the version' },
+  // Accepted, without effect here.
+  criu: { kind: 'string' },
+  rootless: { kind: 'string' },
+  'debug-log-format': { kind: 'string' },
+  'debug-command': { kind: 'string' },
+  'log-packets': { kind: 'bool' },
+  'file-access': { kind: 'string' },
+  overlay: { kind: 'bool' },
+  watchdog: { kind: 'string' },
+  'panic-log': { kind: 'string' },
+  'panic-signal': { kind: 'int' },
+  'oci-seccomp': { kind: 'bool' },
+  'host-uds': { kind: 'string' },
+  'fsgofer-host-uds': { kind: 'bool' },
+  'net-raw': { kind: 'bool' },
+  directfs: { kind: 'bool' },
+  gso: { kind: 'bool' },
+  'num-network-channels': { kind: 'int' },
+  'TESTONLY-unsafe-nonroot': { kind: 'bool' },
+  alsologtostderr: { kind: 'bool' },
+} as const satisfies FlagTable;
+
+const DEFAULT_ROOT = '/run/runsc';
+
+export class Context {
+  readonly settings: RuntimeSettings;
+  readonly containers: Containers;
+  private readonly logPath: string | undefined;
+  private readonly logJson: boolean;
+
+  constructor(flags: Flags<typeof GLOBAL_FLAGS>) {
+    this.logPath = flags.log;
+    this.logJson = oneOf('log-format', flags['log-format'], ['text', 'json'], 'text') === 'json';
+    const debugLog = flags['debug-log'];
+    if (debugLog !== undefined) mkdirSync(debugLog, { recursive: true });
+    this.settings = {
+      root: flags.root ?? DEFAULT_ROOT,
+      platform: oneOf('platform', flags.platform, ['auto', 'ptrace', 'systrap', 'kvm'], 'auto'),
+      network: oneOf('network', flags.network, ['sandbox', 'host', 'none'], 'sandbox'),
+      overlay2: flags.overlay2 ?? 'root:memory',
+      systemdCgroup: flags['systemd-cgroup'],
+      ignoreCgroups: flags['ignore-cgroups'],
+      debug: flags.debug || flags.strace,
+      debugLog: debugLog ?? null,
+      strace: flags.strace,
+    };
+    if (!/^((root|all):memory|none)$/.test(this.settings.overlay2))
+      throw new UsageError(`flag --overlay2: ${flags.overlay2} is not supported`);
+    this.containers = new Containers(this.settings);
+  }
+
+  /** To stderr, and as the last object of the log where engines look for it. */
+  error(message: string): void {
+    process.stderr.write(`runsc: ${message}\n`);
+    this.log('error', message);
+  }
+  warn(message: string): void {
+    process.stderr.write(`runsc: warning: ${message}\n`);
+    this.log('warning', message);
+  }
+  private log(level: string, msg: string): void {
+    if (this.logPath === undefined) return;
+    const time = new Date().toISOString();
+    const line = this.logJson
+      ? JSON.stringify({ level, msg, time })
+      : `time=${JSON.stringify(time)} level=${level} msg=${JSON.stringify(msg)}`;
+    try {
+      appendFileSync(this.logPath, `${line}\n`);
+    } catch {
+      // The message is on stderr.
+    }
+  }
+}
+
+function oneOf<T extends string>(flag: string, value: string | undefined, allowed: readonly T[], fallback: T): T {
+  if (value === undefined) return fallback;
+  const found = allowed.find((a) => a === value);
+  if (found === undefined) throw new UsageError(`flag --${flag}: ${value} is none of ${allowed.join(', ')}`);
+  return found;
+}

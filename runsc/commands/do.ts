@@ -1,0 +1,104 @@
+/**
+ * do: runs a command of this machine in a sandbox. The machine's files are the root, read-only: what the command writes stays in memory
+ * and is gone with it. Working directory and environment are kept. No daemon, no bundle.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { isatty } from 'node:tty';
+import { command } from '../cli/command.ts';
+import type { Context } from '../cli/context.ts';
+import { UsageError } from '../cli/flags.ts';
+import { windowSize } from '../container/console.ts';
+import type { Spec, SpecMount } from '../container/spec.ts';
+import { defaultSpec } from './default_spec.ts';
+import { terminalStdio } from './foreground.ts';
+import { runToEnd } from './run.ts';
+import { inheritedStdio } from './stdio.ts';
+
+const FLAGS = {
+  root: { kind: 'string', help: 'folder to see as / (default: this machine)' },
+  cwd: { kind: 'string', help: 'working directory (default: the current one)' },
+  env: { kind: 'list', alias: 'e', help: 'NAME=value, added to this environment' },
+  user: { kind: 'string', alias: 'u', help: 'UID[:GID] (default: 0:0)' },
+  hostname: { kind: 'string', help: 'name of the sandbox' },
+  volume: { kind: 'list', alias: 'v', help: 'HOST:PLACE[:ro], a folder or file to share' },
+  tmpfs: { kind: 'list', help: 'PLACE for files in memory' },
+  'no-tty': { kind: 'bool', help: 'no terminal, even if there is one here' },
+  quiet: { kind: 'bool' },
+} as const;
+
+export const doCommand = command('do', {
+  usage: '[--] COMMAND [ARGUMENT…]',
+  summary: 'run a command of this machine in a sandbox; what it writes stays in memory',
+  flags: FLAGS,
+  words: [1, Number.POSITIVE_INFINITY],
+  greedy: true,
+  run: async (context, flags, words) => {
+    const terminal = !flags['no-tty'] && isatty(0) && isatty(1);
+    const bundle = mkdtempSync(join(tmpdir(), 'runsc-do-'));
+    try {
+      writeFileSync(join(bundle, 'config.json'), JSON.stringify(describe(words, flags, terminal)));
+      return await runIn(context, bundle, terminal);
+    } finally {
+      rmSync(bundle, { recursive: true, force: true });
+    }
+  },
+});
+
+async function runIn(context: Context, bundle: string, terminal: boolean): Promise<number> {
+  const id = `do-${process.pid}-${Date.now().toString(36)}`;
+  const container = await context.containers.create({ id, bundle, stdio: terminal ? terminalStdio() : inheritedStdio() });
+  return runToEnd(context, container, terminal);
+}
+
+type DoFlags = {
+  readonly root: string | undefined;
+  readonly cwd: string | undefined;
+  readonly env: string[];
+  readonly user: string | undefined;
+} & {
+  readonly hostname: string | undefined;
+  readonly volume: string[];
+  readonly tmpfs: string[];
+};
+
+function describe(args: readonly string[], flags: DoFlags, terminal: boolean): Spec {
+  const base = defaultSpec(args);
+  const env = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
+  const size = terminal ? windowSize(0) : null;
+  const [uid, gid] = userOf(flags.user);
+  return {
+    ...base,
+    root: { path: resolve(flags.root ?? '/') },
+    hostname: flags.hostname ?? 'sandbox',
+    process: {
+      ...(base.process as NonNullable<Spec['process']>),
+      terminal,
+      ...(size === null ? {} : { consoleSize: { height: size.rows, width: size.columns } }),
+      user: { uid, gid },
+      cwd: flags.cwd ?? (flags.root === undefined ? process.cwd() : '/'),
+      env: [...env, ...flags.env],
+      noNewPrivileges: false,
+      rlimits: [{ type: 'RLIMIT_NOFILE', soft: 1024, hard: 1_048_576 }],
+    },
+    mounts: [...(base.mounts ?? []), ...flags.tmpfs.map(tmpfsMount), ...flags.volume.map(volumeMount)],
+  };
+}
+
+function userOf(text = '0:0'): [number, number] {
+  const match = /^(\d+)(?::(\d+))?$/.exec(text);
+  if (match === null) throw new UsageError(`--user: ${text} is not of the form UID[:GID]`);
+  return [Number(match[1]), Number(match[2] ?? match[1])];
+}
+
+function tmpfsMount(place: string): SpecMount {
+  return { destination: place, type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'nodev', 'mode=1777'] };
+}
+
+function volumeMount(text: string): SpecMount {
+  const [source, destination, mode = 'rw', ...more] = text.split(':');
+  if (!source || !destination?.startsWith('/') || more.length > 0 || !/^r[ow]$/.test(mode))
+    throw new UsageError(`--volume: ${text} is not of the form HOST:PLACE[:ro]`);
+  return { destination, type: 'bind', source: resolve(source), options: ['rbind', mode] };
+}

@@ -1,0 +1,30 @@
+/** The commands by name. */
+import type { Command } from '../cli/command.ts';
+import { features, spec, update, version } from './config.ts';
+import { doCommand } from './do.ts';
+import { exec } from './exec.ts';
+import { debug, events, list, ps, state, wait } from './inspect.ts';
+import { create, kill, pause, remove, resume, start } from './lifecycle.ts';
+import { run } from './run.ts';
+
+export const COMMANDS: Readonly<Record<string, Command>> = {
+  create,
+  start,
+  run,
+  kill,
+  delete: remove,
+  pause,
+  resume,
+  state,
+  list,
+  ps,
+  events,
+  wait,
+  debug,
+  exec,
+  update,
+  spec,
+  features,
+  do: doCommand,
+  version,
+};

@@ -1,0 +1,80 @@
+/** From descriptors to a running kernel. The order matters; lockdown.ts says why. */
+import { errnoName } from '../../abi/errno.ts';
+import { O_CLOEXEC, O_RDONLY } from '../../abi/fcntl.ts';
+import type { Host } from '../../lib/host.ts';
+import { HostPoll } from '../../platforms/host_poll.ts';
+import type { Platform } from '../../platforms/platform.ts';
+import { createPlatform, type PlatformKind, stubPath } from '../../platforms/select.ts';
+import { controlMethods } from '../control/methods.ts';
+import { ControlServer } from '../control/server.ts';
+import { registerDevices } from '../fs/dev/register.ts';
+import { Kernel } from '../kernel/kernel.ts';
+import { buildTable, SYSCALLS } from '../syscalls/table.ts';
+import { type BootConfig, readConfig } from './config.ts';
+import { registerFilesystems } from './filesystems.ts';
+import { connectGofer } from './gofer_trees.ts';
+import { dropIdentity, emptyRoot, openProc, verify } from './lockdown.ts';
+import { Sandbox } from './sandbox.ts';
+
+/** How long answers may take to leave at the end, ns. */
+const GOODBYE_PATIENCE = 1e9;
+
+/** Runs a sandbox from start to end: its exit code. @throws Error if it cannot start. */
+export function boot(host: Host, argv: readonly string[]): number {
+  const config = readConfig(host, argv);
+  const poll = new HostPoll(host);
+  const platform = bootPlatform(host, poll, config);
+  const kernel = new Kernel({ host, poll, platform, syscalls: buildTable(SYSCALLS), log: logger(config) });
+  registerDevices(kernel);
+  registerFilesystems(kernel);
+  return new Lifetime(kernel, config).run();
+}
+
+/** Opens what the platform needs, then locks the process in. Nothing of an application has run before. */
+function bootPlatform(host: Host, poll: HostPoll, config: BootConfig): Platform {
+  const procFd = openProc(host);
+  const kind = config.platform as PlatformKind;
+  const stubFd = host.openat(-100, stubPath(kind), O_RDONLY | O_CLOEXEC);
+  if (stubFd < 0) throw new Error(`cannot open ${stubPath(kind)}: ${errnoName(stubFd)}`);
+  emptyRoot(host);
+  dropIdentity(host, config.nobody);
+  verify(host, procFd, config.nobody);
+  return createPlatform(kind, { host, poll, procFd, stubFd });
+}
+
+function logger(config: BootConfig): (line: string) => void {
+  return config.debug ? (line) => process.stderr.write(`${new Date().toISOString()} ${line}\n`) : () => {};
+}
+
+/** The loop, and how it ends: with the first container, when every answer is out. */
+class Lifetime {
+  private readonly kernel: Kernel;
+  private readonly server: ControlServer;
+  private exitCode: number | null = null;
+
+  constructor(kernel: Kernel, config: BootConfig) {
+    this.kernel = kernel;
+    const sandbox = new Sandbox({
+      kernel,
+      connectGofer: (fd) => connectGofer(kernel, fd),
+      finish: (code) => this.finish(code),
+    });
+    const { host, poll, log } = kernel;
+    this.server = new ControlServer({ host, poll, listener: config.controlFd, methods: controlMethods(sandbox), uid: 0, log });
+  }
+
+  run(): number {
+    this.server.start();
+    this.kernel.run();
+    const giveUp = this.kernel.now() + GOODBYE_PATIENCE;
+    while (this.server.sending && this.kernel.now() < giveUp) this.kernel.poll.wait(10);
+    this.kernel.platform.shutdown();
+    return this.exitCode ?? 0;
+  }
+
+  /** The first reason counts. The loop ends after the round it is in: those who wait for the same exit are answered first. */
+  private finish(code: number): void {
+    this.exitCode ??= code;
+    this.kernel.timers.add(this.kernel.now(), () => this.kernel.halt());
+  }
+}

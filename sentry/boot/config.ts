@@ -1,0 +1,28 @@
+/** What the Sentry is started with: JSON behind the descriptor that --config-fd names. runsc writes it (runsc/container/sandbox_process.ts). */
+import type { Host } from '../../lib/host.ts';
+
+export interface BootConfig {
+  readonly sandboxId: string;
+  /** Listening control socket. */
+  readonly controlFd: number;
+  readonly platform: 'auto' | 'ptrace' | 'systrap' | 'kvm';
+  readonly network: 'sandbox' | 'host' | 'none';
+  readonly debug: boolean;
+  readonly strace: boolean;
+  /** The container's console, our controlling terminal: SIGWINCH tells of its new size. */
+  readonly consoleFd: number | null;
+  /** uid and gid to end as. */
+  readonly nobody: number;
+}
+
+const MAX_CONFIG_BYTES = 1 << 20;
+
+export function readConfig(host: Host, argv: readonly string[]): BootConfig {
+  const fd = Number(argv[argv.indexOf('--config-fd') + 1]);
+  if (!argv.includes('--config-fd') || !Number.isInteger(fd)) throw new Error('started by hand: runsc starts it, with --config-fd N');
+  const bytes = new Uint8Array(MAX_CONFIG_BYTES);
+  const n = host.pread(fd, bytes, 0, bytes.length, 0);
+  if (n <= 0 || n === bytes.length) throw new Error(`cannot read the configuration from descriptor ${fd}: ${n}`);
+  host.close(fd);
+  return JSON.parse(Buffer.from(bytes.buffer, 0, n).toString('utf8')) as BootConfig;
+}

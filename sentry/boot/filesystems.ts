@@ -1,0 +1,63 @@
+/** Filesystems by the names that mount(2) and OCI specs use. */
+import { EINVAL, type Errno, isErrno } from '../../abi/errno.ts';
+import type { SpecResources } from '../../proto/oci_spec.ts';
+import { CgroupFilesystem } from '../fs/cgroup/cgroup_filesystem.ts';
+import { ContainerCgroup } from '../fs/cgroup/cgroup_provider.ts';
+import { DevptsFilesystem, parseDevptsOptions } from '../fs/devpts/devpts.ts';
+import { ProcFilesystem } from '../fs/proc/proc_filesystem.ts';
+import { SysFilesystem } from '../fs/sys/sys_filesystem.ts';
+import { registerTmpFs } from '../fs/tmpfs/register.ts';
+import { type CgroupLimits, NO_LIMITS } from '../kernel/cgroup_limits.ts';
+import type { Container } from '../kernel/container.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Filesystem } from '../vfs/inode.ts';
+
+/** Call once, before the first container. */
+export function registerFilesystems(kernel: Kernel): void {
+  registerTmpFs(kernel);
+  const { filesystems } = kernel;
+  filesystems.register('devpts', (_kernel, { data }) => {
+    const options = parseDevptsOptions(data);
+    return isErrno(options) ? EINVAL : new DevptsFilesystem(kernel.uniqueId(), kernel, options);
+  });
+  filesystems.register(
+    'proc',
+    (_kernel, { task }) => new ProcFilesystem(kernel.uniqueId(), kernel, task?.pidNamespace ?? kernel.rootPidNamespace),
+  );
+  filesystems.register('sysfs', () => new SysFilesystem(kernel.uniqueId(), kernel));
+  filesystems.register('cgroup2', (_kernel, { task }) => (task === null ? EINVAL : cgroupOf(kernel, task.group.container)));
+}
+
+/** A mount of a container's specification: proc and cgroup are about the container. ENODEV: no such type; EINVAL: it does not know an option. */
+export function containerFilesystem(
+  kernel: Kernel,
+  container: Container,
+  mount: { readonly type: string; readonly source: string; readonly data: string },
+): Filesystem | Errno {
+  const { type, source, data } = mount;
+  if (type === 'proc') return new ProcFilesystem(kernel.uniqueId(), kernel, container.pidNamespace);
+  // Version 1 is not to be had: what asks for it gets the one group of version 2.
+  if (type === 'cgroup' || type === 'cgroup2') return cgroupOf(kernel, container);
+  if (type === 'mqueue' && !kernel.filesystems.has(type)) return kernel.filesystems.make('tmpfs', kernel, { source, data: 'mode=1777', task: null });
+  return kernel.filesystems.make(type, kernel, { source, data, task: null });
+}
+
+function cgroupOf(kernel: Kernel, container: Container): Filesystem {
+  return new CgroupFilesystem(kernel.uniqueId(), kernel, container, new ContainerCgroup(container));
+}
+
+/** linux.resources, as the container's own cgroup files show them. The host's cgroups enforce them. */
+export function cgroupLimits(resources: SpecResources | undefined): CgroupLimits {
+  const { memory, cpu, pids } = resources ?? {};
+  const positive = (value: number | undefined): number | null => (value !== undefined && value > 0 ? value : null);
+  const limit = positive(memory?.limit);
+  const swap = positive(memory?.swap);
+  return {
+    memory: limit,
+    swap: swap === null ? null : Math.max(0, swap - (limit ?? 0)),
+    cpuQuota: positive(cpu?.quota),
+    cpuPeriod: positive(cpu?.period) ?? NO_LIMITS.cpuPeriod,
+    cpuWeight: cpu?.shares ? Math.max(1, Math.min(10_000, 1 + Math.floor(((cpu.shares - 2) * 9999) / 262_142))) : NO_LIMITS.cpuWeight,
+    pids: positive(pids?.limit),
+  };
+}

@@ -1,0 +1,178 @@
+/**
+ * Builds a container's mount namespace: root, the spec's mounts in their order, what every container expects and the spec does not name
+ * (/proc, /dev), then read-only and masked paths.
+ */
+import { ENOENT, type Errno, errnoName, isErrno } from '../../abi/errno.ts';
+import { makedev, S_IFCHR } from '../../abi/stat.ts';
+import { fromUnicode } from '../../lib/byte_string.ts';
+import type { MountMessage } from '../../proto/control.ts';
+import type { Spec, SpecDevice } from '../../proto/oci_spec.ts';
+import { populateDev } from '../fs/dev/populate.ts';
+import type { Container } from '../kernel/container.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Filesystem } from '../vfs/inode.ts';
+import { attach, bindMount, type MountNamespace, newMount, newNamespace, topOf } from '../vfs/mount.ts';
+import { inodeOf, type Mount, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, type VfsPath } from '../vfs/path.ts';
+import { containerFilesystem } from './filesystems.ts';
+import { parseMountOptions } from './mount_options.ts';
+import { ensurePlace, find } from './mount_points.ts';
+
+/** Opens a tree that the container's gofer serves. */
+export type OpenServed = (mount: MountMessage) => Filesystem | Errno;
+
+export class MountError extends Error {}
+
+const NOTHING: Omit<MountMessage, 'destination' | 'type' | 'options'> = {
+  source: '',
+  attach: '',
+  file: false,
+  shared: false,
+  overlay: false,
+};
+/** What the spec may leave out. */
+const DEFAULTS: readonly MountMessage[] = [
+  { ...NOTHING, destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'nodev', 'noexec'] },
+  { ...NOTHING, destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'] },
+  {
+    ...NOTHING,
+    destination: '/dev/pts',
+    type: 'devpts',
+    source: 'devpts',
+    options: ['nosuid', 'noexec', 'mode=0620', 'ptmxmode=0666', 'gid=5'],
+  },
+  { ...NOTHING, destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: ['nosuid', 'nodev', 'noexec', 'mode=1777', 'size=65536k'] },
+];
+
+export interface MountInput {
+  readonly kernel: Kernel;
+  readonly container: Container;
+  readonly spec: Spec;
+  /** The first is the root. */
+  readonly mounts: readonly MountMessage[];
+  /** It gets /dev/console. */
+  readonly terminal: boolean;
+  readonly open: OpenServed;
+}
+
+/** @throws MountError that names the mount. */
+export function buildMounts(input: MountInput): MountNamespace {
+  const { kernel, spec, terminal, open } = input;
+  const [root, ...rest] = input.mounts;
+  if (root === undefined) throw new MountError('the container has no root');
+  const rootFs = open(root);
+  if (isErrno(rootFs)) throw new MountError(`root filesystem: ${errnoName(rootFs)}`);
+  const ns = newNamespace(kernel, rootFs, 0, root.source);
+  const builder = new TreeBuilder(input, ns);
+  for (const mount of withDefaults(rest)) builder.add(mount);
+  builder.devices(spec.linux?.devices ?? [], terminal);
+  for (const path of spec.linux?.readonlyPaths ?? []) builder.makeReadonly(path);
+  for (const path of spec.linux?.maskedPaths ?? []) builder.mask(path);
+  if (parseMountOptions(root.options).flags & MS_RDONLY) ns.root.flags |= MS_RDONLY;
+  return ns;
+}
+
+/** Defaults come where the spec has nothing at their place; first, so that the spec's mounts can lie upon them. */
+function withDefaults(mounts: readonly MountMessage[]): MountMessage[] {
+  const clean = (path: string): string =>
+    `/${path
+      .split('/')
+      .filter((p) => p !== '' && p !== '.')
+      .join('/')}`;
+  const named = new Set(mounts.map((m) => clean(m.destination)));
+  const missing = DEFAULTS.filter((d) => !named.has(d.destination));
+  const under = (path: string): MountMessage[] => missing.filter((d) => d.destination.startsWith(`${path}/`));
+  const out = missing.filter((d) => !d.destination.startsWith('/dev/') || !named.has('/dev'));
+  for (const mount of mounts) out.push(mount, ...(clean(mount.destination) === '/dev' ? under('/dev') : []));
+  return out;
+}
+
+class TreeBuilder {
+  private readonly input: MountInput;
+  private readonly kernel: Kernel;
+  private readonly ns: MountNamespace;
+
+  constructor(input: MountInput, ns: MountNamespace) {
+    this.input = input;
+    this.kernel = input.kernel;
+    this.ns = ns;
+  }
+
+  add(mount: MountMessage): void {
+    const { flags, data } = parseMountOptions(mount.options);
+    const fs = mount.type === 'gofer' ? this.input.open(mount) : this.synthetic(mount.type, mount.source, data);
+    this.check(mount, fs);
+    const place = ensurePlace(this.root, fromUnicode(mount.destination), mount.file);
+    this.check(mount, place, 'its place');
+    const attached = newMount(this.kernel, fs as Filesystem, flags, fromUnicode(mount.source));
+    this.check(mount, attach(attached, place as VfsPath));
+    if (mount.destination.replace(/\/+$/, '') === '/dev' && mount.type !== 'gofer') this.check(mount, populateDev((fs as Filesystem).root));
+  }
+
+  private synthetic(type: string, source: string, data: string): Filesystem | Errno {
+    return containerFilesystem(this.kernel, this.input.container, { type, source, data });
+  }
+
+  private get root(): VfsPath {
+    return this.ns.rootPath;
+  }
+  private check(mount: MountMessage, result: unknown, what = `type ${mount.type}`): void {
+    if (isErrno(result))
+      throw new MountError(`mount ${mount.destination} (${what}, options ${mount.options.join(',')}): ${errnoName(result)}`);
+  }
+
+  /** Nodes that the spec adds, as far as a driver answers for them, and /dev/console. */
+  devices(devices: readonly SpecDevice[], terminal: boolean): void {
+    const wanted = devices.filter((d) => d.type === 'c' && this.hasDriver(d.major ?? -1));
+    const console: SpecDevice = { path: '/dev/console', type: 'c', major: 5, minor: 1, fileMode: 0o620 };
+    for (const device of terminal ? [...wanted, console] : wanted) {
+      const path = fromUnicode(device.path);
+      const slash = path.lastIndexOf('/');
+      const parent = ensurePlace(this.root, path.slice(0, slash));
+      if (isErrno(parent) || !isErrno(find(this.root, path))) continue;
+      const mode = S_IFCHR | ((device.fileMode ?? 0o666) & 0o7777);
+      const options = { mode, uid: device.uid ?? 0, gid: device.gid ?? 0 };
+      const made = inodeOf(parent).mknod(path.slice(slash + 1), options, makedev(device.major ?? 0, device.minor ?? 0));
+      // `find` has left a cached "no such file".
+      if (!isErrno(made)) parent.dentry.children?.delete(path.slice(slash + 1));
+    }
+  }
+  private hasDriver(major: number): boolean {
+    for (const driver of this.kernel.devices.drivers()) if (driver.major === major) return true;
+    return false;
+  }
+
+  makeReadonly(path: string): void {
+    const place = find(this.root, fromUnicode(path));
+    if (isErrno(place)) return; // nothing to protect
+    const bound = bindMount(this.kernel, place, place, true);
+    if (bound < 0) throw new MountError(`readonlyPaths: ${path}: ${errnoName(bound)}`);
+    setReadonly(topOf(place).mount);
+  }
+
+  mask(path: string): void {
+    const place = find(this.root, fromUnicode(path));
+    if (isErrno(place)) return;
+    const done = inodeOf(place).isDirectory ? this.maskFolder(place) : this.maskFile(place);
+    if (done < 0) throw new MountError(`maskedPaths: ${path}: ${errnoName(done)}`);
+  }
+  private maskFolder(place: VfsPath): number {
+    const empty = this.synthetic('tmpfs', 'tmpfs', 'mode=555,nr_inodes=1');
+    if (isErrno(empty)) return empty;
+    return attach(newMount(this.kernel, empty, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, 'tmpfs'), place);
+  }
+  private maskFile(place: VfsPath): number {
+    const nothing = find(this.root, '/dev/null');
+    return isErrno(nothing) ? ENOENT : bindMount(this.kernel, nothing, place, false);
+  }
+}
+
+function setReadonly(mount: Mount): void {
+  mount.flags |= MS_RDONLY;
+  for (const child of mount.children) setReadonly(child);
+}
+
+/** The devpts that /dev/pts shows; null if there is none. */
+export function devptsMount(ns: MountNamespace): Mount | null {
+  for (const mount of ns.mounts()) if (mount.fs.type === 'devpts') return mount;
+  return null;
+}

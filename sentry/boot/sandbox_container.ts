@@ -1,0 +1,348 @@
+/** One container: its mounts and namespaces, its first process, and those that exec adds. */
+import { ENOENT, errnoName, isErrno } from '../../abi/errno.ts';
+import { SI_USER, SIGKILL } from '../../abi/signal.ts';
+import { fromUnicode } from '../../lib/byte_string.ts';
+import { ALREADY_EXISTS, FAILED_PRECONDITION, INTERNAL, INVALID_ARGUMENT, NOT_FOUND, StatusError } from '../../lib/ttrpc/status.ts';
+import type { CreateRequest, ExecRequest } from '../../proto/control.ts';
+import type { Spec, SpecProcess } from '../../proto/oci_spec.ts';
+import { Tether } from '../control/tether.ts';
+import { Container } from '../kernel/container.ts';
+import type { Credentials } from '../kernel/credentials.ts';
+import { exitGroup } from '../kernel/exit.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { IpcNamespace, type Namespaces, NetNamespace, UtsNamespace } from '../kernel/namespaces.ts';
+import { pauseContainer, resumeContainer } from '../kernel/pause.ts';
+import { PidNamespace } from '../kernel/pid_namespace.ts';
+import { sendToGroup } from '../kernel/signal_send.ts';
+import type { ThreadGroup } from '../kernel/thread_group.ts';
+import { isStartError, startProcess } from '../loader/start_process.ts';
+import type { MountNamespace } from '../vfs/mount.ts';
+import { credentialsOf, limitsOf, type ProgramStrings, stringsOf } from './credentials_of.ts';
+import { cgroupLimits } from './filesystems.ts';
+import { findProgram, ProgramError } from './find_program.ts';
+import { type Exit, GuestProcess, type ProcessStreams } from './guest_process.ts';
+import { ensurePlace } from './mount_points.ts';
+import { buildMounts, MountError } from './mount_tree.ts';
+import type { SandboxOptions } from './sandbox.ts';
+import { type DonatedStreams, plainStreams, terminalStreams } from './streams.ts';
+
+const MAX_SIGNAL = 64;
+const DEFAULT_UMASK = 0o022;
+/** Processes of exec that have ended and are remembered for a late Wait. */
+const MAX_ENDED = 1024;
+
+/** The program of a process and what it starts with. */
+interface Prepared {
+  readonly spec: SpecProcess;
+  readonly creds: Credentials;
+  readonly strings: ProgramStrings;
+  readonly path: string;
+  readonly streams: ProcessStreams;
+}
+
+export interface ContainerInit {
+  readonly kernel: Kernel;
+  readonly request: CreateRequest;
+  readonly fds: number[];
+  readonly connectGofer: SandboxOptions['connectGofer'];
+  /** Whose pid namespace it shares. */
+  readonly joined: SandboxContainer | null;
+  /** The pod's first container; null if this is it. */
+  readonly pod: SandboxContainer | null;
+}
+
+export class SandboxContainer {
+  readonly id: string;
+  readonly isRoot: boolean;
+  readonly container: Container;
+  readonly init: GuestProcess;
+  readonly namespaces: Namespaces;
+  private readonly kernel: Kernel;
+  private readonly mounts: MountNamespace;
+  private readonly execs = new Map<string, GuestProcess>();
+  /** Until the start. */
+  private prepared: Prepared | null;
+
+  /** Descriptors that are taken leave the list. @throws StatusError; nothing is kept then. */
+  constructor(from: ContainerInit) {
+    const { kernel, request, fds } = from;
+    const spec = parseJson<Spec>(request.spec, 'spec');
+    if (spec.process === undefined) throw new StatusError(INVALID_ARGUMENT, 'process: is missing');
+    this.kernel = kernel;
+    this.id = request.container_id;
+    this.isRoot = request.root_container;
+    const taken = new TakenFds(fds);
+    const creds = credentialsOf(spec.process);
+    this.container = new Container(this.id, pidNamespace(kernel, from), creds, request.cgroup_path);
+    this.container.limits = cgroupLimits(spec.linux?.resources);
+    this.mounts = this.buildMounts(from, spec, taken.take(request.gofer_fd));
+    this.namespaces = makeNamespaces(kernel, spec, this.mounts, this.container.pidNamespace, from);
+    const exitFd = taken.take(request.exit_fd);
+    this.prepared = this.prepare(spec.process, () =>
+      this.streams(
+        request,
+        creds,
+        taken,
+        request.extra_fds.map((i) => taken.take(i)),
+      ),
+    );
+    this.init = new GuestProcess(kernel, '', this.prepared.streams);
+    this.container.console = this.init.bridge?.terminal ?? null;
+    this.init.onExit((exit) => this.keepExit(exitFd, exit));
+  }
+
+  private buildMounts(from: ContainerInit, spec: Spec, goferFd: number): MountNamespace {
+    const { kernel, request } = from;
+    const trees = from.connectGofer(goferFd);
+    if (isErrno(trees)) throw new StatusError(INTERNAL, `cannot speak to the gofer: ${errnoName(trees)}`);
+    try {
+      const { mounts, terminal } = request;
+      return buildMounts({ kernel, container: this.container, spec, mounts, terminal, open: (mount) => trees.open(mount) });
+    } catch (e) {
+      throw e instanceof MountError ? new StatusError(INTERNAL, e.message) : e;
+    }
+  }
+
+  private streams(
+    request: Pick<CreateRequest, 'stdin_fd' | 'stdout_fd' | 'stderr_fd' | 'terminal' | 'rows' | 'columns'>,
+    owner: Credentials,
+    taken: TakenFds,
+    extra: readonly number[],
+  ): ProcessStreams {
+    const donated: DonatedStreams = {
+      stdin: taken.take(request.stdin_fd),
+      stdout: taken.take(request.stdout_fd),
+      stderr: taken.take(request.stderr_fd),
+      extra,
+    };
+    const made = request.terminal
+      ? terminalStreams(this.kernel, this.mounts, donated, owner, request)
+      : plainStreams(this.kernel, donated, owner);
+    if (isErrno(made)) throw new StatusError(INTERNAL, `cannot make the standard streams: ${errnoName(made)}`);
+    return made;
+  }
+
+  /** Looks the program up, so that its absence shows before the start. @throws StatusError */
+  private prepare(spec: SpecProcess, open: () => ProcessStreams): Prepared {
+    const creds = credentialsOf(spec);
+    const root = this.mounts.rootPath;
+    const strings = stringsOf(spec, creds.uid === 0 ? '/root' : '/');
+    const cwd = ensurePlace(root, strings.cwd);
+    if (isErrno(cwd) && cwd !== ENOENT) throw new StatusError(INTERNAL, `chdir to cwd (${JSON.stringify(spec.cwd)}): ${errnoName(cwd)}`);
+    try {
+      const path = findProgram(root, strings.cwd, creds, strings.argv[0] ?? '', strings.env);
+      return { spec, creds, strings, path, streams: open() };
+    } catch (e) {
+      if (!(e instanceof ProgramError)) throw e;
+      throw new StatusError(INVALID_ARGUMENT, `unable to start container process: ${e.message}`);
+    }
+  }
+
+  /** The number in the container's pid namespace. */
+  start(): number {
+    const { prepared } = this;
+    if (prepared === null || this.init.exit !== null) throw new StatusError(FAILED_PRECONDITION, 'cannot start a container twice');
+    this.prepared = null;
+    try {
+      return this.run(this.init, prepared);
+    } catch (e) {
+      this.init.endWithoutStart(128 + SIGKILL);
+      throw e;
+    }
+  }
+
+  private run(process: GuestProcess, prepared: Prepared): number {
+    const { spec, creds, strings, path, streams } = prepared;
+    const task = startProcess(this.kernel, {
+      container: this.container,
+      path,
+      argv: strings.argv,
+      env: strings.env,
+      cwd: strings.cwd,
+      root: this.mounts.rootPath,
+      creds,
+      umask: spec.user?.umask ?? DEFAULT_UMASK,
+      limits: limitsOf(spec.rlimits),
+      fds: streams.fds,
+      terminal: streams.bridge?.terminal ?? null,
+      namespaces: this.namespaces,
+    });
+    if (isStartError(task)) {
+      const what = task.stage === 'cwd' ? `chdir to cwd (${JSON.stringify(spec.cwd)})` : `exec: ${JSON.stringify(spec.args[0])}`;
+      throw new StatusError(INVALID_ARGUMENT, `unable to start container process: ${what}: ${startFailure(task.errno)}`);
+    }
+    task.group.oomScoreAdj = spec.oomScoreAdj ?? 0;
+    process.started(task.group);
+    return task.group.idIn(this.container.pidNamespace);
+  }
+
+  exec(request: ExecRequest, fds: number[]): number {
+    const { exec_id: execId } = request;
+    const known = this.execs.get(execId);
+    if (execId === '' || (known !== undefined && known.exit === null)) throw new StatusError(ALREADY_EXISTS, `process ${execId} exists`);
+    if (this.init.group === null) throw new StatusError(FAILED_PRECONDITION, 'container not running');
+    const spec = parseJson<SpecProcess>(request.process, 'process');
+    const taken = new TakenFds(fds);
+    const prepared = this.prepare(spec, () => this.streams(request, credentialsOf(spec), taken, []));
+    const process = new GuestProcess(this.kernel, execId, prepared.streams);
+    let pid: number;
+    try {
+      pid = this.run(process, prepared);
+    } catch (e) {
+      process.endWithoutStart(128 + SIGKILL);
+      throw e;
+    }
+    this.remember(execId, process);
+    const tetherFd = taken.take(request.tether_fd);
+    if (tetherFd >= 0) this.tie(process, tetherFd);
+    return pid;
+  }
+
+  private remember(execId: string, process: GuestProcess): void {
+    this.execs.delete(execId);
+    this.execs.set(execId, process);
+    const ended = [...this.execs].filter(([, p]) => p.exit !== null);
+    for (const [id] of ended.slice(0, Math.max(0, ended.length - MAX_ENDED))) this.execs.delete(id);
+  }
+
+  private tie(process: GuestProcess, fd: number): void {
+    const tether = new Tether(this.kernel.host, this.kernel.poll, fd, {
+      signal: (number) => this.send(process.group, number),
+      resize: (rows, columns) => process.bridge?.resize(rows, columns),
+      lost: () => this.send(process.group, SIGKILL),
+    });
+    process.onExit((exit) => tether.finish(exit.code));
+  }
+
+  /** @throws StatusError NOT_FOUND: no such process, or it has ended. */
+  process(execId: string): GuestProcess {
+    const process = execId === '' ? this.init : this.execs.get(execId);
+    if (process === undefined) throw new StatusError(NOT_FOUND, `process ${execId} of container ${this.id} does not exist`);
+    return process;
+  }
+
+  signal(execId: string, signal: number, all: boolean): void {
+    if (signal > MAX_SIGNAL) throw new StatusError(INVALID_ARGUMENT, `signal ${signal}`);
+    if (all) {
+      for (const group of [...this.container.processes]) this.send(group, signal);
+      if (this.prepared === null) return;
+    }
+    const process = this.process(execId);
+    if (process.exit !== null) throw new StatusError(NOT_FOUND, 'process already finished');
+    if (process.group !== null) this.send(process.group, signal);
+    else if (this.prepared !== null && signal !== 0) this.abandon(signal);
+  }
+
+  /** Killed before it was started. */
+  private abandon(signal: number): void {
+    for (const file of this.prepared?.streams.fds.values() ?? []) file.release();
+    this.prepared = null;
+    this.init.endWithoutStart(128 + signal);
+  }
+
+  private send(group: ThreadGroup | null, signal: number): void {
+    if (group === null || group.zombie || signal === 0 || signal > MAX_SIGNAL) return;
+    // pid 0: from outside of the pid namespace.
+    sendToGroup(group, { signal, code: SI_USER, pid: 0, uid: 0 });
+  }
+
+  get status(): 'created' | 'running' | 'paused' | 'stopped' {
+    if (this.init.exit !== null || (this.prepared === null && this.init.group === null)) return 'stopped';
+    if (this.prepared !== null) return 'created';
+    return this.container.paused ? 'paused' : 'running';
+  }
+  pause(): void {
+    if (this.status !== 'running') throw new StatusError(FAILED_PRECONDITION, `container is ${this.status}`);
+    pauseContainer(this.container);
+  }
+  resume(): void {
+    if (this.status !== 'paused') throw new StatusError(FAILED_PRECONDITION, `container is ${this.status}`);
+    resumeContainer(this.container);
+  }
+
+  /** The exec id of a process, '' for others. */
+  execIdOf(group: ThreadGroup): string {
+    for (const [id, process] of this.execs) if (process.group === group) return id;
+    return '';
+  }
+
+  destroy(): void {
+    if (this.prepared !== null) this.abandon(SIGKILL);
+    if (this.container.paused) resumeContainer(this.container);
+    for (const group of [...this.container.processes]) exitGroup(group, SIGKILL);
+  }
+
+  /** For those who come when the sandbox is gone. */
+  private keepExit(fd: number, exit: Exit): void {
+    if (fd < 0) return;
+    const text = Buffer.from(`${exit.code} ${exit.at}\n`);
+    this.kernel.host.pwrite(fd, text, 0, text.length, 0);
+    this.kernel.host.close(fd);
+  }
+}
+
+/** Takes descriptors out of a request's list by their position plus one. */
+class TakenFds {
+  private readonly fds: number[];
+  private readonly all: readonly number[];
+  constructor(fds: number[]) {
+    this.fds = fds;
+    this.all = fds.slice();
+  }
+  /** -1 for 0. @throws StatusError for a position that is not there, or was taken. */
+  take(position: number): number {
+    if (position === 0) return -1;
+    const fd = this.all[position - 1] ?? -1;
+    const at = this.fds.indexOf(fd);
+    if (at < 0) throw new StatusError(INVALID_ARGUMENT, `descriptor ${position} is not there`);
+    this.fds.splice(at, 1);
+    return fd;
+  }
+}
+
+function makeNamespaces(kernel: Kernel, spec: Spec, mount: MountNamespace, pid: PidNamespace, from: ContainerInit): Namespaces {
+  const shared = from.pod?.namespaces ?? null;
+  const joins = (type: string): boolean => {
+    const entry = spec.linux?.namespaces?.find((n) => n.type === type);
+    return shared !== null && (entry === undefined || (entry.path ?? '') !== '');
+  };
+  const uts =
+    shared !== null && joins('uts')
+      ? shared.uts
+      : new UtsNamespace(kernel.uniqueId(), fromUnicode(spec.hostname ?? from.request.container_id));
+  if (spec.hostname !== undefined && spec.hostname !== '') uts.nodename = fromUnicode(spec.hostname);
+  if (spec.domainname !== undefined && spec.domainname !== '') uts.domainname = fromUnicode(spec.domainname);
+  return {
+    mount,
+    uts,
+    ipc: shared !== null && joins('ipc') ? shared.ipc : new IpcNamespace(kernel.uniqueId()),
+    net: shared?.net ?? new NetNamespace(kernel.uniqueId()),
+    pidForChildren: pid,
+  };
+}
+
+/** The sandbox's first container lives in the root namespace, and is its process 1. */
+function pidNamespace(kernel: Kernel, from: ContainerInit): PidNamespace {
+  if (from.pod === null) return kernel.rootPidNamespace;
+  return from.joined?.container.pidNamespace ?? new PidNamespace(kernel.rootPidNamespace, kernel.uniqueId());
+}
+
+function parseJson<T>(bytes: Uint8Array, what: string): T {
+  try {
+    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')) as T;
+  } catch (e) {
+    throw new StatusError(INVALID_ARGUMENT, `${what}: ${(e as Error).message}`);
+  }
+}
+
+const TEXTS: Readonly<Record<number, string>> = {
+  [-2]: 'no such file or directory',
+  [-8]: 'exec format error',
+  [-13]: 'permission denied',
+  [-20]: 'not a directory',
+};
+
+/** In the words that engines look for. */
+function startFailure(errno: number): string {
+  return TEXTS[errno] ?? errnoName(errno);
+}
