@@ -38,7 +38,8 @@ export function containerFilesystem(
   if (type === 'proc') return new ProcFilesystem(kernel.uniqueId(), kernel, container.pidNamespace);
   // Version 1 is not to be had: what asks for it gets the one group of version 2.
   if (type === 'cgroup' || type === 'cgroup2') return cgroupOf(kernel, container);
-  if (type === 'mqueue' && !kernel.filesystems.has(type)) return kernel.filesystems.make('tmpfs', kernel, { source, data: 'mode=1777', task: null });
+  if (type === 'mqueue' && !kernel.filesystems.has(type))
+    return kernel.filesystems.make('tmpfs', kernel, { source, data: 'mode=1777', task: null });
   return kernel.filesystems.make(type, kernel, { source, data, task: null });
 }
 
