@@ -78,10 +78,10 @@ export function getLen64(view: DataView, offset: number): number {
   return view.getUint32(offset + 4, true) * 0x1_0000_0000 + view.getUint32(offset, true);
 }
 
-/** Works for negative numbers as well: two's complement. */
+/** Works for negative numbers as well: two's complement. setUint32 itself takes the value modulo 2^32. */
 export function setLen64(view: DataView, offset: number, value: number): void {
-  view.setUint32(offset, value % 0x1_0000_0000, true);
-  view.setUint32(offset + 4, Math.floor(value / 0x1_0000_0000), true);
+  view.setUint32(offset, value, true);
+  view.setUint32(offset + 4, value >= 0 && value < 0x1_0000_0000 ? 0 : Math.floor(value / 0x1_0000_0000), true);
 }
 
 /** `n` bytes that nobody reads. */

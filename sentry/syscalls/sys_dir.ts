@@ -35,10 +35,10 @@ function getdents(task: Task, number: number, address: number, count: number, wi
       refused = true;
       return false;
     }
+    setLen64(ioView, used + length - 8, 0); // NUL and padding lie in the last word; what else does is written below
     setLen64(ioView, used, ino);
     setLen64(ioView, used + 8, next);
     ioView.setUint16(used + 16, length, true);
-    ioScratch.fill(0, used + 18, used + length);
     ioScratch[used + (wide ? 18 : length - 1)] = type;
     for (let i = 0; i < name.length; i++) ioScratch[used + header + i] = name.charCodeAt(i);
     used += length;

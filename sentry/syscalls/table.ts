@@ -46,6 +46,8 @@ import { THREAD_CALLS } from './sys_thread.ts';
 import { TIME_CALLS } from './sys_time.ts';
 import { TIMER_CALLS } from './sys_timer.ts';
 import { TIMERFD_CALLS } from './sys_timerfd.ts';
+import { TRUNCATE_CALLS } from './sys_truncate.ts';
+import { UTIME_CALLS } from './sys_utime.ts';
 import { XATTR_CALLS } from './sys_xattr.ts';
 
 /** Rows by name, file by file. */
@@ -56,6 +58,8 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...DIR_CALLS,
   ...LINK_CALLS,
   ...ATTR_CALLS,
+  ...UTIME_CALLS,
+  ...TRUNCATE_CALLS,
   ...XATTR_CALLS,
   ...FCNTL_CALLS,
   ...LOCK_CALLS,

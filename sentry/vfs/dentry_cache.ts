@@ -7,8 +7,14 @@
 import { ENOENT, type Errno } from '../../abi/errno.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { Task } from '../kernel/task.ts';
-import type { Inode, WalkAhead } from './inode.ts';
+import type { Filesystem, Inode, WalkAhead } from './inode.ts';
 import { Dentry } from './path.ts';
+
+/**
+ * Names that a filesystem's cache may gain before it is swept: a guest that looks up a million names must not fill the Sentry's
+ * memory with them.
+ */
+const SWEEP_STEP = 50_000;
 
 /** The dentry of `name` below `parent`; its inode is null if there is no such file. Errno: the filesystem failed. */
 export function lookupChild(parent: Dentry, name: ByteString, task: Task | null, ahead?: WalkAhead): Dentry | Errno {
@@ -75,17 +81,45 @@ export function pin(dentry: Dentry): void {
 
 function adoptUnlessUncached(dentry: Dentry): void {
   const parent = dentry.parent as Dentry;
-  if ((parent.inode as Inode).fs.cachePolicy !== 'never') parent.adopt(dentry);
+  const { fs } = parent.inode as Inode;
+  if (fs.cachePolicy === 'never') return;
+  fs.cachedDentries++;
+  parent.adopt(dentry);
 }
 
 function forget(dentry: Dentry): void {
-  const siblings = dentry.parent?.children;
-  if (siblings?.get(dentry.name) === dentry) siblings.delete(dentry.name);
+  const { parent } = dentry;
+  if (parent === null || parent.children?.get(dentry.name) !== dentry) return;
+  parent.children.delete(dentry.name);
+  (parent.inode as Inode).fs.cachedDentries--;
 }
 
 function remember(parent: Dentry, dentry: Dentry): void {
+  const { fs } = parent.inode as Inode;
+  if (++fs.cachedDentries > fs.sweepAt) sweep(fs);
   dentry.name = flat(dentry.name);
   parent.adopt(dentry);
+}
+
+/**
+ * Forgets missing names and files that nobody has open. Directories stay: two dentries of one directory would disagree about what
+ * is in it. An object that is looked up again gets a new dentry.
+ */
+function sweep(fs: Filesystem): void {
+  let kept = 0;
+  const pending: Dentry[] = fs.rootDentry === null ? [] : [fs.rootDentry];
+  for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
+    for (const [name, child] of directory.children ?? []) {
+      if (child.children !== null || child.inode?.isDirectory) pending.push(child);
+      else if (child.openFiles === 0 && child.mountCount === 0) {
+        directory.children?.delete(name);
+        continue;
+      }
+      kept++;
+    }
+  }
+  fs.cachedDentries = kept;
+  fs.sweepAt = kept + SWEEP_STEP;
 }
 
 /** A copy that does not keep the whole path alive, of which the name was cut. */

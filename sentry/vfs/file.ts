@@ -155,6 +155,7 @@ export class FileDescription {
     this.impl = impl;
     this.flags = flags;
     this.path = path;
+    if (path !== null) path.dentry.openFiles++;
   }
 
   get inode(): Inode | null {
@@ -188,6 +189,7 @@ export class FileDescription {
     if (--this.references > 0) return;
     for (const hook of this.onLastRelease ?? []) hook(this);
     this.onLastRelease = null;
+    if (this.path !== null) this.path.dentry.openFiles--;
     this.impl.release(this);
   }
   addReleaseHook(hook: (file: FileDescription) => void): void {

@@ -93,6 +93,9 @@ export abstract class Filesystem {
   mounts = 0;
   /** Made with the first mount: all mounts share one tree of dentries. */
   rootDentry: Dentry | null = null;
+  /** How many names the dentry cache keeps, about; beyond `sweepAt` it looks which it can forget. */
+  cachedDentries = 0;
+  sweepAt = 50_000;
   constructor(dev: number) {
     this.dev = dev;
   }

@@ -84,7 +84,7 @@ export function mountInfoText(ns: MountNamespace, root: VfsPath): ByteString {
     const point = pointOf(mount, root);
     if (point === null) continue;
     const { dev, type } = mount.fs;
-    const place = `${mount.id} ${mount.parent?.id ?? mount.id} 0:${dev} ${escapeField(rootWithin(mount))} ${escapeField(point)}`;
+    const place = `${mount.id} ${mount.parent?.id ?? ns.id} 0:${dev} ${escapeField(rootWithin(mount))} ${escapeField(point)}`;
     text += `${place} ${mountOptions(mount.flags)} ${propagationField(mount)}- ${type} ${escapeField(mount.source)} ${superOptions(mount)}\n`;
   }
   return text;

@@ -11,6 +11,8 @@ export class Dentry {
   children: Map<ByteString, Dentry> | null = null;
   /** How many mounts of any namespace sit on it: the walk looks for one only if it is not 0. */
   mountCount = 0;
+  /** FileDescriptions that were opened here. */
+  openFiles = 0;
   /** Unlinked or rmdir'ed: open files still hold it. */
   deleted = false;
 
