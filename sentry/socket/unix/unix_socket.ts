@@ -50,7 +50,8 @@ export abstract class UnixSocket extends Socket implements RightsHolder {
   override bind(task: Task, raw: Uint8Array): number {
     const address = decodeUnixAddress(raw);
     if (isErrno(address)) return address;
-    if (this.address !== '') return EINVAL;
+    // A path that exists is told before a socket that has a name already: Linux makes the node first.
+    if (this.address !== '') return !isAbstract(address) && address !== '' && this.pathExists(task, address) ? EADDRINUSE : EINVAL;
     if (address === '') return this.autobind();
     return isAbstract(address) ? this.bindAbstract(address) : this.bindPath(task, address);
   }
@@ -66,6 +67,9 @@ export abstract class UnixSocket extends Socket implements RightsHolder {
     if (!this.kernel.unix.claim(this.net, address, this)) return EADDRINUSE;
     this.address = address;
     return 0;
+  }
+  private pathExists(task: Task, address: UnixAddress): boolean {
+    return !isErrno(resolve(task, AT_FDCWD, pathOf(address), 0));
   }
   private bindPath(task: Task, address: UnixAddress): number {
     const place = makeNode(task, AT_FDCWD, pathOf(address), S_IFSOCK | 0o777, 0);
