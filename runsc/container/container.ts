@@ -7,7 +7,7 @@ import { ControlClient, SandboxGone } from './control_client.ts';
 import { DonatedFds } from './donated_fd.ts';
 import { runHooksLenient } from './hooks.ts';
 import { checkId, rootfsPath } from './load_spec.ts';
-import { lastWords } from './log_tail.ts';
+import { lastWords, logPath } from './log_tail.ts';
 import { destroyProcess, ended, exitCode, isAlive } from './process_id.ts';
 import type { Spec, SpecResources } from './spec.ts';
 import type { StateStore, StoredState } from './state_store.ts';
@@ -334,8 +334,8 @@ export class Container implements ContainerHandle {
     } catch {
       how = 'closed its control connection but still runs';
     }
-    const words = lastWords('the sandbox', join(this.store.folder(this.sandboxId), 'sentry.log'));
-    const gofer = lastWords('the gofer', join(this.store.folder(this.id), 'gofer.log'));
+    const words = lastWords('the sandbox', logPath(this.store, stored.settings, this.sandboxId, 'sentry'));
+    const gofer = lastWords('the gofer', logPath(this.store, stored.settings, this.id, 'gofer'));
     return new RuntimeError('Internal', `cannot ${during}: the sandbox process (pid ${sandbox?.pid}) ${how}${words}${gofer}`);
   }
 }

@@ -11,7 +11,7 @@ import { SandboxGone } from './control_client.ts';
 import { DonatedFds } from './donated_fd.ts';
 import { runHooks } from './hooks.ts';
 import { checkId, loadSpec } from './load_spec.ts';
-import { lastWords } from './log_tail.ts';
+import { lastWords, logPath } from './log_tail.ts';
 import { type MountPlan, planMounts } from './mount_plan.ts';
 import { openNetworkNamespace } from './network_namespace.ts';
 import { podSandbox, sharesPidNamespace } from './pod.ts';
@@ -138,8 +138,7 @@ class Creation {
     return this.store.folder(this.id);
   }
   private log(name: 'sentry' | 'gofer'): string {
-    const { debugLog } = this.settings;
-    return debugLog === null ? join(this.folder, `${name}.log`) : join(debugLog, `${this.id}.${name}.log`);
+    return logPath(this.store, this.settings, this.id, name);
   }
 
   private openConsole(): HostTerminal | null {

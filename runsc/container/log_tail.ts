@@ -1,8 +1,16 @@
 /** The end of what a sandbox process printed, for error messages. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import type { StateStore } from './state_store.ts';
+import type { RuntimeSettings } from './types.ts';
 
 const TAIL_BYTES = 2000;
 const TAIL_LINES = 12;
+
+/** In the container's own folder, unless logs are collected. */
+export function logPath(store: StateStore, settings: RuntimeSettings, id: string, name: 'sentry' | 'gofer'): string {
+  return settings.debugLog === null ? join(store.folder(id), `${name}.log`) : join(settings.debugLog, `${id}.${name}.log`);
+}
 
 /** Empty if it printed nothing. */
 export function logTail(path: string): string {
@@ -21,7 +29,7 @@ export function logTail(path: string): string {
   }
 }
 
-/** "…; the sandbox's last words: …" or nothing. */
+/** A paragraph for an error message, or nothing. */
 export function lastWords(who: string, path: string): string {
   const tail = logTail(path);
   return tail === '' ? '' : `\n${who} printed last:\n  ${tail.replaceAll('\n', '\n  ')}`;

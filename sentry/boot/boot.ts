@@ -9,11 +9,14 @@ import { controlMethods } from '../control/methods.ts';
 import { ControlServer } from '../control/server.ts';
 import { registerDevices } from '../fs/dev/register.ts';
 import { Kernel } from '../kernel/kernel.ts';
+import { readSystemInfo } from '../kernel/system_info.ts';
+import { Strace } from '../strace/strace.ts';
 import { buildTable, SYSCALLS } from '../syscalls/table.ts';
 import { type BootConfig, readConfig } from './config.ts';
 import { registerFilesystems } from './filesystems.ts';
 import { connectGofer } from './gofer_trees.ts';
 import { dropIdentity, emptyRoot, openProc, verify } from './lockdown.ts';
+import { SandboxLog } from './log.ts';
 import { Sandbox } from './sandbox.ts';
 
 /** How long answers may take to leave at the end, ns. */
@@ -23,11 +26,15 @@ const GOODBYE_PATIENCE = 1e9;
 export function boot(host: Host, argv: readonly string[]): number {
   const config = readConfig(host, argv);
   const poll = new HostPoll(host);
+  const system = readSystemInfo(host); // while the host's /proc is there
   const platform = bootPlatform(host, poll, config);
-  const kernel = new Kernel({ host, poll, platform, syscalls: buildTable(SYSCALLS), log: logger(config) });
+  const log = new SandboxLog(host, config.debug);
+  const kernel = new Kernel({ host, poll, platform, syscalls: buildTable(SYSCALLS), log: log.line });
+  kernel.system = system;
+  if (config.strace) kernel.strace = new Strace(SYSCALLS, log.line);
   registerDevices(kernel);
   registerFilesystems(kernel);
-  return new Lifetime(kernel, config).run();
+  return new Lifetime(kernel, config, log).run();
 }
 
 /** Opens what the platform needs, then locks the process in. Nothing of an application has run before. */
@@ -42,17 +49,13 @@ function bootPlatform(host: Host, poll: HostPoll, config: BootConfig): Platform 
   return createPlatform(kind, { host, poll, procFd, stubFd });
 }
 
-function logger(config: BootConfig): (line: string) => void {
-  return config.debug ? (line) => process.stderr.write(`${new Date().toISOString()} ${line}\n`) : () => {};
-}
-
 /** The loop, and how it ends: with the first container, when every answer is out. */
 class Lifetime {
   private readonly kernel: Kernel;
   private readonly server: ControlServer;
   private exitCode: number | null = null;
 
-  constructor(kernel: Kernel, config: BootConfig) {
+  constructor(kernel: Kernel, config: BootConfig, sandboxLog: SandboxLog) {
     this.kernel = kernel;
     const sandbox = new Sandbox({
       kernel,
@@ -60,7 +63,7 @@ class Lifetime {
       finish: (code) => this.finish(code),
     });
     const { host, poll, log } = kernel;
-    this.server = new ControlServer({ host, poll, listener: config.controlFd, methods: controlMethods(sandbox), uid: 0, log });
+    this.server = new ControlServer({ host, poll, listener: config.controlFd, methods: controlMethods(sandbox, sandboxLog), uid: 0, log });
   }
 
   run(): number {

@@ -26,6 +26,6 @@ test('limits: given ones, defaults, none', () => {
 });
 
 test('strings are bytes, and HOME is there', () => {
-  expect(stringsOf(PROCESS, '/root')).toEqual({ argv: ['Ã©'], env: ['HOME=/root'], cwd: '/' });
-  expect(stringsOf({ ...PROCESS, env: ['HOME=/x'] }, '/root').env).toEqual(['HOME=/x']);
+  expect(stringsOf(PROCESS, () => '/root')).toEqual({ argv: ['Ã©'], env: ['HOME=/root'], cwd: '/' });
+  expect(stringsOf({ ...PROCESS, env: ['HOME=/x'] }, () => '/root').env).toEqual(['HOME=/x']);
 });

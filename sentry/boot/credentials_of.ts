@@ -1,5 +1,5 @@
 /** From "process" of an OCI spec to what a task has: credentials, limits, environment. */
-import { fromUnicode } from '../../lib/byte_string.ts';
+import { type ByteString, fromUnicode } from '../../lib/byte_string.ts';
 import type { SpecCapabilities, SpecProcess, SpecRlimit } from '../../proto/oci_spec.ts';
 import type { Credentials } from '../kernel/credentials.ts';
 import { type Limit, ResourceLimits, RLIM_INFINITY } from '../kernel/rlimits.ts';
@@ -67,14 +67,14 @@ export function limitsOf(rlimits: readonly SpecRlimit[] | undefined): ResourceLi
 }
 
 export interface ProgramStrings {
-  readonly argv: string[];
-  readonly env: string[];
-  readonly cwd: string;
+  readonly argv: ByteString[];
+  readonly env: ByteString[];
+  readonly cwd: ByteString;
 }
 
-/** As the bytes the guest sees. HOME is added where it is missing: programs expect it and no login sets it. */
-export function stringsOf(process: SpecProcess, home: string): ProgramStrings {
+/** As the bytes the guest sees. HOME is added where it is missing. */
+export function stringsOf(process: SpecProcess, home: () => ByteString): ProgramStrings {
   const env = (process.env ?? []).map(fromUnicode);
-  if (!env.some((e) => e.startsWith('HOME='))) env.push(`HOME=${home}`);
+  if (!env.some((e) => e.startsWith('HOME='))) env.push(`HOME=${home()}`);
   return { argv: process.args.map(fromUnicode), env, cwd: fromUnicode(process.cwd) };
 }

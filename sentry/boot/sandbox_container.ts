@@ -6,6 +6,7 @@ import { ALREADY_EXISTS, FAILED_PRECONDITION, INTERNAL, INVALID_ARGUMENT, NOT_FO
 import type { CreateRequest, ExecRequest } from '../../proto/control.ts';
 import type { Spec, SpecProcess } from '../../proto/oci_spec.ts';
 import { Tether } from '../control/tether.ts';
+import type { CgroupLimits } from '../kernel/cgroup_limits.ts';
 import { Container } from '../kernel/container.ts';
 import type { Credentials } from '../kernel/credentials.ts';
 import { exitGroup } from '../kernel/exit.ts';
@@ -21,6 +22,7 @@ import { credentialsOf, limitsOf, type ProgramStrings, stringsOf } from './crede
 import { cgroupLimits } from './filesystems.ts';
 import { findProgram, ProgramError } from './find_program.ts';
 import { type Exit, GuestProcess, type ProcessStreams } from './guest_process.ts';
+import { homeOf } from './home.ts';
 import { ensurePlace } from './mount_points.ts';
 import { buildMounts, MountError } from './mount_tree.ts';
 import type { SandboxOptions } from './sandbox.ts';
@@ -75,6 +77,7 @@ export class SandboxContainer {
     const creds = credentialsOf(spec.process);
     this.container = new Container(this.id, pidNamespace(kernel, from), creds, request.cgroup_path);
     this.container.limits = cgroupLimits(spec.linux?.resources);
+    if (this.isRoot) showLimits(kernel, this.container.limits);
     this.mounts = this.buildMounts(from, spec, taken.take(request.gofer_fd));
     this.namespaces = makeNamespaces(kernel, spec, this.mounts, this.container.pidNamespace, from);
     const exitFd = taken.take(request.exit_fd);
@@ -126,7 +129,7 @@ export class SandboxContainer {
   private prepare(spec: SpecProcess, open: () => ProcessStreams): Prepared {
     const creds = credentialsOf(spec);
     const root = this.mounts.rootPath;
-    const strings = stringsOf(spec, creds.uid === 0 ? '/root' : '/');
+    const strings = stringsOf(spec, () => homeOf(this.kernel, root, creds.uid));
     const cwd = ensurePlace(root, strings.cwd);
     if (isErrno(cwd) && cwd !== ENOENT) throw new StatusError(INTERNAL, `chdir to cwd (${JSON.stringify(spec.cwd)}): ${errnoName(cwd)}`);
     try {
@@ -325,6 +328,13 @@ function makeNamespaces(kernel: Kernel, spec: Spec, mount: MountNamespace, pid: 
 function pidNamespace(kernel: Kernel, from: ContainerInit): PidNamespace {
   if (from.pod === null) return kernel.rootPidNamespace;
   return from.joined?.container.pidNamespace ?? new PidNamespace(kernel.rootPidNamespace, kernel.uniqueId());
+}
+
+/** Programs size themselves by the processors and the memory they see. */
+function showLimits(kernel: Kernel, { cpuQuota, cpuPeriod, memory }: CgroupLimits): void {
+  const { system } = kernel;
+  const cpus = cpuQuota === null ? system.cpus : Math.min(system.cpus, Math.max(1, Math.ceil(cpuQuota / cpuPeriod)));
+  kernel.system = { ...system, cpus, memory: Math.min(system.memory, memory ?? system.memory) };
 }
 
 function parseJson<T>(bytes: Uint8Array, what: string): T {

@@ -1,9 +1,19 @@
-/** What `runsc debug` shows. */
+/** What `runsc debug` shows and changes. */
+import { INVALID_ARGUMENT, StatusError } from '../../lib/ttrpc/status.ts';
 import type { RequestOf } from '../../proto/control.ts';
+import type { SandboxLog } from '../boot/log.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
+import { Strace } from '../strace/strace.ts';
+import { SYSCALLS } from '../syscalls/table.ts';
 
-export function debugText(kernel: Kernel, request: RequestOf<'Debug'>): string {
+/** @throws StatusError for a value that is none. */
+export function debug(kernel: Kernel, log: SandboxLog, request: RequestOf<'Debug'>): string {
+  const { strace, log_level: level } = request;
+  if (!['', 'on', 'off'].includes(strace)) throw new StatusError(INVALID_ARGUMENT, `strace: ${strace} is neither on nor off`);
+  if (!['', 'debug', 'info'].includes(level)) throw new StatusError(INVALID_ARGUMENT, `log level: ${level} is neither debug nor info`);
+  if (strace !== '') kernel.strace = strace === 'on' ? new Strace(SYSCALLS, log.line) : null;
+  if (level !== '' || strace === 'on') log.setVerbose(level === 'debug' || strace === 'on');
   const parts: string[] = [];
   if (request.stacks) parts.push(stacks(kernel));
   if (request.unimplemented) parts.push(unimplemented(kernel));

@@ -1,14 +1,15 @@
 /** What each call of the control protocol does. */
 import { FAILED_PRECONDITION, StatusError } from '../../lib/ttrpc/status.ts';
+import type { SandboxLog } from '../boot/log.ts';
 import type { Sandbox } from '../boot/sandbox.ts';
 import type { SandboxContainer } from '../boot/sandbox_container.ts';
 import { groupCpuTime, groupCpuTimes } from '../kernel/cpu_time.ts';
 import type { ThreadGroup } from '../kernel/thread_group.ts';
 import { Terminal } from '../tty/terminal.ts';
-import { debugText } from './debug.ts';
+import { debug } from './debug.ts';
 import { type ControlMethods, Later } from './server.ts';
 
-export function controlMethods(sandbox: Sandbox): ControlMethods {
+export function controlMethods(sandbox: Sandbox, log: SandboxLog): ControlMethods {
   const { kernel } = sandbox;
   return {
     Create: (q, fds) => {
@@ -53,7 +54,7 @@ export function controlMethods(sandbox: Sandbox): ControlMethods {
       sandbox.delete(q.container_id);
       return {};
     },
-    Debug: (q) => ({ text: debugText(kernel, q) }),
+    Debug: (q) => ({ text: debug(kernel, log, q) }),
     Shutdown: () => {
       sandbox.shutdown();
       return {};
