@@ -95,6 +95,9 @@ export class Kernel implements ThreadEvents {
   /** For transfers between host files and user memory; valid until the next use. */
   readonly ioScratch = new Uint8Array(1 << 20);
   readonly ioView = new DataView(this.ioScratch.buffer);
+  /** One getdents(2) in progress, while a filesystem may use ioScratch. */
+  readonly direntScratch = new Uint8Array(65536);
+  readonly direntView = new DataView(this.direntScratch.buffer);
   /** Places of pipes, sockets, eventfds …, which no mount shows. */
   readonly anonymous: AnonymousFiles;
   readonly pipes = new PipeAccount();

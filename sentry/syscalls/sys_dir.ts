@@ -22,8 +22,8 @@ function getdents(task: Task, number: number, address: number, count: number, wi
   const file = task.fds.get(number);
   if (typeof file === 'number') return file;
   if (file.isPath) return EBADF;
-  const { ioScratch, ioView } = task.kernel;
-  const room = Math.min(count, ioScratch.length);
+  const { direntScratch: bytes, direntView: view } = task.kernel;
+  const room = Math.min(count, bytes.length);
   const header = wide ? DIRENT64_HEADER : DIRENT_HEADER;
   const before = file.position;
   let used = 0;
@@ -35,19 +35,20 @@ function getdents(task: Task, number: number, address: number, count: number, wi
       refused = true;
       return false;
     }
-    setLen64(ioView, used + length - 8, 0); // NUL and padding lie in the last word; what else does is written below
-    setLen64(ioView, used, ino);
-    setLen64(ioView, used + 8, next);
-    ioView.setUint16(used + 16, length, true);
-    ioScratch[used + (wide ? 18 : length - 1)] = type;
-    for (let i = 0; i < name.length; i++) ioScratch[used + header + i] = name.charCodeAt(i);
+    setLen64(view, used + length - 8, 0); // padding lies in the last word; what else does is written below
+    setLen64(view, used, ino);
+    setLen64(view, used + 8, next);
+    view.setUint16(used + 16, length, true);
+    bytes[used + (wide ? 18 : length - 1)] = type;
+    for (let i = 0; i < name.length; i++) bytes[used + header + i] = name.charCodeAt(i);
+    bytes[used + header + name.length] = 0;
     used += length;
     return true;
   };
   const r = file.impl.readdir(file, emit, task);
   if (r < 0) return r;
   if (used === 0) return refused ? EINVAL : 0;
-  const copied = task.copyOut(address, ioScratch.subarray(0, used));
+  const copied = task.copyOut(address, bytes.subarray(0, used));
   if (copied === 0) return used;
   file.position = before;
   return copied;

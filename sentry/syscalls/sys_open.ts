@@ -1,5 +1,5 @@
 /** open(2), openat(2), openat2(2), creat(2), close(2), close_range(2), handles. */
-import { E2BIG, EAGAIN, EINVAL, EOPNOTSUPP, EPERM, type Errno } from '../../abi/errno.ts';
+import { E2BIG, EAGAIN, EINVAL, EMFILE, EOPNOTSUPP, EPERM, type Errno } from '../../abi/errno.ts';
 import {
   __O_TMPFILE,
   AT_FDCWD,
@@ -58,6 +58,8 @@ const VALID_PATH_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 function open(task: Task, dirfd: number, address: number, openFlags: number, createMode: number, resolveOptions = 0): SyscallResult {
   const text = task.readPath(address);
   if (typeof text === 'number') return text;
+  // Before anything is created or truncated.
+  if (task.fds.lowestFree() >= task.openFileLimit) return EMFILE;
   return finish(task, openFile(task, dirfd, text, openFlags, createMode, resolveOptions), (openFlags & O_CLOEXEC) !== 0);
 }
 

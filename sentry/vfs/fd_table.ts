@@ -17,10 +17,16 @@ export class FdTable {
     return this.files[fd] ?? EBADF;
   }
 
-  /** Lowest free number >= min, below limit (RLIMIT_NOFILE). Takes the caller's reference on success; EMFILE: still the caller's. */
-  install(file: FileDescription, cloexec: boolean, limit: number, min = 0): number {
+  /** The number that `install` would give. */
+  lowestFree(min = 0): number {
     let fd = Math.max(min, this.firstFree);
     while (this.files[fd] !== undefined) fd++;
+    return fd;
+  }
+
+  /** Lowest free number >= min, below limit (RLIMIT_NOFILE). Takes the caller's reference on success; EMFILE: still the caller's. */
+  install(file: FileDescription, cloexec: boolean, limit: number, min = 0): number {
+    const fd = this.lowestFree(min);
     if (fd >= Math.min(limit, NR_OPEN)) return EMFILE;
     this.files[fd] = file;
     if (cloexec) this.cloexec.add(fd);

@@ -5,7 +5,7 @@
  * Interface: FileDescriptions are counted. `hold` and `release` pair; the last release calls `impl.release()`.
  */
 import { EBADF, EINVAL, ENODEV, ENOTDIR, ENOTTY, type Errno, ESPIPE } from '../../abi/errno.ts';
-import { O_ACCMODE, O_APPEND, O_NONBLOCK, O_PATH, O_RDONLY, O_WRONLY, SEEK_CUR, SEEK_END, SEEK_SET } from '../../abi/fcntl.ts';
+import { O_ACCMODE, O_APPEND, O_NONBLOCK, O_PATH, O_RDWR, O_WRONLY, SEEK_CUR, SEEK_END, SEEK_SET } from '../../abi/fcntl.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { Task } from '../kernel/task.ts';
@@ -162,10 +162,11 @@ export class FileDescription {
     return this.path?.dentry.inode ?? null;
   }
   get readable(): boolean {
-    return (this.flags & O_ACCMODE) !== O_WRONLY && (this.flags & O_PATH) === 0;
+    return (this.flags & (O_WRONLY | O_PATH)) === 0; // access mode 3 allows neither
   }
   get writable(): boolean {
-    return (this.flags & O_ACCMODE) !== O_RDONLY && (this.flags & O_PATH) === 0;
+    const mode = this.flags & O_ACCMODE;
+    return (mode === O_WRONLY || mode === O_RDWR) && (this.flags & O_PATH) === 0;
   }
   get nonblocking(): boolean {
     return (this.flags & O_NONBLOCK) !== 0;

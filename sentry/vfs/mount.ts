@@ -2,7 +2,7 @@
  * mount_namespaces(7): a tree of mounts, and what mount(2), umount(2) and pivot_root(2) do to it. Privileges and arguments have been
  * checked by the caller; these functions keep the tree whole.
  */
-import { EBUSY, EINVAL, ELOOP, ENOTDIR, type Errno } from '../../abi/errno.ts';
+import { EBUSY, EINVAL, ELOOP, ENOSPC, ENOTDIR, type Errno } from '../../abi/errno.ts';
 import { pin } from './dentry_cache.ts';
 import type { Filesystem, Inode } from './inode.ts';
 import { Dentry, Mount, type Propagation, type VfsPath } from './path.ts';
@@ -12,7 +12,7 @@ export interface IdSource {
   uniqueId(): number;
 }
 
-/** Most mounts of one namespace (fs.mount-max is 100,000 on Linux). */
+/** Most mounts of one namespace: each recursive bind of a tree into itself doubles it. fs.mount-max is 100,000 on Linux. */
 export const MOUNT_MAX = 10_000;
 
 export class MountNamespace {
@@ -75,9 +75,23 @@ export function topOf(path: VfsPath): VfsPath {
   return { mount, dentry };
 }
 
-/** Puts a mount (and what hangs on it) at a place. ENOTDIR: a directory over a file, or the reverse. */
+function treeSize(mount: Mount): number {
+  let n = 1;
+  for (const child of mount.children) n += treeSize(child);
+  return n;
+}
+
+/** No room for `more` mounts in the tree that `mount` is part of. */
+function isFull(mount: Mount, more: number): boolean {
+  let top = mount;
+  while (top.parent !== null) top = top.parent;
+  return treeSize(top) + more > MOUNT_MAX;
+}
+
+/** Puts a mount (and what hangs on it) at a place. ENOTDIR: a directory over a file, or the reverse. ENOSPC: too many mounts. */
 export function attach(mount: Mount, at: VfsPath): 0 | Errno {
   const place = topOf(at);
+  if (isFull(place.mount, treeSize(mount))) return ENOSPC;
   const directory = (mount.root.inode as Inode).isDirectory;
   if (directory !== (place.dentry.inode as Inode).isDirectory) return ENOTDIR;
   hang(mount, place.mount, place.dentry);
@@ -131,6 +145,7 @@ export function cloneTree(ids: IdSource, path: VfsPath, recursive: boolean, copi
 /** MS_BIND. */
 export function bindMount(ids: IdSource, source: VfsPath, target: VfsPath, recursive: boolean): 0 | Errno {
   if (source.mount.propagation === 'unbindable') return EINVAL;
+  if (recursive && isFull(target.mount, treeSize(source.mount))) return ENOSPC;
   const copy = cloneTree(ids, source, recursive);
   const r = attach(copy, target);
   if (r !== 0) discardTree(copy);

@@ -204,7 +204,7 @@ export class FileData {
   private promote(): number {
     const { host } = this.fs.env;
     const fd = host.memfdCreate('tmpfs', MFD_CLOEXEC);
-    if (fd < 0) return fd;
+    if (fd < 0) return ENOSPC; // the Sentry has no descriptor left
     const r = this.size === 0 ? 0 : host.pwrite(fd, this.bytes, 0, this.size, 0);
     if (r !== this.size) {
       host.close(fd);

@@ -19,7 +19,10 @@ export interface TmpFsEnvironment {
   realtime(): number;
 }
 
-/** Mount options; null = no limit. */
+/** Objects of one tmpfs that sets no limit itself (nr_inodes=): each costs the Sentry some hundred bytes. */
+const MAX_INODES = 2_000_000;
+
+/** Mount options; null = no limit of its own. */
 export interface TmpFsOptions {
   /** Bytes of content, rounded up to pages. */
   readonly size: number | null;
@@ -73,7 +76,7 @@ export class TmpFs extends Filesystem {
   }
 
   protected takeIno(): number {
-    if (this.settings.inodes !== null && this.usedInodes >= this.settings.inodes) return ENOSPC;
+    if (this.usedInodes >= (this.settings.inodes ?? MAX_INODES)) return ENOSPC;
     this.usedInodes++;
     return this.nextIno++;
   }
@@ -110,7 +113,7 @@ export class TmpFs extends Filesystem {
     // Without a limit of its own: half of the host's memory, as tmpfs says on Linux; the sandbox's cgroup is the real limit.
     const blocks = unlimited ? Math.max(this.usedPages, Math.floor(this.env.host.totalMemory() / 2 / PAGE_SIZE)) : this.maxPages;
     const free = blocks - this.usedPages;
-    const files = this.settings.inodes ?? Math.max(blocks, this.usedInodes);
+    const files = this.settings.inodes ?? MAX_INODES;
     return {
       type: TMPFS_MAGIC,
       bsize: PAGE_SIZE,
@@ -118,7 +121,7 @@ export class TmpFs extends Filesystem {
       bfree: free,
       bavail: free,
       files,
-      ffree: files - this.usedInodes,
+      ffree: Math.max(0, files - this.usedInodes),
       namelen: 255,
     };
   }
