@@ -35,18 +35,23 @@ type Event =
 
 class Recorder implements ThreadEvents {
   readonly events: Event[] = [];
+  /** Threads are compared by identity, and not printed: behind them is the whole platform. */
+  private push(event: Event): void {
+    Object.defineProperty(event, 'thread', { enumerable: false });
+    this.events.push(event);
+  }
   syscall(thread: ThreadContext): void {
     const args = [0, 1, 2, 3, 4, 5].map((i) => (thread.args[i * 2 + 1] as number) * 2 ** 32 + (thread.args[i * 2] as number));
-    this.events.push({ kind: 'syscall', thread, sysno: thread.sysno, args });
+    this.push({ kind: 'syscall', thread, sysno: thread.sysno, args });
   }
   fault(thread: ThreadContext, signal: number, code: number, address: number): void {
-    this.events.push({ kind: 'fault', thread, signal, code, address });
+    this.push({ kind: 'fault', thread, signal, code, address });
   }
   interrupted(thread: ThreadContext): void {
-    this.events.push({ kind: 'interrupted', thread });
+    this.push({ kind: 'interrupted', thread });
   }
   exited(thread: ThreadContext, cause: string): void {
-    this.events.push({ kind: 'exited', thread, cause });
+    this.push({ kind: 'exited', thread, cause });
   }
 }
 
@@ -74,6 +79,10 @@ export function platformSuite(create: () => Platform): void {
     const event = next();
     expect(event).toMatchObject({ kind: 'syscall' });
     return event as Event & { kind: 'syscall' };
+  }
+  function expectStop(event: Event, thread: ThreadContext, shape: object): void {
+    expect(event.thread === thread).toBe(true);
+    expect(event).toMatchObject(shape);
   }
   function space(program: Uint8Array): ThreadContext {
     const thread = platform.newAddressSpace();
@@ -103,7 +112,7 @@ export function platformSuite(create: () => Platform): void {
     const thread = start(args, mov.eax(39), SYSCALL, mov.rdiFromRax, mov.eax(60), SYSCALL);
     const first = nextCall();
     expect(first).toMatchObject({ sysno: 39, args: [1, 2, 3, big, 5, 6] });
-    expect(first.thread).toBe(thread);
+    expect(first.thread === thread).toBe(true);
     expect(thread.registers().get(REG.rax)).toBe(39);
     thread.resumeWithResult(-11);
     expect(nextCall()).toMatchObject({ sysno: 60, args: [2 ** 64 - 11, 2, 3, big, 5, 6] });
@@ -242,7 +251,7 @@ export function platformSuite(create: () => Platform): void {
     parent.space.write(DATA, new Uint8Array([1]), 0, 1);
     const child = parent.space.fork(parent) as ThreadContext;
     expect(typeof child).toBe('object');
-    expect(child.space).not.toBe(parent.space);
+    expect(child.space === parent.space).toBe(false);
     expect(child.sysno).toBe(7);
     child.space.write(DATA, new Uint8Array([2]), 0, 1);
     for (const [thread, value] of [
@@ -253,12 +262,12 @@ export function platformSuite(create: () => Platform): void {
       thread.setRegisters();
       thread.resume();
       const event = nextCall();
-      expect(event.thread).toBe(thread);
+      expect(event.thread === thread).toBe(true);
       expect(event).toMatchObject({ sysno: 8, args: [value, 0, 0, 0, 0, 0] });
     }
     parent.space.release();
     child.resumeWithResult(0);
-    expect(next()).toMatchObject({ kind: 'fault', thread: child });
+    expectStop(next(), child, { kind: 'fault' });
     child.space.release();
   });
 
@@ -266,15 +275,15 @@ export function platformSuite(create: () => Platform): void {
     const first = start(mov.eax(7), SYSCALL, mov.rbx(DATA), mov.atRbxFromRax, mov.rdiFromAtRbx, mov.eax(8), SYSCALL);
     nextCall();
     const second = first.space.newThread(first) as ThreadContext;
-    expect(second.space).toBe(first.space);
+    expect(second.space === first.space).toBe(true);
     second.resumeWithResult(3);
-    expect(nextCall()).toMatchObject({ thread: second, sysno: 8, args: [3, 0, 0, 0, 0, 0] });
+    expectStop(nextCall(), second, { sysno: 8, args: [3, 0, 0, 0, 0, 0] });
     const seen = new Uint8Array(1);
     first.space.read(DATA, seen, 0, 1);
     expect(seen[0]).toBe(3);
     second.exit();
     first.resumeWithResult(4);
-    expect(nextCall()).toMatchObject({ thread: first, args: [4, 0, 0, 0, 0, 0] });
+    expectStop(nextCall(), first, { args: [4, 0, 0, 0, 0, 0] });
     first.space.release();
   });
 
@@ -284,7 +293,7 @@ export function platformSuite(create: () => Platform): void {
     const second = first.space.newThread(first) as ThreadContext;
     first.exit();
     second.resumeWithResult(3);
-    expect(nextCall()).toMatchObject({ thread: second, sysno: 8 });
+    expectStop(nextCall(), second, { sysno: 8 });
     expect(second.space.read(DATA, new Uint8Array(8), 0, 8)).toBe(8);
     expect(second.space.mapAnonymous(second, DATA + PAGE, PAGE, RW)).toBe(0);
     expect(second.space.resident().total).toBeGreaterThan(0);
@@ -293,7 +302,7 @@ export function platformSuite(create: () => Platform): void {
     third.exit(); // running
     second.resumeWithResult(0);
     second.interrupt();
-    expect(next()).toMatchObject({ kind: 'interrupted', thread: second });
+    expectStop(next(), second, { kind: 'interrupted' });
     second.space.release();
   });
 
@@ -315,7 +324,7 @@ export function platformSuite(create: () => Platform): void {
       [INT3, SIGTRAP],
     ] as const) {
       const thread = start([...bytes]);
-      expect(next()).toMatchObject({ kind: 'fault', thread, signal });
+      expectStop(next(), thread, { kind: 'fault', signal });
       thread.space.release();
     }
   });
@@ -332,7 +341,7 @@ export function platformSuite(create: () => Platform): void {
     const thread = start(LOOP_FOREVER);
     for (let i = 0; i < 3; i++) {
       thread.interrupt();
-      expect(next()).toMatchObject({ kind: 'interrupted', thread });
+      expectStop(next(), thread, { kind: 'interrupted' });
       expect(thread.registers().get(REG.rip)).toBe(CODE);
       thread.resume();
     }
@@ -430,10 +439,12 @@ export function platformSuite(create: () => Platform): void {
   });
 
   test('a process killed from outside is reported once', () => {
+    const before = childPids();
     const thread = start(LOOP_FOREVER);
-    const pids = childPids();
-    host.kill(Math.max(...pids), 9);
-    expect(next()).toMatchObject({ kind: 'exited', thread });
+    const [pid] = childPids().filter((p) => !before.includes(p));
+    expect(pid).toBeGreaterThan(1);
+    host.kill(pid as number, 9);
+    expectStop(next(), thread, { kind: 'exited' });
     thread.space.release();
     platform.wait(recorder, 0);
     expect(recorder.events).toEqual([]);
@@ -456,11 +467,11 @@ export function platformSuite(create: () => Platform): void {
       thread.space.write(CODE, program, 0, program.length);
       jump(thread, CODE);
       thread.resume();
-      expect(nextCall().thread).toBe(thread);
+      expect(nextCall().thread === thread).toBe(true);
       thread.space.release();
     }
     for (let i = 0; i < 20; i++) platform.wait(recorder, host.monotonicNow() + 1e6);
-    expect(openDescriptors()).toBe(fds);
+    expect(openDescriptors()).toBeLessThanOrEqual(fds);
     expect(childPids().length).toBeLessThan(20);
   }, 30_000);
 

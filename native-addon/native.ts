@@ -52,6 +52,18 @@ export interface Native {
   ptraceInject(pid: number, gate: number, nr: number, ...args: number[]): number;
   /** tid of an attached, stopped copy of the stopped thread; a negative errno; THREAD_LOST. */
   ptraceClone(pid: number, gate: number, flags: number): number;
+
+  /** A view of `count` slots, empty. */
+  slotWindow(count: number): ArrayBuffer | number;
+  /** Shows page `page` of the memfd as slot `index`; fd -1: zeros. 0 or a negative errno. */
+  slotMap(window: ArrayBuffer, index: number, fd: number, page: number): number;
+  slotWake(window: ArrayBuffer, index: number): void;
+  /** 0 once the stub has posted; -ESRCH if its process has ended; -ETIMEDOUT. */
+  slotAwait(window: ArrayBuffer, index: number, pid: number): number;
+  /** The stopped stub carries out its commands; result as slotAwait's. */
+  slotCommand(window: ArrayBuffer, index: number, pid: number): number;
+  /** 1 if the doorbell rang, | 2 if pollFd is readable. timeoutNs -1: no limit. */
+  systrapWait(doorbellFd: number, pollFd: number, timeoutNs: number): number;
 }
 
 /** Beside the bundle in an installation, in the build folder in a checkout. */

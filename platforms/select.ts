@@ -4,8 +4,9 @@ import { shippedFile } from '../native-addon/native.ts';
 import type { HostPoll } from './host_poll.ts';
 import type { Platform } from './platform.ts';
 import { PtracePlatform } from './ptrace/ptrace_platform.ts';
+import { SystrapPlatform } from './systrap/systrap_platform.ts';
 
-export type PlatformKind = 'auto' | 'ptrace';
+export type PlatformKind = 'auto' | 'ptrace' | 'systrap';
 
 export interface PlatformOptions {
   readonly host: Host;
@@ -17,8 +18,8 @@ export interface PlatformOptions {
 }
 
 /** The file that a kind's stub program has beside the addon (native-addon/native.ts: shippedFile). */
-export function stubName(_kind: PlatformKind): string {
-  return 'ptrace_stub';
+export function stubName(kind: PlatformKind): string {
+  return kind === 'systrap' ? 'systrap_stub' : 'ptrace_stub';
 }
 
 /** @throws Error with what the host refuses. */
@@ -27,6 +28,8 @@ export function createPlatform(kind: PlatformKind, options: PlatformOptions): Pl
     case 'auto':
     case 'ptrace':
       return new PtracePlatform(options);
+    case 'systrap':
+      return new SystrapPlatform(options);
   }
 }
 

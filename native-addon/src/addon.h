@@ -38,5 +38,6 @@ void io_worker_register(napi_env env, napi_value exports);
 void spawn_register(napi_env env, napi_value exports);
 void stub_register(napi_env env, napi_value exports);
 void ptrace_register(napi_env env, napi_value exports);
+void systrap_register(napi_env env, napi_value exports);
 
 #endif

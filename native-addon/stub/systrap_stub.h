@@ -1,0 +1,78 @@
+/*
+ * What the stub and the Sentry share: addresses in the application's process, and the layout of a thread's slot.
+ * platforms/systrap/layout.ts and platforms/stub_layout.ts say the same; a test compares offsets by running code.
+ */
+#ifndef TSVISOR_SYSTRAP_STUB_H
+#define TSVISOR_SYSTRAP_STUB_H
+
+#include <stdint.h>
+
+#define STUB_BASE 0x7ff000000000UL
+/* One page of the whole sandbox, read-only here. */
+#define GLOBAL_PAGE (STUB_BASE + 0x200000UL)
+/* The process's slots, one page a thread; and where a fork prepares its child's. */
+#define SLOTS (STUB_BASE + 0x1000000UL)
+#define NEXT_SLOTS (STUB_BASE + 0x2000000UL)
+#define MAX_THREADS 4096UL
+#define SLOT_SIZE 4096UL
+#define SLOTS_LENGTH (MAX_THREADS * SLOT_SIZE)
+/* Signal stacks, one block a thread; the block's number is the thread's. */
+#define STACKS (STUB_BASE + 0x8000000UL)
+#define STACK_SIZE 0x8000UL
+
+/* Descriptors: the process's socket, the sandbox's doorbell; a received one comes next. */
+#define SOCKET_FD 0
+#define DOORBELL_FD 1
+
+enum slot_state {
+	STATE_RUN = 0,
+	STATE_POSTED = 1,   /* a request waits, the stub looks at the state from time to time */
+	STATE_SLEEPING = 2, /* the same, the stub sleeps on the state */
+	STATE_REPLY = 3,    /* carry out the commands and go on */
+	STATE_COMMAND = 4,  /* carry out the commands and post again */
+	STATE_GONE = 5,     /* the thread will not touch slot or stack again */
+};
+
+enum request_kind { KIND_SYSCALL = 1, KIND_FAULT = 2, KIND_INTERRUPT = 3, KIND_STARTED = 4 };
+
+enum command_op { OP_HOST = 0, OP_MAP_FILE = 1, OP_THREAD = 2, OP_FORK = 3 };
+
+enum reply_flags { REPLY_RESULT = 1, REPLY_REGISTERS = 2, REPLY_EXIT = 4 };
+
+struct command {
+	uint32_t op, nr;
+	uint64_t args[6];
+	int64_t result;
+};
+
+#define MAX_COMMANDS 48
+
+/* In the order of struct user_regs_struct. */
+enum { R15, R14, R13, R12, RBP, RBX, R11, R10, R9, R8, RAX, RCX, RDX, RSI, RDI, ORIG_RAX, RIP, CS, EFLAGS, RSP, SS, FS_BASE, GS_BASE, DS, ES, FS, GS };
+
+struct slot {
+	_Atomic uint32_t state;
+	uint32_t pad0[15];
+	/* Written by the stub. */
+	uint32_t kind;   /* 0x40 */
+	uint32_t code;   /* KIND_SYSCALL: 1 if by the 64-bit instruction; KIND_FAULT: si_code */
+	uint32_t signal; /* 0x48 */
+	uint32_t pad1;
+	uint64_t address;     /* 0x50: si_addr */
+	uint64_t fpstate;     /* 0x58: where the extended state lies */
+	uint64_t regs[27];    /* 0x60 */
+	uint64_t pad2;
+	/* Written by the Sentry. */
+	uint32_t flags;         /* 0x140 */
+	uint32_t command_count; /* 0x144 */
+	uint64_t result;        /* 0x148 */
+	uint32_t spin;          /* 0x150: looks at the state before sleeping */
+	uint32_t pad3[11];
+	struct command commands[MAX_COMMANDS]; /* 0x180 */
+};
+
+struct global {
+	_Atomic uint32_t sentry_sleeps;
+};
+
+#endif

@@ -1,0 +1,37 @@
+/** Numbers about host processes, from procfs. 0 where the host does not say. */
+import type { Host } from '../lib/host.ts';
+
+const O_RDONLY_CLOEXEC = 0o2000000;
+const HOST_PAGE = 4096;
+
+export class HostProc {
+  readonly fd: number;
+  private readonly host: Host;
+  private readonly bytes = new Uint8Array(256);
+
+  /** fd: a directory of a procfs that shows this process's children. */
+  constructor(host: Host, fd: number) {
+    this.host = host;
+    this.fd = fd;
+  }
+  /** CPU time of one thread, ns (proc_pid_schedstat). */
+  cpuTime(pid: number, tid: number): number {
+    return Number(this.read(`${pid}/task/${tid}/schedstat`).split(' ')[0]) || 0;
+  }
+  /** Bytes (proc_pid_statm(5)); shared: of files and shared memory. */
+  resident(pid: number): { readonly total: number; readonly shared: number } {
+    const fields = this.read(`${pid}/statm`).split(' ');
+    return { total: (Number(fields[1]) || 0) * HOST_PAGE, shared: (Number(fields[2]) || 0) * HOST_PAGE };
+  }
+  /** /proc/PID/mem, read and write, or an errno. */
+  openMemory(pid: number): number {
+    return this.host.openat(this.fd, `${pid}/mem`, O_RDONLY_CLOEXEC | 2);
+  }
+  private read(path: string): string {
+    const fd = this.host.openat(this.fd, path, O_RDONLY_CLOEXEC);
+    if (fd < 0) return '';
+    const n = this.host.read(fd, this.bytes);
+    this.host.close(fd);
+    return n > 0 ? Buffer.from(this.bytes.subarray(0, n)).toString('latin1') : '';
+  }
+}

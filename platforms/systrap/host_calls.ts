@@ -1,0 +1,71 @@
+/**
+ * Every host call that an application process can make, from the stub's code alone: the application may jump there with arguments
+ * of its own, so each row must be harmless with any arguments that its constraints let through. All it can reach is its own memory,
+ * the descriptors it was given, and more threads and processes in its own cgroup.
+ */
+
+/** A condition on argument `arg`: (value & mask) is one of `values`; the high half is zero. */
+export interface ArgumentConstraint {
+  readonly arg: number;
+  readonly mask?: number;
+  readonly values: readonly number[];
+}
+export interface HostCallRule {
+  readonly name: string;
+  readonly nr: number;
+  readonly when: readonly ArgumentConstraint[];
+  readonly reason: string;
+}
+
+const WAIT = 0;
+const WAKE = 1;
+/** Thread: VM FS FILES SIGHAND THREAD SYSVSEM. */
+const CLONE_THREAD_FLAGS = 0x50f00;
+/** Process: CLONE_PARENT with SIGCHLD. */
+const CLONE_FORK_FLAGS = 0x8011;
+/** MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_NORESERVE may vary. */
+const FILE_MAP_VARIES = 0x1 | 0x2 | 0x10 | 0x4000;
+/** Advice about one's own pages that changes nothing else: NORMAL to DONTNEED, FREE, REMOVE, fork, huge page, dump, fork-wipe, reclaim, populate. */
+const ADVICE = [0, 1, 2, 3, 4, 8, 9, 10, 11, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23];
+
+/** The frequent ones first: the filter tries them in this order. */
+export const HOST_CALLS: readonly HostCallRule[] = [
+  { name: 'rt_sigreturn', nr: 15, when: [], reason: 'the way back to the application; changes its own registers only' },
+  { name: 'futex', nr: 202, when: [{ arg: 1, values: [WAIT, WAKE] }], reason: 'sleep until the Sentry has answered' },
+  {
+    name: 'write',
+    nr: 1,
+    when: [
+      { arg: 0, values: [1] },
+      { arg: 2, values: [8] },
+    ],
+    reason: 'ring the doorbell (an eventfd that the Sentry empties)',
+  },
+  {
+    name: 'mmap',
+    nr: 9,
+    // Of 0x4002f: private and anonymous, not shared, not huge pages (those are a host-wide pool).
+    when: [{ arg: 3, mask: 0x4002f, values: [0x22] }],
+    reason: 'private memory, which counts against its cgroup',
+  },
+  {
+    name: 'mmap',
+    nr: 9,
+    when: [{ arg: 3, mask: 0xffff_ffff & ~FILE_MAP_VARIES, values: [0] }],
+    reason: 'a file whose descriptor the Sentry sent, opened with no more rights than the mapping needs',
+  },
+  { name: 'munmap', nr: 11, when: [], reason: 'its own memory' },
+  { name: 'mprotect', nr: 10, when: [], reason: 'its own memory; a shared file opened read-only stays so' },
+  { name: 'mremap', nr: 25, when: [], reason: 'its own memory' },
+  { name: 'madvise', nr: 28, when: [{ arg: 2, values: ADVICE }], reason: 'its own memory' },
+  { name: 'recvmsg', nr: 47, when: [{ arg: 0, values: [0] }], reason: 'descriptors that the Sentry sends to this process' },
+  { name: 'close', nr: 3, when: [], reason: 'received descriptors' },
+  { name: 'dup2', nr: 33, when: [{ arg: 1, values: [0] }], reason: 'a child process puts its own socket in the place of its parent’s' },
+  {
+    name: 'clone',
+    nr: 56,
+    when: [{ arg: 0, values: [CLONE_THREAD_FLAGS, CLONE_FORK_FLAGS] }],
+    reason: 'threads and forks; the pids cgroup bounds them',
+  },
+  { name: 'exit', nr: 60, when: [], reason: 'a thread ends' },
+];

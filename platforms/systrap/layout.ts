@@ -1,0 +1,60 @@
+/** What the stub and the Sentry share: native-addon/stub/systrap_stub.h says the same for C. */
+import { STUB_BASE } from '../stub_layout.ts';
+
+/** The stub's code ends here: the filter lets calls through from [STUB_BASE, STUB_CODE_END) alone. */
+export const STUB_CODE_END = STUB_BASE + 0x1_0000;
+/** Everything of the stub's lies below. */
+export const STUB_END = STUB_BASE + 0x1000_0000;
+export const SLOTS = STUB_BASE + 0x100_0000;
+export const SLOT_SIZE = 4096;
+export const SLOT_WORDS = SLOT_SIZE / 4;
+export const MAX_THREADS = 4096;
+/** The application's thread number `index` has this much of a process's memfd. */
+export const SLOTS_LENGTH = MAX_THREADS * SLOT_SIZE;
+
+// enum slot_state
+export const STATE_RUN = 0;
+export const STATE_POSTED = 1;
+export const STATE_SLEEPING = 2;
+export const STATE_REPLY = 3;
+export const STATE_COMMAND = 4;
+export const STATE_GONE = 5;
+
+// enum request_kind
+export const KIND_SYSCALL = 1;
+export const KIND_FAULT = 2;
+export const KIND_INTERRUPT = 3;
+
+// enum command_op
+export const OP_HOST = 0;
+export const OP_MAP_FILE = 1;
+export const OP_THREAD = 2;
+export const OP_FORK = 3;
+
+// enum reply_flags
+export const REPLY_RESULT = 1;
+export const REPLY_REGISTERS = 2;
+export const REPLY_EXIT = 4;
+
+// Offsets in a slot, in 32-bit words.
+export const W_STATE = 0;
+export const W_KIND = 0x40 / 4;
+export const W_CODE = 0x44 / 4;
+export const W_SIGNAL = 0x48 / 4;
+export const W_ADDRESS = 0x50 / 4;
+export const W_FPSTATE = 0x58 / 4;
+export const W_REGS = 0x60 / 4;
+export const W_FLAGS = 0x140 / 4;
+export const W_COMMAND_COUNT = 0x144 / 4;
+export const W_RESULT = 0x148 / 4;
+export const W_SPIN = 0x150 / 4;
+/** Random words that prove that a process sees this slot (fork). Unused by the stub. */
+export const W_NONCE = 0x160 / 4;
+export const NONCE_WORDS = 4;
+export const W_COMMANDS = 0x180 / 4;
+export const COMMAND_WORDS = 16;
+export const MAX_COMMANDS = 48;
+/** Inside a command. */
+export const C_NR = 1;
+export const C_ARGS = 2;
+export const C_RESULT = 14;

@@ -1,0 +1,335 @@
+/**
+ * The systrap platform: applications run in host processes that may make no host call but from the stub's code; their own calls raise
+ * SIGSYS there, and the stub asks the Sentry through shared memory. The constructor and all methods run on one thread.
+ */
+import { EAGAIN, type Errno } from '../../abi/errno.ts';
+import type { Host } from '../../lib/host.ts';
+import { native } from '../../native-addon/native.ts';
+import { CpuPlacement } from '../cpu_placement.ts';
+import type { HostPoll } from '../host_poll.ts';
+import { HostProc } from '../host_proc.ts';
+import type { Platform, ThreadContext, ThreadEvents } from '../platform.ts';
+import { __WALL, HOST_CALL } from '../ptrace/requests.ts';
+import { describeEnd } from '../ptrace/stops.ts';
+import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
+import {
+  KIND_FAULT,
+  KIND_INTERRUPT,
+  KIND_SYSCALL,
+  NONCE_WORDS,
+  OP_FORK,
+  SLOT_SIZE,
+  SLOTS,
+  SLOTS_LENGTH,
+  STATE_POSTED,
+  STATE_SLEEPING,
+  W_ADDRESS,
+  W_CODE,
+  W_KIND,
+  W_NONCE,
+  W_SIGNAL,
+  W_STATE,
+} from './layout.ts';
+import { clearAddressSpace, spawnSeed } from './seed.ts';
+import { SlotWindow } from './slot_window.ts';
+import { SystrapSpace } from './systrap_space.ts';
+import type { SystrapThread } from './systrap_thread.ts';
+
+export interface SystrapOptions {
+  readonly host: Host;
+  readonly poll: HostPoll;
+  /** A directory of a procfs that shows this process's children under the pids this process sees. */
+  readonly procFd: number;
+  /** The program `systrap_stub`, open for reading, by an identity that may read it. */
+  readonly stubFd: number;
+}
+
+/** While threads keep stopping, host descriptors are looked at once in so many waits. */
+const BUSY_ROUNDS = 16;
+const WNOHANG = 1;
+const SOCK_SEQPACKET = 5;
+// memfd_create(2), fcntl(2) F_ADD_SEALS
+const MFD_CLOEXEC_SEALABLE = 3;
+const F_ADD_SEALS = 1033;
+const F_SEAL_SEAL = 1;
+const F_SEAL_SHRINK = 2;
+const F_SEAL_GROW = 4;
+const F_SEAL_FUTURE_WRITE = 0x10;
+const PAGE = 4096;
+
+export class SystrapPlatform implements Platform {
+  readonly name = 'systrap';
+  readonly minAddress = MIN_ADDRESS;
+  readonly maxAddress = STUB_BASE;
+  readonly host: Host;
+  readonly proc: HostProc;
+  readonly window = new SlotWindow();
+  readonly placement: CpuPlacement;
+  /** By pid; the seed is not among them. */
+  readonly spaces = new Map<number, SystrapSpace>();
+  private readonly poll: HostPoll;
+  private readonly childFd: number;
+  private readonly doorbell: number;
+  /** Word 0: 1 while we sleep, so that stubs ring. */
+  private readonly global: Int32Array<ArrayBuffer>;
+  private readonly seed: SystrapThread;
+  /** Threads whose slots are worth a look. */
+  private readonly running: SystrapThread[] = [];
+  private lost: { thread: SystrapThread; cause: string }[] = [];
+  private busyRounds = 0;
+  private readonly status = new Int32Array(1);
+  private readonly drain = new Uint8Array(128);
+
+  /** @throws Error with what the host refuses. */
+  constructor(options: SystrapOptions) {
+    this.host = options.host;
+    this.poll = options.poll;
+    this.proc = new HostProc(options.host, options.procFd);
+    this.childFd = native.childEventFd();
+    if (this.childFd < 0) throw new Error(`signalfd: errno ${-this.childFd}`);
+    this.poll.add(this.childFd, 1 /* EPOLLIN */, () => this.reap());
+    this.doorbell = this.host.eventfd();
+    this.placement = new CpuPlacement(options.host, this.running);
+    const globalFd = this.sealedMemory('sandbox', PAGE);
+    const global = native.mapShared(globalFd, PAGE, 0, 3);
+    if (typeof global === 'number') throw new Error(`systrap: mmap: errno ${-global}`);
+    this.global = new Int32Array(global);
+    // Mapped by us; from here on it can only be mapped for reading.
+    this.host.fcntl(globalFd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL);
+    this.seed = this.startSeed(options, globalFd);
+    this.host.close(globalFd);
+  }
+
+  private startSeed(options: SystrapOptions, globalFd: number): SystrapThread {
+    const slots = this.sealedMemory('slots', SLOTS_LENGTH, F_SEAL_SEAL);
+    const [ours, theirs] = this.socketPair();
+    const space = new SystrapSpace(this, slots, ours, 0, 0);
+    const thread = space.addThread(0, null);
+    if (typeof thread === 'number') throw new Error(`systrap: slot: errno ${-thread}`);
+    const pid = spawnSeed(this.host, options.stubFd, { ours, theirs, doorbell: this.doorbell, slots, global: globalFd });
+    space.pid = pid;
+    this.host.close(theirs);
+    try {
+      if (!this.begin(thread, pid)) throw new Error(`systrap: the stub does not start (${this.endOf(pid)})`);
+      space.vdsoBase = clearAddressSpace(this.host, options.procFd, pid, thread);
+    } catch (e) {
+      this.host.kill(pid, 9);
+      throw e;
+    }
+    return thread;
+  }
+  private endOf(pid: number): string {
+    const r = this.host.syscall(HOST_CALL.wait4, pid, this.status, __WALL | WNOHANG, null);
+    return r === pid ? describeEnd(this.status[0] as number) : 'still running';
+  }
+  /** A memfd that keeps its size. */
+  private sealedMemory(name: string, length: number, more = 0): number {
+    const fd = this.host.memfdCreate(name, MFD_CLOEXEC_SEALABLE);
+    if (fd < 0) throw new Error(`memfd_create: errno ${-fd}`);
+    this.host.ftruncate(fd, length);
+    this.host.fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | more);
+    return fd;
+  }
+  private socketPair(): [number, number] {
+    const pair = this.host.socketpair(SOCK_SEQPACKET);
+    if (typeof pair === 'number') throw new Error(`socketpair: errno ${-pair}`);
+    return pair;
+  }
+
+  newAddressSpace(): ThreadContext | Errno {
+    return this.forkFrom(this.seed);
+  }
+  /** A child process of `via`'s, whose one thread has stopped where `via` has. */
+  forkFrom(via: SystrapThread): SystrapThread | Errno {
+    const slots = this.sealedMemory('slots', SLOTS_LENGTH, F_SEAL_SEAL);
+    const [ours, theirs] = this.socketPair();
+    const space = new SystrapSpace(this, slots, ours, via.index, via.space.vdsoBase);
+    const thread = space.addThread(via.index, via);
+    const r = typeof thread === 'number' ? thread : this.forkInto(via, thread, slots, theirs);
+    this.host.close(theirs);
+    if (r < 0) {
+      space.release();
+      return r as Errno;
+    }
+    this.spaces.set(space.pid, space);
+    (thread as SystrapThread).takeStopOf(via);
+    return thread as SystrapThread;
+  }
+  private forkInto(via: SystrapThread, child: SystrapThread, slots: number, theirs: number): number {
+    const nonce = this.window.randomize(this.host, child.at + W_NONCE, NONCE_WORDS);
+    const sent = this.host.sendWithFds(via.space.socket, new Uint8Array(1), [slots, theirs], 0x40 /* MSG_DONTWAIT */);
+    if (sent < 0) return sent;
+    via.push(OP_FORK, 0);
+    const pid = via.runCommands();
+    if (pid < 0) return pid;
+    if (!this.isChild(pid, child, nonce)) {
+      this.lose(via, 'the stub names a process that is not its child');
+      return EAGAIN;
+    }
+    child.space.pid = pid;
+    child.tid = pid;
+    return 0;
+  }
+  /**
+   * The number comes from the application's memory. It is taken for the child's only if that process sees the fresh slots where the stub
+   * has them, and is nobody else's: then it is a process that this application made.
+   */
+  private isChild(pid: number, child: SystrapThread, nonce: Int32Array): boolean {
+    if (pid <= 1 || this.spaces.has(pid) || pid === this.seed?.space.pid) return false;
+    if (native.slotAwait(this.window.buffer, child.place, pid) < 0) return false;
+    const seen = new Int32Array(NONCE_WORDS);
+    const address = SLOTS + child.index * SLOT_SIZE + W_NONCE * 4;
+    if (native.readProcess(pid, address, seen, 0, NONCE_WORDS * 4) !== NONCE_WORDS * 4) return false;
+    return seen.every((word, i) => word === nonce[i]);
+  }
+  /** A new thread's stub reports. False if `tid`, which its process has named, is none of the process's. */
+  begin(thread: SystrapThread, tid: number): boolean {
+    if (this.host.syscall(HOST_CALL.tgkill, thread.space.pid, tid, 0) < 0) return false;
+    thread.tid = tid;
+    return native.slotAwait(this.window.buffer, thread.place, thread.space.pid) === 0;
+  }
+
+  /** The thread runs: its slot is worth a look. */
+  started(thread: SystrapThread): void {
+    thread.runIndex = this.running.length;
+    this.running.push(thread);
+    this.placement.resumed();
+  }
+  private unlist(thread: SystrapThread): void {
+    const at = thread.runIndex;
+    if (at < 0) return;
+    const last = this.running.pop() as SystrapThread;
+    if (last !== thread) {
+      this.running[at] = last;
+      last.runIndex = at;
+    }
+    thread.runIndex = -1;
+  }
+  /** Nobody hears of the thread any more. */
+  forget(thread: SystrapThread): void {
+    thread.dead = true;
+    this.unlist(thread);
+  }
+  /** The stub broke the rules, or cannot go on: its process ends, wait reports it. */
+  lose(thread: SystrapThread, cause: string): void {
+    if (thread.dead) return;
+    if (thread.space.pid > 0) this.host.kill(thread.space.pid, 9);
+    this.forget(thread);
+    thread.space.threads.delete(thread);
+    this.lost.push({ thread, cause });
+  }
+  /** Children that have ended. Those of released spaces have no listener. */
+  private reap(): void {
+    this.host.read(this.childFd, this.drain);
+    for (;;) {
+      const pid = this.host.syscall(HOST_CALL.wait4, -1, this.status, __WALL | WNOHANG, null);
+      if (pid <= 0) return;
+      const space = this.spaces.get(pid);
+      if (space === undefined) continue;
+      this.spaces.delete(pid);
+      space.pid = 0; // its number may be another's soon
+      const cause = describeEnd(this.status[0] as number);
+      for (const thread of space.threads) {
+        this.forget(thread);
+        this.lost.push({ thread, cause });
+      }
+    }
+  }
+
+  wait(events: ThreadEvents, deadline: number): void {
+    if (this.lost.length > 0) {
+      const lost = this.lost;
+      this.lost = [];
+      for (const { thread, cause } of lost) events.exited(thread, cause);
+      return;
+    }
+    const handled = this.scan(events);
+    if (handled > 0) {
+      if (++this.busyRounds >= BUSY_ROUNDS) {
+        this.busyRounds = 0;
+        this.poll.wait(0);
+      }
+      this.placement.round(false);
+      return;
+    }
+    this.busyRounds = 0;
+    this.sleep(events, deadline);
+  }
+  private sleep(events: ThreadEvents, deadline: number): void {
+    const timeout = this.placement.timeout(this.timeoutUntil(deadline));
+    Atomics.store(this.global, 0, 1);
+    // A stub that posted before it could see that must not be missed.
+    const ready = this.anyPosted() ? 0 : native.systrapWait(this.doorbell, this.poll.fd, timeout);
+    Atomics.store(this.global, 0, 0);
+    const handled = this.scan(events);
+    if ((ready & 2) !== 0) this.poll.wait(0);
+    this.placement.round(handled === 0);
+  }
+  private timeoutUntil(deadline: number): number {
+    if (deadline === 0) return 0;
+    if (deadline === Number.POSITIVE_INFINITY) return -1;
+    return Math.max(0, deadline - this.host.monotonicNow());
+  }
+  private anyPosted(): boolean {
+    for (const thread of this.running) {
+      const state = Atomics.load(this.window.words, thread.at + W_STATE);
+      if (state === STATE_POSTED || state === STATE_SLEEPING) return true;
+    }
+    return false;
+  }
+  /** Handles each thread that has posted, once. How many. */
+  private scan(events: ThreadEvents): number {
+    const { running } = this;
+    let handled = 0;
+    // Whoever is resumed meanwhile lands at the end, and waits for the next scan.
+    for (let i = 0, left = running.length; left > 0 && i < running.length; left--) {
+      const thread = running[i] as SystrapThread;
+      const state = Atomics.load(this.window.words, thread.at + W_STATE);
+      if (state !== STATE_POSTED && state !== STATE_SLEEPING) {
+        i++;
+        continue;
+      }
+      this.unlist(thread);
+      handled++;
+      this.handle(events, thread);
+    }
+    return handled;
+  }
+  private handle(events: ThreadEvents, thread: SystrapThread): void {
+    thread.stopped();
+    if (thread.dead) {
+      thread.leave();
+      return;
+    }
+    const words = this.window.words;
+    const kind = words[thread.at + W_KIND];
+    if (kind === KIND_SYSCALL) {
+      thread.interruptWanted = false;
+      thread.takeCall();
+      this.placement.stopped(thread);
+      events.syscall(thread);
+    } else if (kind === KIND_FAULT) {
+      thread.interruptWanted = false;
+      const low = (words[thread.at + W_ADDRESS] as number) >>> 0;
+      const high = (words[thread.at + W_ADDRESS + 1] as number) >>> 0;
+      const signal = words[thread.at + W_SIGNAL] as number;
+      if (signal >= 1 && signal <= 31) events.fault(thread, signal, words[thread.at + W_CODE] as number, high * 0x1_0000_0000 + low);
+      else this.lose(thread, `the stub reports signal ${signal}`);
+    } else if (kind === KIND_INTERRUPT) {
+      const wanted = thread.interruptWanted;
+      thread.interruptWanted = false;
+      if (wanted) events.interrupted(thread);
+      else thread.resume();
+    } else {
+      this.lose(thread, `the stub reports ${kind}`);
+    }
+  }
+
+  shutdown(): void {
+    for (const space of [...this.spaces.values()]) space.release();
+    this.seed.space.release();
+    while (this.host.syscall(HOST_CALL.wait4, -1, this.status, __WALL, null) > 0);
+    this.poll.remove(this.childFd);
+    this.host.close(this.doorbell);
+  }
+}

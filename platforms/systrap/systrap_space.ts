@@ -1,0 +1,205 @@
+/** An address space: one host process with a stub, its slots and its socket. */
+import { EAGAIN, EFAULT, EINVAL, type Errno } from '../../abi/errno.ts';
+import { MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE, PROT_WRITE } from '../../abi/mman.ts';
+import { native } from '../../native-addon/native.ts';
+import type { AddressSpace, ThreadContext } from '../platform.ts';
+import { ANONYMOUS_FLAGS, fileFlags } from '../ptrace/injection.ts';
+import { HOST_CALL } from '../ptrace/requests.ts';
+import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
+import { MAX_THREADS, OP_HOST, OP_MAP_FILE, OP_THREAD, STATE_GONE, W_STATE } from './layout.ts';
+import type { SystrapPlatform } from './systrap_platform.ts';
+import { SystrapThread } from './systrap_thread.ts';
+
+const MSG_DONTWAIT = 0x40;
+const ONE_BYTE = new Uint8Array(1);
+
+export class SystrapSpace implements AddressSpace {
+  vdsoBase: number;
+  /** The host process, a child of ours that we have not reaped. */
+  pid = 0;
+  readonly threads = new Set<SystrapThread>();
+  private readonly platform: SystrapPlatform;
+  /** Of its slots; page n is thread n's. */
+  private readonly memfd: number;
+  /** Our end of its socket. */
+  readonly socket: number;
+  /** Threads with commands that have not run. */
+  private readonly pending = new Set<SystrapThread>();
+  /** Threads that were told to end: their numbers are free once they say so. */
+  private readonly leaving: SystrapThread[] = [];
+  private readonly freeIndices: number[] = [];
+  private nextIndex = 0;
+  /** Of the thread that the process began with: a forked one keeps the number it had. */
+  private readonly firstIndex: number;
+  private memFd = -1;
+  private released = false;
+
+  constructor(platform: SystrapPlatform, memfd: number, socket: number, firstIndex: number, vdsoBase: number) {
+    this.platform = platform;
+    this.memfd = memfd;
+    this.socket = socket;
+    this.firstIndex = firstIndex;
+    this.vdsoBase = vdsoBase;
+  }
+
+  mapAnonymous(via: ThreadContext, address: number, length: number, prot: number): 0 | Errno {
+    if (!inRange(address, length)) return EINVAL;
+    return (via as SystrapThread).defer(HOST_CALL.mmap, address, length, prot, ANONYMOUS_FLAGS, -1, 0);
+  }
+  mapFile(via: ThreadContext, address: number, length: number, prot: number, shared: boolean, hostFd: number, offset: number): 0 | Errno {
+    if (!inRange(address, length)) return EINVAL;
+    const thread = via as SystrapThread;
+    const sent = this.platform.host.sendWithFds(this.socket, ONE_BYTE, [hostFd], MSG_DONTWAIT);
+    if (sent < 0) return sent as Errno;
+    thread.push(OP_MAP_FILE, 0, address, length, prot, fileFlags(shared), 0, offset);
+    return done(thread.runCommands());
+  }
+  unmap(via: ThreadContext, address: number, length: number): 0 | Errno {
+    if (!inRange(address, length)) return EINVAL;
+    return (via as SystrapThread).defer(HOST_CALL.munmap, address, length, 0);
+  }
+  /** Only taking rights away cannot fail. */
+  protect(via: ThreadContext, address: number, length: number, prot: number): 0 | Errno {
+    if (!inRange(address, length)) return EINVAL;
+    const thread = via as SystrapThread;
+    if ((prot & PROT_WRITE) === 0) return thread.defer(HOST_CALL.mprotect, address, length, prot);
+    return this.now(thread, HOST_CALL.mprotect, address, length, prot);
+  }
+  move(via: ThreadContext, from: number, oldLength: number, to: number, newLength: number, keepSource: boolean): 0 | Errno {
+    if (!inRange(from, oldLength) || !inRange(to, newLength)) return EINVAL;
+    const flags = MREMAP_MAYMOVE | MREMAP_FIXED | (keepSource ? MREMAP_DONTUNMAP : 0);
+    return this.now(via as SystrapThread, HOST_CALL.mremap, from, oldLength, newLength, flags, to);
+  }
+  advise(via: ThreadContext, address: number, length: number, advice: number): 0 | Errno {
+    if (!inRange(address, length)) return EINVAL;
+    return this.now(via as SystrapThread, HOST_CALL.madvise, address, length, advice);
+  }
+  private now(thread: SystrapThread, nr: number, a0: number, a1: number, a2: number, a3 = 0, a4 = 0): 0 | Errno {
+    thread.push(OP_HOST, nr, a0, a1, a2, a3, a4);
+    return done(thread.runCommands());
+  }
+
+  unsettled(thread: SystrapThread): void {
+    this.pending.add(thread);
+  }
+  settled(thread: SystrapThread): void {
+    this.pending.delete(thread);
+  }
+  /** Everything deferred happens now. */
+  flush(): void {
+    if (this.pending.size > 0) for (const thread of this.pending) this.flushThread(thread);
+  }
+  flushThread(thread: SystrapThread): void {
+    if (thread.runCommands() < 0) this.platform.lose(thread, 'a deferred memory operation failed');
+  }
+
+  read(address: number, into: Uint8Array, offset: number, count: number): number {
+    this.flush();
+    return native.readProcess(this.pid, address, into, offset, count);
+  }
+  write(address: number, from: Uint8Array, offset: number, count: number): number {
+    if (address >= STUB_BASE) return EFAULT;
+    this.flush();
+    return native.writeProcess(this.pid, address, from, offset, Math.min(count, STUB_BASE - address));
+  }
+  readForced(address: number, into: Uint8Array, offset: number, count: number): number {
+    this.flush();
+    const fd = this.openMem();
+    return fd < 0 ? EFAULT : transferred(this.platform.host.pread(fd, into, offset, count, address));
+  }
+  writeForced(address: number, from: Uint8Array, offset: number, count: number): number {
+    this.flush();
+    const fd = this.openMem();
+    if (fd < 0 || address >= STUB_BASE) return EFAULT;
+    return transferred(this.platform.host.pwrite(fd, from, offset, Math.min(count, STUB_BASE - address), address));
+  }
+  private openMem(): number {
+    if (this.memFd < 0 && !this.released) this.memFd = Math.max(-1, this.platform.proc.openMemory(this.pid));
+    return this.memFd;
+  }
+
+  fork(via: ThreadContext): ThreadContext | Errno {
+    this.flush();
+    return this.platform.forkFrom(via as SystrapThread);
+  }
+  newThread(via: ThreadContext): ThreadContext | Errno {
+    const source = via as SystrapThread;
+    this.flush();
+    const index = this.takeIndex();
+    if (index < 0) return EAGAIN;
+    const thread = this.addThread(index, source);
+    if (typeof thread === 'number') return thread;
+    source.push(OP_THREAD, 0, index);
+    const tid = source.runCommands();
+    if (tid < 0 || !this.platform.begin(thread, tid)) {
+      this.dropThread(thread);
+      return tid < 0 ? (tid as Errno) : EAGAIN;
+    }
+    thread.takeStopOf(source);
+    return thread;
+  }
+  /** The process's thread `index` gets a slot; nothing runs yet. */
+  addThread(index: number, parent: SystrapThread | null): SystrapThread | Errno {
+    const place = this.platform.window.map(this.memfd, index);
+    if (place < 0) {
+      this.freeIndices.push(index);
+      return place as Errno;
+    }
+    this.platform.window.words[this.platform.window.wordOf(place) + W_STATE] = 0;
+    const thread = new SystrapThread(this.platform, this, index, place, parent);
+    this.threads.add(thread);
+    return thread;
+  }
+  private dropThread(thread: SystrapThread): void {
+    this.threads.delete(thread);
+    this.platform.window.unmap(thread.place);
+    this.freeIndices.push(thread.index);
+  }
+  /** It was told to end (or to sleep for ever, if it is the first). */
+  left(thread: SystrapThread): void {
+    this.leaving.push(thread);
+  }
+  private takeIndex(): number {
+    for (let i = this.leaving.length - 1; i >= 0; i--) {
+      const thread = this.leaving[i] as SystrapThread;
+      if (this.platform.window.words[thread.at + W_STATE] !== STATE_GONE) continue;
+      this.leaving.splice(i, 1);
+      this.dropThread(thread);
+    }
+    const free = this.freeIndices.pop();
+    if (free !== undefined) return free;
+    if (this.nextIndex === this.firstIndex) this.nextIndex++;
+    return this.nextIndex < MAX_THREADS ? this.nextIndex++ : -1;
+  }
+
+  release(): void {
+    if (this.released) return;
+    this.released = true;
+    const { host, window } = this.platform;
+    if (this.pid > 0) host.kill(this.pid, 9);
+    for (const thread of this.threads) this.platform.forget(thread);
+    for (const thread of [...this.threads, ...this.leaving]) window.unmap(thread.place);
+    this.threads.clear();
+    this.leaving.length = 0;
+    this.pending.clear();
+    host.close(this.memfd);
+    host.close(this.socket);
+    if (this.memFd >= 0) host.close(this.memFd);
+    this.memFd = -1;
+    this.platform.spaces.delete(this.pid);
+  }
+  resident(): { readonly total: number; readonly shared: number } {
+    return this.platform.proc.resident(this.pid);
+  }
+}
+
+function inRange(address: number, length: number): boolean {
+  return address >= MIN_ADDRESS && length > 0 && address + length <= STUB_BASE && address % PAGE_SIZE === 0;
+}
+function done(result: number): 0 | Errno {
+  return result < 0 ? (result as Errno) : 0;
+}
+/** /proc/PID/mem says EIO, or 0 bytes, where nothing is mapped. */
+function transferred(result: number): number {
+  return result <= 0 ? EFAULT : result;
+}

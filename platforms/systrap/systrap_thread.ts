@@ -1,0 +1,246 @@
+/** A thread whose stub answers to its slot. */
+import { ENOMEM } from '../../abi/errno.ts';
+import { native } from '../../native-addon/native.ts';
+import type { ThreadPlacement } from '../cpu_placement.ts';
+import { REG, REGISTER_COUNT, Registers, type ThreadContext } from '../platform.ts';
+import { HOST_CALL } from '../ptrace/requests.ts';
+import {
+  C_ARGS,
+  C_NR,
+  C_RESULT,
+  COMMAND_WORDS,
+  MAX_COMMANDS,
+  REPLY_EXIT,
+  REPLY_REGISTERS,
+  REPLY_RESULT,
+  STATE_REPLY,
+  STATE_SLEEPING,
+  W_CODE,
+  W_COMMAND_COUNT,
+  W_COMMANDS,
+  W_FLAGS,
+  W_REGS,
+  W_RESULT,
+  W_STATE,
+} from './layout.ts';
+import { readXstate, writeXstate } from './signal_xstate.ts';
+import type { SystrapPlatform } from './systrap_platform.ts';
+import type { SystrapSpace } from './systrap_space.ts';
+
+const USER_CS = 0x33n;
+const USER_SS = 0x2bn;
+const TRAP_FLAG = 0x100n;
+/** Segment bases at or above fault in the stub. */
+const BASE_LIMIT = 0x7fff_ffff_f000n;
+/** The signal that makes a stub post although the application made no call. */
+const KICK = 10;
+/** user_regs_struct index of each argument of a call. */
+const ARGUMENTS = [REG.rdi, REG.rsi, REG.rdx, REG.r10, REG.r8, REG.r9] as const;
+
+export class SystrapThread implements ThreadContext {
+  data: unknown = null;
+  sysno = -1;
+  readonly args = new Uint32Array(12);
+  readonly space: SystrapSpace;
+  /** Its number in its process. */
+  readonly index: number;
+  /** Its slot in the window. */
+  readonly place: number;
+  /** The slot's first word in the window. */
+  readonly at: number;
+  /** Host thread; set once, when the host has confirmed that it belongs to the process. */
+  tid = 0;
+  readonly placement: ThreadPlacement;
+  running = false;
+  dead = false;
+  interruptWanted = false;
+  /** Index in the platform's list of running threads. */
+  runIndex = -1;
+  private readonly platform: SystrapPlatform;
+  private readonly words: Int32Array<ArrayBuffer>;
+  private readonly regs = new Registers();
+  private registersValid = false;
+  private flags = 0;
+  private commands = 0;
+  private stepping = false;
+
+  constructor(platform: SystrapPlatform, space: SystrapSpace, index: number, place: number, parent: SystrapThread | null) {
+    this.platform = platform;
+    this.space = space;
+    this.index = index;
+    this.place = place;
+    this.at = platform.window.wordOf(place);
+    this.words = platform.window.words;
+    this.placement = platform.placement.started(parent);
+  }
+
+  stopped(): void {
+    this.running = false;
+    this.registersValid = false;
+    this.flags = 0;
+    if (this.stepping) this.endStep();
+  }
+  /** Reads number and arguments of a call from the slot. */
+  takeCall(): void {
+    const words = this.words;
+    const regs = this.at + W_REGS;
+    if (words[this.at + W_CODE] !== 1) {
+      this.sysno = -1;
+      this.args.fill(0);
+      return;
+    }
+    this.sysno = words[regs + REG.rax * 2] as number;
+    for (let i = 0; i < 6; i++) {
+      const word = regs + (ARGUMENTS[i] as number) * 2;
+      this.args[i * 2] = words[word] as number;
+      this.args[i * 2 + 1] = words[word + 1] as number;
+    }
+  }
+  /** A clone of `other` that has just come to be: same stop, same registers, also those that `other` has yet to take. */
+  takeStopOf(other: SystrapThread): void {
+    this.sysno = other.sysno;
+    this.args.set(other.args);
+    if ((other.flags & REPLY_REGISTERS) === 0) return;
+    this.regs.copyFrom(other.regs);
+    this.setRegisters();
+  }
+
+  registers(): Registers {
+    if (this.registersValid) return this.regs;
+    const { u32, u64 } = this.regs;
+    for (let i = 0, from = this.at + W_REGS; i < REGISTER_COUNT * 2; i++) u32[i] = this.words[from + i] as number;
+    u64[REG.orig_rax] = u64[REG.rax] as bigint;
+    this.registersValid = true;
+    return this.regs;
+  }
+  setRegisters(): void {
+    const { u32, u64 } = this.regs;
+    u64[REG.cs] = USER_CS;
+    u64[REG.ss] = USER_SS;
+    if ((u64[REG.fs_base] as bigint) >= BASE_LIMIT) u64[REG.fs_base] = 0n;
+    if ((u64[REG.gs_base] as bigint) >= BASE_LIMIT) u64[REG.gs_base] = 0n;
+    for (let i = 0, to = this.at + W_REGS; i < REGISTER_COUNT * 2; i++) this.words[to + i] = u32[i] as number;
+    this.registersValid = true;
+    this.flags |= REPLY_REGISTERS;
+  }
+  xstate(): Uint8Array {
+    return readXstate(this.space.pid, this.words, this.at);
+  }
+  setXstate(image: Uint8Array | null): boolean {
+    return writeXstate(this.space.pid, this.words, this.at, image);
+  }
+
+  resumeWithResult(result: number): void {
+    this.words[this.at + W_RESULT] = result % 0x1_0000_0000;
+    this.words[this.at + W_RESULT + 1] = Math.floor(result / 0x1_0000_0000);
+    this.reply(this.flags | REPLY_RESULT);
+  }
+  resume(): void {
+    this.reply(this.flags);
+  }
+  resumeSingleStep(): void {
+    const { u64 } = this.registers();
+    u64[REG.eflags] = (u64[REG.eflags] as bigint) | TRAP_FLAG;
+    this.setRegisters();
+    this.stepping = true;
+    this.reply(this.flags);
+  }
+  /** The application's flags must not show the trap flag that was ours. */
+  private endStep(): void {
+    this.stepping = false;
+    const { u64 } = this.registers();
+    u64[REG.eflags] = (u64[REG.eflags] as bigint) & ~TRAP_FLAG;
+    this.setRegisters();
+  }
+  private reply(flags: number): void {
+    if (this.dead) return;
+    this.running = true;
+    this.platform.started(this);
+    this.send(flags);
+  }
+  private send(flags: number): void {
+    const { words, at } = this;
+    words[at + W_FLAGS] = flags;
+    words[at + W_COMMAND_COUNT] = this.commands;
+    if (this.commands > 0) this.space.settled(this);
+    this.commands = 0;
+    this.flags = 0;
+    if (Atomics.exchange(words, at + W_STATE, STATE_REPLY) === STATE_SLEEPING) native.slotWake(this.platform.window.buffer, this.place);
+  }
+
+  interrupt(): void {
+    if (!this.running || this.dead) return;
+    this.interruptWanted = true;
+    this.kick();
+  }
+  private kick(): void {
+    this.platform.host.syscall(HOST_CALL.tgkill, this.space.pid, this.tid, KICK);
+  }
+  cpuTime(): number {
+    return this.platform.proc.cpuTime(this.space.pid, this.tid);
+  }
+  exit(): void {
+    if (this.dead) return;
+    this.space.threads.delete(this);
+    if (this.running) this.kick();
+    else this.leave();
+    this.dead = true;
+  }
+  /**
+   * The stopped thread ends. The first thread of a process stays, asleep for ever: its number stands for the process's memory, and
+   * must neither end nor be given to another process.
+   */
+  leave(): void {
+    if (this.tid === this.space.pid) this.space.flushThread(this);
+    else this.send(REPLY_EXIT);
+    this.space.left(this);
+  }
+
+  /** Adds a command for the stub. Those before it run first. */
+  push(op: number, nr: number, a0 = 0, a1 = 0, a2 = 0, a3 = 0, a4 = 0, a5 = 0): void {
+    if (this.commands === MAX_COMMANDS) this.runCommands();
+    const { words } = this;
+    let w = this.at + W_COMMANDS + this.commands++ * COMMAND_WORDS;
+    words[w] = op;
+    words[w + C_NR] = nr;
+    w += C_ARGS;
+    setWords(words, w, a0);
+    setWords(words, w + 2, a1);
+    setWords(words, w + 4, a2);
+    setWords(words, w + 6, a3);
+    setWords(words, w + 8, a4);
+    setWords(words, w + 10, a5);
+  }
+  /** Deferred: the stub makes the call before it goes on, or when `runCommands` says so. It must not fail. */
+  defer(nr: number, a0: number, a1: number, a2: number, a3 = 0, a4 = 0, a5 = 0): 0 {
+    this.push(0, nr, a0, a1, a2, a3, a4, a5);
+    this.space.unsettled(this);
+    return 0;
+  }
+  /** Has the stub carry out what is pushed, the last command's result. An errno also if the thread is lost by it. */
+  runCommands(): number {
+    const count = this.commands;
+    if (count === 0 || this.dead) return this.dead ? ENOMEM : 0;
+    this.commands = 0;
+    this.space.settled(this);
+    this.words[this.at + W_COMMAND_COUNT] = count;
+    const r = native.slotCommand(this.platform.window.buffer, this.place, this.space.pid);
+    if (r < 0) {
+      this.platform.lose(this, `the stub does not answer (errno ${-r})`);
+      return ENOMEM;
+    }
+    let last = 0;
+    for (let i = 0; i < count; i++) {
+      const w = this.at + W_COMMANDS + i * COMMAND_WORDS + C_RESULT;
+      last = (this.words[w + 1] as number) * 0x1_0000_0000 + ((this.words[w] as number) >>> 0);
+      if (last < 0 && i < count - 1) this.platform.lose(this, `a deferred memory operation failed (errno ${-last})`);
+    }
+    return last;
+  }
+}
+
+/** A non-negative number, or -1, as 64 bits. */
+function setWords(words: Int32Array, w: number, value: number): void {
+  words[w] = value;
+  words[w + 1] = Math.floor(value / 0x1_0000_0000);
+}
