@@ -14,7 +14,7 @@ import { DescriptorChannel } from './descriptor_channel.ts';
 import { FORK_FLAGS } from './injection.ts';
 import { PtraceSpace } from './ptrace_space.ts';
 import { PtraceThread } from './ptrace_thread.ts';
-import { HOST_CALL, PTRACE_EVENT_STOP } from './requests.ts';
+import { __WALL, HOST_CALL, PTRACE_EVENT_STOP } from './requests.ts';
 import { type Seed, startSeed } from './seed.ts';
 import { describeEnd, MAX_STOPS, POLL_READABLE, STOP_CODE, STOP_NUMBER, STOP_PID, STOP_STATUS, STOP_WORDS, SYSCALL_STOP } from './stops.ts';
 import { Tracer } from './tracer.ts';
@@ -191,13 +191,11 @@ export class PtracePlatform implements Platform {
   }
 
   shutdown(): void {
-    const spaces = new Set<PtraceSpace>();
+    const spaces = new Set<PtraceSpace>([this.seedThread.space]);
     for (const thread of this.threads.values()) spaces.add(thread.space);
     for (const space of spaces) space.release();
-    this.seedThread.space.release();
-    this.host.kill(this.seed.pid, 9);
     const status = new Int32Array(1);
-    while (this.host.syscall(HOST_CALL.wait4, -1, status, 0x4000_0000 /* __WALL */, null) > 0);
+    for (const space of spaces) this.host.syscall(HOST_CALL.wait4, space.pid, status, __WALL, null);
     this.channel.close();
   }
 }

@@ -326,9 +326,10 @@ export class SystrapPlatform implements Platform {
   }
 
   shutdown(): void {
+    const pids = [...this.spaces.keys(), this.seed.space.pid];
     for (const space of [...this.spaces.values()]) space.release();
     this.seed.space.release();
-    while (this.host.syscall(HOST_CALL.wait4, -1, this.status, __WALL, null) > 0);
+    for (const pid of pids) this.host.syscall(HOST_CALL.wait4, pid, this.status, __WALL, null);
     this.poll.remove(this.childFd);
     this.host.close(this.doorbell);
   }
