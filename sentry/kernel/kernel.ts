@@ -4,7 +4,7 @@
  */
 import { ENOSYS, type Errno } from '../../abi/errno.ts';
 import { SIGKILL } from '../../abi/signal.ts';
-import { AF_UNIX } from '../../abi/socket.ts';
+import { AF_NETLINK, AF_UNIX } from '../../abi/socket.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { Host } from '../../lib/host.ts';
 import type { HostPoll } from '../../platforms/host_poll.ts';
@@ -15,7 +15,10 @@ import { InotifyHub } from '../fs/inotify/inotify.ts';
 import { openPidFd, pidFdTarget } from '../fs/pidfd.ts';
 import { PipeAccount } from '../fs/pipefs/pipe.ts';
 import { LOOPBACK, type NetDevice } from '../fs/sys/net_class.ts';
+import { makeNetlinkSocket, NetlinkPorts } from '../socket/netlink/netlink_socket.ts';
+import { LOOPBACK_ROUTES, type RouteProvider } from '../socket/netlink/route_provider.ts';
 import { SocketFamilies } from '../socket/socket.ts';
+import { unixSocketTable } from '../socket/unix/proc_net_unix.ts';
 import { makeUnixSocket } from '../socket/unix/unix_family.ts';
 import { UnixSocket } from '../socket/unix/unix_socket.ts';
 import { UnixSockets } from '../socket/unix/unix_sockets.ts';
@@ -110,6 +113,9 @@ export class Kernel implements ThreadEvents {
   readonly pidFdTarget: (task: Task, fd: number) => ThreadGroup | Errno = pidFdTarget;
   readonly openPidFd: (task: Task, group: ThreadGroup) => number = openPidFd;
   readonly epolls = new EpollAccount();
+  readonly netlinkPorts = new NetlinkPorts();
+  /** Addresses and routes for the routing socket; the network replaces it. */
+  routeProvider: RouteProvider = LOOPBACK_ROUTES;
   readonly inotify: InotifyHub = new InotifyHub(this);
   readonly socketFamilies = new SocketFamilies();
   readonly unix = new UnixSockets((file) => (file.impl instanceof UnixSocket ? file.impl : null));
@@ -128,6 +134,8 @@ export class Kernel implements ThreadEvents {
     this.rootPidNamespace = new PidNamespace(null, this.uniqueId());
     this.anonymous = new AnonymousFiles(this);
     this.socketFamilies.register(AF_UNIX, makeUnixSocket);
+    this.socketFamilies.register(AF_NETLINK, makeNetlinkSocket);
+    this.procNet.set('unix', (namespace) => unixSocketTable(this, namespace));
   }
 
   /** Transfers between host files and ioScratch. */

@@ -2,12 +2,14 @@
 
 import { EPERM, type Errno } from '../../abi/errno.ts';
 import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS } from '../../abi/sched.ts';
+import { MqueueFilesystem } from '../fs/mqueue/mqueue.ts';
 import { MessageQueueTable } from '../ipc/msg.ts';
 import { SemaphoreTable } from '../ipc/sem.ts';
 import { ShmTable } from '../ipc/shm.ts';
 import { cloneNamespace, type MountNamespace } from '../vfs/mount.ts';
 import type { VfsPath } from '../vfs/path.ts';
 import { CAP_SYS_ADMIN, hasCap } from './credentials.ts';
+import type { Kernel } from './kernel.ts';
 import { PidNamespace } from './pid_namespace.ts';
 import type { Task } from './task.ts';
 
@@ -32,8 +34,14 @@ export class IpcNamespace {
   readonly shm = new ShmTable();
   readonly sem = new SemaphoreTable();
   readonly msg = new MessageQueueTable();
+  private queues: MqueueFilesystem | null = null;
   constructor(id: number) {
     this.id = id;
+  }
+  /** POSIX message queues, which are files of it. */
+  mqueue(kernel: Kernel): MqueueFilesystem {
+    this.queues ??= new MqueueFilesystem(kernel);
+    return this.queues;
   }
 }
 

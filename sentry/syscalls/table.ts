@@ -17,6 +17,7 @@ import { MEMFD_CALLS } from './sys_memfd.ts';
 import { MISC_CALLS } from './sys_misc.ts';
 import { MEMORY_CALLS } from './sys_mm.ts';
 import { MOUNT_CALLS } from './sys_mount.ts';
+import { MQUEUE_CALLS } from './sys_mqueue.ts';
 import { MSG_CALLS } from './sys_msg.ts';
 import { NAMESPACE_CALLS } from './sys_namespace.ts';
 import { OPEN_CALLS } from './sys_open.ts';
@@ -85,6 +86,7 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...SEM_CALLS,
   ...MSG_CALLS,
   ...INOTIFY_CALLS,
+  ...MQUEUE_CALLS,
   ...SESSION_CALLS,
   ...CAPABILITY_CALLS,
   ...CREDENTIAL_CALLS,

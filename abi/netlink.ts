@@ -1,0 +1,88 @@
+/** netlink(7), rtnetlink(7): numbers and headers, x86-64. */
+import { i32, pad, struct, u8, u16, u32 } from './struct.ts';
+
+export const NETLINK_ROUTE = 0;
+export const NETLINK_KOBJECT_UEVENT = 15;
+export const SOL_NETLINK = 270;
+
+// nlmsghdr.nlmsg_flags
+export const NLM_F_REQUEST = 0x01;
+export const NLM_F_MULTI = 0x02;
+export const NLM_F_ACK = 0x04;
+export const NLM_F_ROOT = 0x100;
+export const NLM_F_MATCH = 0x200;
+export const NLM_F_DUMP = NLM_F_ROOT | NLM_F_MATCH;
+
+export const NLMSG_NOOP = 1;
+export const NLMSG_ERROR = 2;
+export const NLMSG_DONE = 3;
+/** Below it: control messages. */
+export const NLMSG_MIN_TYPE = 16;
+
+// rtnetlink(7): each kind of object has NEW, DEL, GET, SET in turn.
+export const RTM_NEWLINK = 16;
+export const RTM_GETLINK = 18;
+export const RTM_NEWADDR = 20;
+export const RTM_GETADDR = 22;
+export const RTM_NEWROUTE = 24;
+export const RTM_GETROUTE = 26;
+export const RTM_NEWNEIGH = 28;
+export const RTM_GETNEIGH = 30;
+export const RTM_GETRULE = 34;
+
+export const IFLA_ADDRESS = 1;
+export const IFLA_BROADCAST = 2;
+export const IFLA_IFNAME = 3;
+export const IFLA_MTU = 4;
+export const IFLA_QDISC = 6;
+export const IFLA_STATS = 7;
+export const IFLA_TXQLEN = 13;
+export const IFLA_OPERSTATE = 16;
+export const IFLA_LINKMODE = 17;
+export const IFLA_STATS64 = 23;
+export const IFLA_GROUP = 27;
+
+export const IFA_ADDRESS = 1;
+export const IFA_LOCAL = 2;
+export const IFA_LABEL = 3;
+export const IFA_BROADCAST = 4;
+export const IFA_CACHEINFO = 6;
+export const IFA_FLAGS = 8;
+
+export const RTA_DST = 1;
+export const RTA_OIF = 4;
+export const RTA_GATEWAY = 5;
+export const RTA_PRIORITY = 6;
+export const RTA_PREFSRC = 7;
+export const RTA_TABLE = 15;
+
+export const RT_TABLE_MAIN = 254;
+export const RT_TABLE_LOCAL = 255;
+export const RT_SCOPE_UNIVERSE = 0;
+export const RT_SCOPE_LINK = 253;
+export const RT_SCOPE_HOST = 254;
+export const RTN_UNICAST = 1;
+export const RTN_LOCAL = 2;
+
+export const Nlmsghdr = struct('nlmsghdr', 16, { nlmsg_len: u32, nlmsg_type: u16, nlmsg_flags: u16, nlmsg_seq: u32, nlmsg_pid: u32 });
+export const SockaddrNl = struct('sockaddr_nl', 12, { nl_family: u16, __pad: pad(2), nl_pid: u32, nl_groups: u32 });
+export const Ifinfomsg = struct('ifinfomsg', 16, {
+  ifi_family: u8,
+  __pad: pad(1),
+  ifi_type: u16,
+  ifi_index: i32,
+  ifi_flags: u32,
+  ifi_change: u32,
+});
+export const Ifaddrmsg = struct('ifaddrmsg', 8, { ifa_family: u8, ifa_prefixlen: u8, ifa_flags: u8, ifa_scope: u8, ifa_index: u32 });
+export const Rtmsg = struct('rtmsg', 12, {
+  rtm_family: u8,
+  rtm_dst_len: u8,
+  rtm_src_len: u8,
+  rtm_tos: u8,
+  rtm_table: u8,
+  rtm_protocol: u8,
+  rtm_scope: u8,
+  rtm_type: u8,
+  rtm_flags: u32,
+});

@@ -1,0 +1,62 @@
+/** What the routing socket tells: the owner of the network replaces `kernel.routeProvider`. */
+
+import type { Errno } from '../../../abi/errno.ts';
+import { RT_SCOPE_HOST } from '../../../abi/netlink.ts';
+import { AF_INET, AF_INET6 } from '../../../abi/socket.ts';
+import type { NetNamespace } from '../../kernel/namespaces.ts';
+import type { Task } from '../../kernel/task.ts';
+
+export interface InterfaceAddress {
+  readonly family: number;
+  /** 4 or 16 bytes. */
+  readonly address: Uint8Array;
+  readonly broadcast?: Uint8Array;
+  readonly prefixLength: number;
+  /** RT_SCOPE_*. */
+  readonly scope: number;
+  readonly index: number;
+  /** Name of the interface, or an alias. */
+  readonly label: string;
+}
+
+export interface RouteEntry {
+  readonly family: number;
+  /** Empty: the default route. */
+  readonly destination: Uint8Array;
+  readonly prefixLength: number;
+  readonly gateway?: Uint8Array;
+  readonly source?: Uint8Array;
+  /** Outgoing interface. */
+  readonly index: number;
+  readonly table: number;
+  readonly scope: number;
+  /** RTN_*. */
+  readonly type: number;
+  /** RTPROT_*. */
+  readonly protocol: number;
+  readonly metric?: number;
+}
+
+export interface RouteProvider {
+  addresses(namespace: NetNamespace): readonly InterfaceAddress[];
+  routes(namespace: NetNamespace): readonly RouteEntry[];
+  /** A request that changes something (RTM_NEW*, RTM_DEL*, RTM_SET*); null: not known here. `payload` follows the nlmsghdr. */
+  change(task: Task, type: number, flags: number, payload: Uint8Array): 0 | Errno | null;
+}
+
+/** A network of lo alone. */
+export const LOOPBACK_ROUTES: RouteProvider = {
+  addresses: () => [
+    { family: AF_INET, address: Uint8Array.of(127, 0, 0, 1), prefixLength: 8, scope: RT_SCOPE_HOST, index: 1, label: 'lo' },
+    {
+      family: AF_INET6,
+      address: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1),
+      prefixLength: 128,
+      scope: RT_SCOPE_HOST,
+      index: 1,
+      label: 'lo',
+    },
+  ],
+  routes: () => [],
+  change: () => null,
+};
