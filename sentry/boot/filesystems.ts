@@ -10,6 +10,7 @@ import { registerTmpFs } from '../fs/tmpfs/register.ts';
 import { type CgroupLimits, NO_LIMITS } from '../kernel/cgroup_limits.ts';
 import type { Container } from '../kernel/container.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import type { IpcNamespace } from '../kernel/namespaces.ts';
 import type { Filesystem } from '../vfs/inode.ts';
 
 /** Call once, before the first container. */
@@ -24,6 +25,7 @@ export function registerFilesystems(kernel: Kernel): void {
     'proc',
     (_kernel, { task }) => new ProcFilesystem(kernel.uniqueId(), kernel, task?.pidNamespace ?? kernel.rootPidNamespace),
   );
+  filesystems.register('mqueue', (_kernel, { task }) => (task === null ? EINVAL : task.namespaces.ipc.mqueue(kernel)));
   filesystems.register('sysfs', () => new SysFilesystem(kernel.uniqueId(), kernel));
   filesystems.register('cgroup2', (_kernel, { task }) => (task === null ? EINVAL : cgroupOf(kernel, task.group.container)));
 }
@@ -32,14 +34,14 @@ export function registerFilesystems(kernel: Kernel): void {
 export function containerFilesystem(
   kernel: Kernel,
   container: Container,
+  ipc: IpcNamespace,
   mount: { readonly type: string; readonly source: string; readonly data: string },
 ): Filesystem | Errno {
   const { type, source, data } = mount;
   if (type === 'proc') return new ProcFilesystem(kernel.uniqueId(), kernel, container.pidNamespace);
   // Version 1 is not to be had: what asks for it gets the one group of version 2.
   if (type === 'cgroup' || type === 'cgroup2') return cgroupOf(kernel, container);
-  if (type === 'mqueue' && !kernel.filesystems.has(type))
-    return kernel.filesystems.make('tmpfs', kernel, { source, data: 'mode=1777', task: null });
+  if (type === 'mqueue') return ipc.mqueue(kernel);
   return kernel.filesystems.make(type, kernel, { source, data, task: null });
 }
 

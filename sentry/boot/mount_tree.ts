@@ -10,6 +10,7 @@ import type { Spec, SpecDevice } from '../../proto/oci_spec.ts';
 import { populateDev } from '../fs/dev/populate.ts';
 import type { Container } from '../kernel/container.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import type { IpcNamespace } from '../kernel/namespaces.ts';
 import type { Filesystem } from '../vfs/inode.ts';
 import { attach, bindMount, type MountNamespace, newMount, newNamespace, topOf } from '../vfs/mount.ts';
 import { inodeOf, type Mount, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, type VfsPath } from '../vfs/path.ts';
@@ -46,6 +47,8 @@ const DEFAULTS: readonly MountMessage[] = [
 export interface MountInput {
   readonly kernel: Kernel;
   readonly container: Container;
+  /** Whose message queues an mqueue mount shows. */
+  readonly ipc: IpcNamespace;
   readonly spec: Spec;
   /** The first is the root. */
   readonly mounts: readonly MountMessage[];
@@ -109,7 +112,7 @@ class TreeBuilder {
   }
 
   private synthetic(type: string, source: string, data: string): Filesystem | Errno {
-    return containerFilesystem(this.kernel, this.input.container, { type, source, data });
+    return containerFilesystem(this.kernel, this.input.container, this.input.ipc, { type, source, data });
   }
 
   private get root(): VfsPath {

@@ -78,8 +78,9 @@ export class SandboxContainer {
     this.container = new Container(this.id, pidNamespace(kernel, from), creds, request.cgroup_path);
     this.container.limits = cgroupLimits(spec.linux?.resources);
     if (this.isRoot) showLimits(kernel, this.container.limits);
-    this.mounts = this.buildMounts(from, spec, taken.take(request.gofer_fd));
-    this.namespaces = makeNamespaces(kernel, spec, this.mounts, this.container.pidNamespace, from);
+    const ipc = joins(spec, from, 'ipc')?.ipc ?? new IpcNamespace(kernel.uniqueId());
+    this.mounts = this.buildMounts(from, spec, ipc, taken.take(request.gofer_fd));
+    this.namespaces = { ...makeNamespaces(kernel, spec, this.mounts, this.container.pidNamespace, from), ipc };
     const exitFd = taken.take(request.exit_fd);
     this.prepared = this.prepare(spec.process, () =>
       this.streams(
@@ -94,13 +95,13 @@ export class SandboxContainer {
     this.init.onExit((exit) => this.keepExit(exitFd, exit));
   }
 
-  private buildMounts(from: ContainerInit, spec: Spec, goferFd: number): MountNamespace {
+  private buildMounts(from: ContainerInit, spec: Spec, ipc: IpcNamespace, goferFd: number): MountNamespace {
     const { kernel, request } = from;
     const trees = from.connectGofer(goferFd);
     if (isErrno(trees)) throw new StatusError(INTERNAL, `cannot speak to the gofer: ${errnoName(trees)}`);
     try {
       const { mounts, terminal } = request;
-      return buildMounts({ kernel, container: this.container, spec, mounts, terminal, open: (mount) => trees.open(mount) });
+      return buildMounts({ kernel, container: this.container, ipc, spec, mounts, terminal, open: (mount) => trees.open(mount) });
     } catch (e) {
       throw e instanceof MountError ? new StatusError(INTERNAL, e.message) : e;
     }
@@ -303,22 +304,27 @@ class TakenFds {
   }
 }
 
-function makeNamespaces(kernel: Kernel, spec: Spec, mount: MountNamespace, pid: PidNamespace, from: ContainerInit): Namespaces {
+/** The pod's namespaces if the container shares the one of this type with it, else null. */
+function joins(spec: Spec, from: ContainerInit, type: string): Namespaces | null {
+  const entry = spec.linux?.namespaces?.find((n) => n.type === type);
+  return entry === undefined || (entry.path ?? '') !== '' ? (from.pod?.namespaces ?? null) : null;
+}
+
+/** All but the ipc namespace, which the mounts need before. */
+function makeNamespaces(
+  kernel: Kernel,
+  spec: Spec,
+  mount: MountNamespace,
+  pid: PidNamespace,
+  from: ContainerInit,
+): Omit<Namespaces, 'ipc'> {
   const shared = from.pod?.namespaces ?? null;
-  const joins = (type: string): boolean => {
-    const entry = spec.linux?.namespaces?.find((n) => n.type === type);
-    return shared !== null && (entry === undefined || (entry.path ?? '') !== '');
-  };
-  const uts =
-    shared !== null && joins('uts')
-      ? shared.uts
-      : new UtsNamespace(kernel.uniqueId(), fromUnicode(spec.hostname ?? from.request.container_id));
+  const uts = joins(spec, from, 'uts')?.uts ?? new UtsNamespace(kernel.uniqueId(), fromUnicode(spec.hostname ?? from.request.container_id));
   if (spec.hostname !== undefined && spec.hostname !== '') uts.nodename = fromUnicode(spec.hostname);
   if (spec.domainname !== undefined && spec.domainname !== '') uts.domainname = fromUnicode(spec.domainname);
   return {
     mount,
     uts,
-    ipc: shared !== null && joins('ipc') ? shared.ipc : new IpcNamespace(kernel.uniqueId()),
     net: shared?.net ?? new NetNamespace(kernel.uniqueId()),
     pidForChildren: pid,
   };

@@ -103,14 +103,7 @@ function deadlineAt(task: Task, address: number): number {
 }
 
 /** Tries, then waits for `events`. */
-function transfer(
-  task: Task,
-  file: FileDescription,
-  impl: MqueueFile,
-  events: number,
-  deadline: number,
-  attempt: () => number,
-): SyscallResult {
+function transfer(file: FileDescription, impl: MqueueFile, events: number, deadline: number, attempt: () => number): SyscallResult {
   const r = attempt();
   return r !== EAGAIN || file.nonblocking ? r : transferBlocking(file, impl, events, deadline, attempt);
 }
@@ -145,7 +138,7 @@ function mq_timedsend(task: Task, number: number, address: number, length: numbe
   const bytes = task.readBytes(address, length);
   if (isErrno(bytes)) return bytes;
   const message: PosixMessage = { priority, bytes };
-  return transfer(task, file, impl, POLLOUT, deadline, () => impl.messages.send(task, message));
+  return transfer(file, impl, POLLOUT, deadline, () => impl.messages.send(task, message));
 }
 
 function mq_timedreceive(task: Task, number: number, address: number, room: number, priorityAt: number, timeout: number): SyscallResult {
@@ -156,7 +149,7 @@ function mq_timedreceive(task: Task, number: number, address: number, room: numb
   if (isErrno(impl) || isErrno(file)) return EBADF;
   if (!file.readable) return EBADF;
   if (room < impl.messages.messageSize) return EMSGSIZE;
-  return transfer(task, file, impl, POLLIN, deadline, () => {
+  return transfer(file, impl, POLLIN, deadline, () => {
     const message = impl.messages.receive();
     if (isErrno(message)) return message;
     if (task.copyOut(address, message.bytes) !== 0) return EFAULT;
