@@ -209,10 +209,10 @@ function mq_getsetattr(task: Task, number: number, newAt: number, oldAt: number)
 }
 
 export const MQUEUE_CALLS = {
-  mq_open: syscall({ x64: 240, man: 'mq_open(3)', args: [path, flags, mode, addr], run: mq_open }),
-  mq_unlink: syscall({ x64: 241, man: 'mq_unlink(3)', args: [path], run: mq_unlink }),
-  mq_timedsend: syscall({ x64: 242, man: 'mq_send(3)', args: [fd, addr, size, uint, addr], run: mq_timedsend }),
-  mq_timedreceive: syscall({ x64: 243, man: 'mq_receive(3)', args: [fd, addr, size, addr, addr], run: mq_timedreceive }),
-  mq_notify: syscall({ x64: 244, man: 'mq_notify(3)', args: [fd, addr], run: mq_notify }),
+  mq_open: syscall({ x64: 240, man: 'mq_open(2)', args: [path, flags, mode, addr], run: mq_open }),
+  mq_unlink: syscall({ x64: 241, man: 'mq_unlink(2)', args: [path], run: mq_unlink }),
+  mq_timedsend: syscall({ x64: 242, man: 'mq_timedsend(2)', args: [fd, addr, size, uint, addr], run: mq_timedsend }),
+  mq_timedreceive: syscall({ x64: 243, man: 'mq_timedreceive(2)', args: [fd, addr, size, addr, addr], run: mq_timedreceive }),
+  mq_notify: syscall({ x64: 244, man: 'mq_notify(2)', args: [fd, addr], run: mq_notify }),
   mq_getsetattr: syscall({ x64: 245, man: 'mq_getsetattr(2)', args: [fd, addr, addr], run: mq_getsetattr }),
 };
