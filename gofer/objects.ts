@@ -4,7 +4,7 @@ import { O_ACCMODE, O_APPEND, O_CREAT, O_EXCL, O_PATH, O_RDONLY, O_TRUNC } from 
 import { S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../abi/stat.ts';
 import { setLen64 } from '../abi/struct.ts';
 import type { ByteString } from '../lib/byte_string.ts';
-import { attrMode } from '../lib/p9/attr.ts';
+import { Attr, attrMode } from '../lib/p9/attr.ts';
 import {
   isPlainName,
   P9_SETATTR_ATIME,
@@ -21,6 +21,8 @@ import type { Fid, Mount } from './fid.ts';
 import type { HostCalls } from './host_calls.ts';
 
 const PERMISSIONS = 0o7777;
+const UID = Attr.offsets.stx_uid;
+const GID = Attr.offsets.stx_gid;
 const NO_ID = 0xffff_ffff;
 /** utimensat(2) */
 const UTIME_NOW = 0x3fff_ffff;
@@ -106,11 +108,15 @@ function takeOwnership(c: Connection, fd: number, what: Creation): number {
   let r = calls.stat(fd, c.statAddress);
   if (r < 0) return r;
   if ((attrMode(c.stat, 0) & S_IFMT) !== type) return EEXIST;
-  const uid = what.uid | 0;
-  const gid = what.gid | 0;
-  if (uid !== -1 || gid !== -1) r = calls.chown(fd, uid, gid);
+  const uid = what.uid === c.stat.getUint32(UID, true) ? -1 : what.uid | 0;
+  const gid = what.gid === c.stat.getUint32(GID, true) ? -1 : what.gid | 0;
+  const owned = uid === -1 && gid === -1;
+  const moded = type === S_IFLNK || ((attrMode(c.stat, 0) ^ what.mode) & PERMISSIONS) === 0;
+  if (owned && moded) return 0;
+  if (!owned) r = calls.chown(fd, uid, gid);
   if (r < 0) return r;
-  if (type !== S_IFLNK && ((attrMode(c.stat, 0) ^ what.mode) & PERMISSIONS) !== 0) r = calls.chmod(fd, what.mode & PERMISSIONS);
+  // chown(2) may have taken set-id bits.
+  if (!moded || (what.mode & 0o6000) !== 0) r = type === S_IFLNK ? 0 : calls.chmod(fd, what.mode & PERMISSIONS);
   return r < 0 ? r : calls.stat(fd, c.statAddress);
 }
 
