@@ -1,11 +1,11 @@
 /** What the gofer's round trips cost: prints one line each. Needs root. */
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { mountGofer, idleKernel, startGofer, temporaryFolder } from '../integration/gofer_process.ts';
 import { O_RDONLY } from '../abi/fcntl.ts';
+import { idleKernel, mountGofer, startGofer, temporaryFolder } from '../integration/gofer_process.ts';
 import type { GoferInode } from '../sentry/fs/gofer/inode.ts';
-import { BufferIo } from '../sentry/vfs/io.ts';
 import { FileDescription } from '../sentry/vfs/file.ts';
+import { BufferIo } from '../sentry/vfs/io.ts';
 
 const folder = temporaryFolder();
 const at = (path: string): string => join(folder.path, path);

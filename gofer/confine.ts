@@ -5,8 +5,21 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { O_CLOEXEC, O_DIRECTORY, O_PATH } from '../abi/fcntl.ts';
 import type { Host } from '../lib/host.ts';
+import { installFilter } from '../lib/host_call_filter.ts';
+import { ALLOWED_CALLS } from './allowed_calls.ts';
 
-const NR = { chdir: 80, fchdir: 81, umask: 95, pivot_root: 155, mount: 165, umount2: 166, prlimit64: 302 } as const;
+const NR = {
+  chdir: 80,
+  fchdir: 81,
+  umask: 95,
+  pivot_root: 155,
+  mount: 165,
+  umount2: 166,
+  prlimit64: 302,
+  fsopen: 430,
+  fsconfig: 431,
+  fsmount: 432,
+} as const;
 const RLIMIT_NOFILE = 7;
 
 // mount(2), umount2(2)
@@ -18,6 +31,13 @@ const MS_REMOUNT = 32;
 const MS_REC = 0x4000;
 const MS_PRIVATE = 1 << 18;
 const MNT_DETACH = 2;
+
+// fsopen(2), fsconfig(2), fsmount(2)
+const FSOPEN_CLOEXEC = 1;
+const FSCONFIG_SET_STRING = 1;
+const FSCONFIG_CMD_CREATE = 6;
+const FSMOUNT_CLOEXEC = 1;
+const MOUNT_ATTR_RESTRICTED = 2 | 4 | 8; // NOSUID NODEV NOEXEC
 
 /**
  * Capabilities of the gofer, each with its reason (capabilities(7)). They hold in its own user namespace, so for
@@ -41,13 +61,32 @@ export function raiseDescriptorLimit(host: Host): number {
   return Math.min(Number(limit[0]), 1 << 20);
 }
 
-/** Makes /proc/self/fd the working directory: host_calls.ts says what for. @throws Error */
-export function enterDescriptorFolder(host: Host): void {
-  must('chdir to /proc/self/fd', host.syscall(NR.chdir, cString('/proc/self/fd')));
+/**
+ * Makes the process's own folder of descriptors the working directory: host_calls.ts says what for. `ofItsOwn`: in a procfs that shows this
+ * pid namespace and nothing but processes, so that nothing of the host is above it either. @throws Error
+ */
+export function enterDescriptorFolder(host: Host, ofItsOwn: boolean): void {
+  const own = ofItsOwn ? ownProc(host) : -1;
+  if (own >= 0) {
+    must('enter proc', host.syscall(NR.fchdir, own));
+    must('chdir to self/fd', host.syscall(NR.chdir, cString('self/fd')));
+    host.close(own);
+  } else must('chdir to /proc/self/fd', host.syscall(NR.chdir, cString('/proc/self/fd')));
   host.syscall(NR.umask, 0);
 }
 
-/** An empty read-only folder as root, and GOFER_CAPABILITIES alone, in every thread. @throws Error naming the step. */
+/** Negative where the kernel makes none: in a container whose own /proc is partly covered, for instance. */
+function ownProc(host: Host): number {
+  const context = host.syscall(NR.fsopen, cString('proc'), FSOPEN_CLOEXEC);
+  if (context < 0) return context;
+  host.syscall(NR.fsconfig, context, FSCONFIG_SET_STRING, cString('subset'), cString('pid'), 0);
+  let r = host.syscall(NR.fsconfig, context, FSCONFIG_CMD_CREATE, null, null, 0);
+  if (r >= 0) r = host.syscall(NR.fsmount, context, FSMOUNT_CLOEXEC, MOUNT_ATTR_RESTRICTED);
+  host.close(context);
+  return r;
+}
+
+/** An empty read-only folder as root, GOFER_CAPABILITIES and ALLOWED_CALLS alone, in every thread. @throws Error naming the step. */
 export function confine(host: Host): void {
   const descriptors = must('open the working directory', host.openat(-100, '.', O_PATH | O_DIRECTORY | O_CLOEXEC));
   const oldRoot = must('open the root', host.openat(-100, '/', O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -65,6 +104,7 @@ export function confine(host: Host): void {
   host.close(descriptors);
   host.close(oldRoot);
   restrictThreads(host);
+  must('install the filter', -Math.abs(installFilter(host, ALLOWED_CALLS)));
 }
 
 /** Of one thread, from its /proc status: number in its own pid namespace, and what is left to it. */

@@ -4,20 +4,24 @@ import { readConfig } from './config.ts';
 import { confine, enterDescriptorFolder, raiseDescriptorLimit } from './confine.ts';
 import { Gofer } from './gofer.ts';
 
+const EXIT_GROUP = 231;
+const STDERR = 2;
+
 function main(): void {
   const config = readConfig(host, process.argv.slice(2));
   const descriptorLimit = raiseDescriptorLimit(host);
-  enterDescriptorFolder(host);
+  enterDescriptorFolder(host, config.confine === 'pivot');
   const gofer = new Gofer(host, config.controlFd ?? -1, descriptorLimit);
   for (const connection of config.connections) gofer.add(connection);
   if (config.confine === 'pivot') confine(host);
   gofer.run();
 }
 
+// It ends by the system call: the runtime's own way out makes calls that a confined process may not.
 try {
   main();
-  process.exit(0);
+  host.syscall(EXIT_GROUP, 0);
 } catch (e) {
-  process.stderr.write(`gofer: ${(e as Error).message}\n`);
-  process.exit(1);
+  host.write(STDERR, Buffer.from(`gofer: ${(e as Error).message}\n`));
+  host.syscall(EXIT_GROUP, 1);
 }

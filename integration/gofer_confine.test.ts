@@ -89,6 +89,23 @@ test('it serves files of every owner', () => {
   expect(statSync(at('root/once')).nlink).toBe(2);
 });
 
+test('its list of calls suffices for work that makes garbage', () => {
+  mkdirSync(at('root/many'));
+  for (let i = 0; i < 3000; i++) writeFileSync(at(`root/many/${'n'.repeat(100)}${i}`), '');
+  const many = found(fs.root, 'many');
+  const missing = Array.from({ length: 100 }, () => 'x'.repeat(200));
+  for (let round = 0; round < 30; round++) {
+    const directory = many.open(O_RDONLY, {} as never);
+    if (typeof directory === 'number') throw new Error('open');
+    const names: string[] = [];
+    directory.readdir({ position: 0, path: null } as never, (name) => names.push(name) > 0, {} as never);
+    expect(names).toHaveLength(3002);
+    fs.dropListing(many);
+    for (let i = 0; i < 100; i++) expect(many.lookup('none', null, { names: missing, index: 0 })).toBe(-2);
+    expect(many.setXattr('user.big', new Uint8Array(1000), 0)).toBe(0);
+  }
+});
+
 test('another container joins by the control socket; it ends with its last client', async () => {
   mkdirSync(at('second'));
   writeFileSync(at('second/hello'), 'x');
