@@ -130,7 +130,7 @@ static void cpu_time_limit(void)
 	struct rusage usage;
 	CHECK(wait4(pid, &status, 0, &usage) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU);
 	long used = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
-	CHECK(used >= 900 && used < 1900);
+	CHECK(used >= 500 && used < 1900);
 }
 
 static void scheduling(void)

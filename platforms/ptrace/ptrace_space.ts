@@ -1,5 +1,6 @@
 /** An address space: one host process, all of whose threads are traced. */
 import { EFAULT, EINVAL, type Errno } from '../../abi/errno.ts';
+import { FUTEX_OP_ARG_SHIFT, FUTEX_OP_OR, FUTEX_WAKE_OP } from '../../abi/futex.ts';
 import { MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE } from '../../abi/mman.ts';
 import { native } from '../../native-addon/native.ts';
 import type { AddressSpace, ThreadContext } from '../platform.ts';
@@ -57,6 +58,12 @@ export class PtraceSpace implements AddressSpace {
   advise(via: ThreadContext, address: number, length: number, advice: number): 0 | Errno {
     if (!inRange(address, length)) return EINVAL;
     return done((via as PtraceThread).call(HOST_CALL.madvise, address, length, advice));
+  }
+  setBit(via: ThreadContext, address: number, bit: number): 0 | Errno {
+    if (address >= STUB_BASE) return EFAULT;
+    // The one host call that changes a word of its caller atomically. On the host nobody waits for it.
+    const operation = (((FUTEX_OP_ARG_SHIFT | FUTEX_OP_OR) << 28) | (bit << 12)) >>> 0;
+    return done((via as PtraceThread).call(HOST_CALL.futex, address, FUTEX_WAKE_OP, 0, 0, address, operation));
   }
 
   read(address: number, into: Uint8Array, offset: number, count: number): number {

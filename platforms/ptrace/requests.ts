@@ -29,6 +29,7 @@ export const HOST_CALL = {
   wait4: 61,
   kill: 62,
   ptrace: 101,
+  futex: 202,
   sched_setaffinity: 203,
   tgkill: 234,
   prlimit64: 302,
