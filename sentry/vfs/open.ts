@@ -91,9 +91,9 @@ function openOrCreate(task: Task, dirfd: number, path: ByteString, flags: number
   if (r !== 0) return r;
   if (!walk.missing) {
     if (exclusive) return EEXIST;
-    return walk.trailingSlash ? EISDIR : openResolved(task, walk.path, flags);
+    return openResolved(task, walk.path, flags);
   }
-  return walk.trailingSlash ? EISDIR : createAndOpen(task, walk, flags, mode);
+  return createAndOpen(task, walk, flags, mode);
 }
 
 /** The name is missing below walk.dentry. The new file is opened whatever its own mode says. */

@@ -4,7 +4,7 @@
  * Interface: `resolve` gives the object at a path; `resolveParent` the directory and the last name, for calls that make or
  * remove names; a `Walk` with explicit root, start and credentials serves the kernel itself. All are synchronous.
  */
-import { ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, type Errno, EXDEV } from '../../abi/errno.ts';
+import { EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, type Errno, EXDEV } from '../../abi/errno.ts';
 import { AT_FDCWD, MAXSYMLINKS, NAME_MAX } from '../../abi/fcntl.ts';
 import { S_IFLNK, S_IFMT } from '../../abi/stat.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
@@ -105,6 +105,7 @@ export class Walk {
         if (final) this.last = 'dotdot';
         continue;
       }
+      if (final && this.trailingSlash && end === 'create') return EISDIR; // whatever is there
 
       let child: Dentry | Errno | undefined = this.dentry.children?.get(name);
       if (child === undefined || directory.fs.cachePolicy === 'revalidate') {
