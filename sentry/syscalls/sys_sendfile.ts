@@ -124,7 +124,7 @@ function copyFileRange(
   if (!input.inode?.isRegular || !output.inode?.isRegular) return EINVAL;
   const source = from ?? input.position;
   const target = to ?? output.position;
-  const wanted = Math.min(count, MAX_RW_COUNT);
+  const wanted = Math.max(0, Math.min(count, MAX_RW_COUNT, input.inode.attributes().size - source));
   if (input.inode === output.inode && source < target + wanted && target < source + wanted) return EINVAL;
   const limit = task.group.limits.soft(RLIMIT_FSIZE);
   if (target >= limit) return fileTooLarge(task);

@@ -9,7 +9,7 @@ import { O_ACCMODE, O_APPEND, O_NONBLOCK, O_PATH, O_RDWR, O_WRONLY, SEEK_CUR, SE
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { Task } from '../kernel/task.ts';
-import type { SyscallResult, WaitQueue } from '../kernel/wait.ts';
+import type { Blocking, SyscallResult, WaitQueue } from '../kernel/wait.ts';
 import type { Inode } from './inode.ts';
 import type { Sink, Source } from './io.ts';
 import type { VfsPath } from './path.ts';
@@ -105,16 +105,17 @@ export abstract class PositionedFile extends FileImpl {
       if (n > 0) file.position += n;
       return n;
     }
-    return advance(n, file);
+    return advance(n, file, file.position);
   }
   override write(src: Source, file: FileDescription, task: Task): SyscallResult {
-    if ((file.flags & O_APPEND) !== 0) file.position = this.size(file);
-    const n = this.pwrite(src, file.position, file, task);
+    // The position moves only with bytes that were written.
+    const at = (file.flags & O_APPEND) !== 0 ? this.size(file) : file.position;
+    const n = this.pwrite(src, at, file, task);
     if (typeof n === 'number') {
-      if (n > 0) file.position += n;
+      if (n > 0) file.position = at + n;
       return n;
     }
-    return advance(n, file);
+    return advance(n, file, at);
   }
   override seek(file: FileDescription, offset: number, whence: number): number {
     const base = whence === SEEK_SET ? 0 : whence === SEEK_CUR ? file.position : whence === SEEK_END ? this.size(file) : Number.NaN;
@@ -128,9 +129,9 @@ export abstract class PositionedFile extends FileImpl {
   }
 }
 
-function* advance(transfer: Exclude<SyscallResult, number>, file: FileDescription): Exclude<SyscallResult, number> {
+function* advance(transfer: Blocking, file: FileDescription, from: number): Blocking {
   const n = yield* transfer;
-  if (n > 0) file.position += n;
+  if (n > 0) file.position = from + n;
   return n;
 }
 
