@@ -87,7 +87,7 @@ static bool is_alive(pid_t pid)
 }
 
 /* How long a stub may take to answer while its process lives; then it does not play by the rules. */
-#define ANSWER_SECONDS 10
+#define ANSWER_SECONDS 4
 /* How often to look whether it lives. */
 #define LOOK_NS 20000000L
 

@@ -67,7 +67,11 @@ export class PtracePlatform implements Platform {
   }
 
   newAddressSpace(): ThreadContext | Errno {
-    return this.forkFrom(this.seedThread, FORK_FLAGS);
+    const thread = this.forkFrom(this.seedThread, FORK_FLAGS);
+    if (typeof thread === 'number') return thread;
+    thread.registers().u64.fill(0n); // the seed's tell about the host
+    thread.setRegisters();
+    return thread;
   }
   forkFrom(via: PtraceThread, flags: number): PtraceThread | Errno {
     const pid = via.clone(flags);

@@ -88,6 +88,7 @@ export class PtraceThread implements ThreadContext {
     u64[REG.ss] = USER_DS;
     // Not in a host call: the host must not restart anything when this thread goes on.
     u64[REG.orig_rax] = NO_CALL;
+    u64[REG.eflags] = (u64[REG.eflags] as bigint) | 0x200n; // interrupts on, as always in user code
     if ((u64[REG.fs_base] as bigint) >= BASE_LIMIT) u64[REG.fs_base] = 0n;
     if ((u64[REG.gs_base] as bigint) >= BASE_LIMIT) u64[REG.gs_base] = 0n;
     u64[REG.ds] = u64[REG.es] = u64[REG.fs] = u64[REG.gs] = 0n;

@@ -137,7 +137,11 @@ export class SystrapPlatform implements Platform {
   }
 
   newAddressSpace(): ThreadContext | Errno {
-    return this.forkFrom(this.seed);
+    const thread = this.forkFrom(this.seed);
+    if (typeof thread === 'number') return thread;
+    thread.registers().u64.fill(0n); // the seed's tell about the host
+    thread.setRegisters();
+    return thread;
   }
   /** A child process of `via`'s, whose one thread has stopped where `via` has. */
   forkFrom(via: SystrapThread): SystrapThread | Errno {

@@ -4,7 +4,7 @@ import { O_CLOEXEC, O_RDONLY } from '../../abi/fcntl.ts';
 import type { Host } from '../../lib/host.ts';
 import { HostPoll } from '../../platforms/host_poll.ts';
 import type { Platform } from '../../platforms/platform.ts';
-import { createPlatform, type PlatformKind, stubPath } from '../../platforms/select.ts';
+import { choosePlatform, createPlatform, stubPath } from '../../platforms/select.ts';
 import { controlMethods } from '../control/methods.ts';
 import { ControlServer } from '../control/server.ts';
 import { registerDevices } from '../fs/dev/register.ts';
@@ -40,7 +40,7 @@ export function boot(host: Host, argv: readonly string[]): number {
 /** Opens what the platform needs, then locks the process in. Nothing of an application has run before. */
 function bootPlatform(host: Host, poll: HostPoll, config: BootConfig): Platform {
   const procFd = openProc(host);
-  const kind = config.platform as PlatformKind;
+  const kind = choosePlatform(host, procFd, config.platform);
   const stubFd = host.openat(-100, stubPath(kind), O_RDONLY | O_CLOEXEC);
   if (stubFd < 0) throw new Error(`cannot open ${stubPath(kind)}: ${errnoName(stubFd)}`);
   emptyRoot(host);

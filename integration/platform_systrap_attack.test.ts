@@ -1,0 +1,175 @@
+/** A hostile application: jumps into the stub, writes slots, lies about processes. The Sentry must stay whole, the host untouched. */
+import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../abi/mman.ts';
+import { host } from '../lib/host.ts';
+import { shippedFile } from '../native-addon/native.ts';
+import { HostPoll } from '../platforms/host_poll.ts';
+import { type Platform, REG, type ThreadContext, type ThreadEvents } from '../platforms/platform.ts';
+import { createPlatform, stubName } from '../platforms/select.ts';
+import { STUB_BASE } from '../platforms/stub_layout.ts';
+import { C_RESULT, SLOT_SIZE, SLOTS, STATE_POSTED, W_COMMANDS, W_KIND } from '../platforms/systrap/layout.ts';
+import { call, code, LOOP_FOREVER, mov, SYSCALL } from './machine_code.ts';
+
+const CODE = 0x40_0000;
+const STACK = 0x60_0000;
+const PAGE = 4096;
+const RWX = PROT_READ | PROT_WRITE | PROT_EXEC;
+const O_RDONLY_CLOEXEC = 0o2000000;
+const DENIED = {
+  openat: 257,
+  socket: 41,
+  execve: 59,
+  kill: 62,
+  ptrace: 101,
+  process_vm_writev: 311,
+  ioctl: 16,
+  bpf: 321,
+  prctl: 157,
+  sendmsg: 46,
+};
+
+let platform: Platform;
+const seen: string[] = [];
+const events: ThreadEvents = {
+  syscall: (thread) => void seen.push(`syscall ${thread.sysno}`),
+  fault: (_thread, signal) => void seen.push(`fault ${signal}`),
+  interrupted: () => void seen.push('interrupted'),
+  exited: () => void seen.push('exited'),
+};
+beforeAll(() => {
+  const procFd = host.openat(-100, '/proc', O_RDONLY_CLOEXEC);
+  const stubFd = host.openat(-100, shippedFile(stubName('systrap')), O_RDONLY_CLOEXEC);
+  platform = createPlatform('systrap', { host, poll: new HostPoll(host), procFd, stubFd });
+});
+afterAll(() => platform.shutdown());
+beforeEach(() => {
+  seen.length = 0;
+});
+
+function next(): string | undefined {
+  const end = host.monotonicNow() + 1e9;
+  while (seen.length === 0 && host.monotonicNow() < end) platform.wait(events, end);
+  return seen.shift();
+}
+function program(...parts: number[][]): ThreadContext {
+  const thread = platform.newAddressSpace() as ThreadContext;
+  thread.space.mapAnonymous(thread, CODE, PAGE, RWX);
+  thread.space.mapAnonymous(thread, STACK - PAGE, PAGE, RWX);
+  const bytes = code(...parts);
+  thread.space.write(CODE, bytes, 0, bytes.length);
+  jump(thread, CODE);
+  return thread;
+}
+function jump(thread: ThreadContext, to: number): void {
+  const regs = thread.registers();
+  regs.set(REG.rip, to);
+  regs.set(REG.rsp, STACK - 64);
+  thread.setRegisters();
+}
+function stubSyscalls(thread: ThreadContext): number[] {
+  const text = new Uint8Array(PAGE);
+  expect(thread.space.read(STUB_BASE, text, 0, PAGE)).toBe(PAGE);
+  const found: number[] = [];
+  for (let i = 0; i + 1 < PAGE; i++) if (text[i] === SYSCALL[0] && text[i + 1] === SYSCALL[1]) found.push(STUB_BASE + i);
+  return found;
+}
+/** mov word at `address` = value; clobbers rax and rbx. */
+const store = (address: number, value: number): number[] => [...mov.rbx(address), ...mov.eax(value), 0x89, 0x03];
+
+test('calls from inside the stub are no more than the list allows', () => {
+  const thread = program(call(7));
+  thread.resume();
+  expect(next()).toBe('syscall 7');
+  const places = stubSyscalls(thread);
+  expect(places.length).toBeGreaterThan(5);
+  for (const place of places.slice(0, 6)) {
+    for (const nr of Object.values(DENIED)) {
+      thread.registers().set(REG.rax, nr);
+      jump(thread, place);
+      thread.resume();
+      expect(next()).toBe(`syscall ${nr}`);
+    }
+  }
+  thread.space.release();
+});
+
+test('a process may map what the list allows, and remains a process of its own', () => {
+  const thread = program(call(7));
+  thread.resume();
+  next();
+  const regs = thread.registers();
+  regs.set(REG.rax, 9);
+  regs.set(REG.rdi, 0x70_0000);
+  regs.set(REG.rsi, PAGE);
+  regs.set(REG.rdx, 3);
+  regs.set(REG.r10, 0x21); // shared and anonymous: not in the list
+  regs.set(REG.r8, -1);
+  jump(thread, stubSyscalls(thread)[0] as number);
+  thread.resume();
+  expect(next()).toBe('syscall 9');
+  thread.space.release();
+});
+
+test('a slot that makes no sense ends its process alone', () => {
+  const other = program(call(7), LOOP_FOREVER);
+  other.resume();
+  expect(next()).toBe('syscall 7');
+  for (const kind of [0, 4, 99, -1]) {
+    const thread = program(store(SLOTS + W_KIND * 4, kind), store(SLOTS, STATE_POSTED), LOOP_FOREVER);
+    thread.resume();
+    expect(next()).toBe('exited');
+    thread.space.release();
+  }
+  other.resumeWithResult(0);
+  other.interrupt();
+  expect(next()).toBe('interrupted');
+  other.space.release();
+});
+
+test('a forged request is a request of the forger', () => {
+  const thread = program(store(SLOTS + W_KIND * 4, 1), store(SLOTS, STATE_POSTED), LOOP_FOREVER);
+  thread.resume();
+  expect(next()).toMatch(/^syscall/);
+  thread.space.release(); // it still runs; that must do
+  expect(typeof platform.newAddressSpace()).toBe('object');
+});
+
+test('slots unmapped under the stub end the process', () => {
+  const thread = program(call(7));
+  thread.resume();
+  next();
+  const regs = thread.registers();
+  regs.set(REG.rax, 11);
+  regs.set(REG.rdi, SLOTS);
+  regs.set(REG.rsi, SLOT_SIZE);
+  jump(thread, stubSyscalls(thread).at(-1) as number);
+  thread.resume();
+  expect(['exited', 'fault 11', 'fault 4']).toContain(next());
+  thread.space.release();
+});
+
+test('a lie about a child is not believed', () => {
+  const victim = program(call(7)) as ThreadContext & { tid: number };
+  const liar = program(call(7), LOOP_FOREVER);
+  liar.resume();
+  next();
+  // A second thread writes the victim's pid over every command's result, for ever.
+  const result = SLOTS + (W_COMMANDS + C_RESULT) * 4;
+  const body = store(result, victim.tid);
+  const back = [0xeb, 256 - body.length - 2];
+  const helper = liar.space.newThread(liar) as ThreadContext;
+  const bytes = code(body, back);
+  liar.space.write(CODE + 256, bytes, 0, bytes.length);
+  jump(helper, CODE + 256);
+  helper.resume();
+  for (let i = 0; i < 10; i++) {
+    const child = liar.space.fork(liar);
+    if (typeof child === 'number') break; // caught: the liar is being killed
+    expect((child as ThreadContext & { tid: number }).tid).not.toBe(victim.tid);
+    child.space.release();
+  }
+  victim.resume();
+  for (let i = 0; i < 20 && !seen.includes('syscall 7'); i++) platform.wait(events, host.monotonicNow() + 1e7);
+  expect(seen).toContain('syscall 7');
+  victim.space.release();
+  liar.space.release();
+});
