@@ -111,7 +111,7 @@ test('a running orphan is left alone; the leader takes the terminal down', () =>
   const job = world.process(shell);
   setpgid(shell, job.pid, job.pid);
   let hungUp = 0;
-  shell.group.group.session.attach({ rdev: 0, foreground: null, control: () => {}, disassociate: () => hungUp++ });
+  shell.group.group.session.attach({ rdev: 0, foreground: null, control: () => {}, disassociate: () => hungUp++, hangUp: () => {} });
   shell.group.zombie = true;
   job.group.parent = null;
   exitJobControl(shell.group, [job.group]);

@@ -16,8 +16,10 @@ export interface ControllingTerminal {
   foreground: ProcessGroup | null;
   /** Becomes the terminal of `session`, with `group` in the foreground. */
   control(session: Session, group: ProcessGroup): void;
-  /** The session leader exited or gave it up: hang up. */
+  /** The session leader exited: the foreground group gets SIGHUP, the session has no terminal any more. */
   disassociate(): void;
+  /** vhangup(2). */
+  hangUp(): void;
 }
 
 export class Session {
@@ -147,7 +149,7 @@ export function isOrphaned(group: ProcessGroup, ignored: ThreadGroup | null = nu
 }
 
 /**
- * Job control at the end of a process: the leader's terminal is hung up, and groups that its going has orphaned are woken with
+ * Job control at the end of a process: the session loses its terminal, and groups that its going has orphaned are woken with
  * SIGHUP and SIGCONT if a member is stopped (_exit(2)). `children`: those it had before they got their new parents.
  */
 export function exitJobControl(process: ThreadGroup, children: Iterable<ThreadGroup>): void {

@@ -54,7 +54,7 @@ export function setpgid(task: Task, pid: number, pgid: number): number {
 /** vhangup(2): as if the terminal's line had gone. */
 export function vhangup(task: Task): number {
   if (!hasCap(task.creds, CAP_SYS_TTY_CONFIG)) return EPERM;
-  controllingTerminal(task.group)?.disassociate();
+  controllingTerminal(task.group)?.hangUp();
   return 0;
 }
 

@@ -219,7 +219,7 @@ test('the last slave closes: the master reads what is left, then EIO; a new slav
   expect(w.read(master, shell)).toBe(EAGAIN);
 });
 
-test('the leader exits: everyone is hung up', () => {
+test('the leader exits: the foreground hears of it, and may still use the terminal it has open', () => {
   const w = new World();
   const shell = w.process();
   const { terminal, slave } = w.pair(shell);
@@ -228,7 +228,8 @@ test('the leader exits: everyone is hung up', () => {
   terminal.foreground = job.group.group;
   terminal.disassociate();
   expect(signals(job)).toEqual([SIGHUP]);
-  expect(w.read(slave, job)).toBe('');
+  expect(shell.group.group.session.terminal).toBe(null);
+  expect(w.write(slave, job, 'x')).toBe(1);
 });
 
 test('TIOCNOTTY of a leader wakes the foreground with SIGHUP', () => {

@@ -159,7 +159,7 @@ export class Terminal implements ControllingTerminal, LineEvents {
   closeMaster(): void {
     if (!this.masterOpen) return;
     this.masterOpen = false;
-    this.hangUp(false);
+    this.hangUp();
     this.masterQueue.notify(POLLHUP | POLLERR);
     this.onMasterClose();
   }
@@ -253,11 +253,14 @@ export class Terminal implements ControllingTerminal, LineEvents {
     this.session = null;
     this.foreground = null;
   }
+  /** The line goes, not the terminal: whoever has it open may go on. */
   disassociate(): void {
-    this.hangUp(true);
+    const { foreground } = this;
+    this.uncontrol();
+    if (foreground !== null) sendToProcessGroup(foreground, { signal: SIGHUP, code: SI_KERNEL });
   }
-  /** tty hang-up: every open slave is dead, the session leader hears of it; `all`: so does the foreground group, its leader is going. */
-  hangUp(all: boolean): void {
+  /** tty hang-up (vhangup(2), the master is closed): every open slave is dead, the session leader hears of it. */
+  hangUp(): void {
     const { session, foreground } = this;
     this.uncontrol();
     this.generation++;
@@ -266,11 +269,9 @@ export class Terminal implements ControllingTerminal, LineEvents {
     this.line.stoppedByCall = false;
     this.line.start();
     this.slaveQueue.notify(READABLE | WRITABLE | POLLHUP | POLLERR);
-    if (session !== null) {
-      sendToGroup(session.leader, { signal: SIGHUP, code: SI_KERNEL });
-      sendToGroup(session.leader, { signal: SIGCONT, code: SI_KERNEL });
-      if (!all) session.lastForeground = foreground;
-    }
-    if (all && foreground !== null) sendToProcessGroup(foreground, { signal: SIGHUP, code: SI_KERNEL });
+    if (session === null) return;
+    sendToGroup(session.leader, { signal: SIGHUP, code: SI_KERNEL });
+    sendToGroup(session.leader, { signal: SIGCONT, code: SI_KERNEL });
+    session.lastForeground = foreground;
   }
 }

@@ -120,7 +120,7 @@ function jobControlIoctl(task: Task, terminal: Terminal, side: Side, command: nu
       return side.master ? ENOTTY : giveUpControlling(task, terminal);
     case TIOCVHANGUP:
       if (!hasCap(task.creds, CAP_SYS_ADMIN) && !hasCap(task.creds, CAP_SYS_TTY_CONFIG)) return EPERM;
-      terminal.hangUp(false);
+      terminal.hangUp();
       return 0;
     case TIOCSTI:
       return EIO; // as with dev.tty.legacy_tiocsti = 0: typing for others is an attack
