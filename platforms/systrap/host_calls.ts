@@ -19,6 +19,7 @@ export interface HostCallRule {
 
 const WAIT = 0;
 const WAKE = 1;
+const WAKE_OP = 5;
 /** Thread: VM FS FILES SIGHAND THREAD SYSVSEM. */
 const CLONE_THREAD_FLAGS = 0x50f00;
 /** Process: CLONE_PARENT with SIGCHLD. */
@@ -31,7 +32,12 @@ const ADVICE = [0, 1, 2, 3, 4, 8, 9, 10, 11, 14, 15, 16, 17, 18, 19, 20, 21, 22,
 /** The frequent ones first: the filter tries them in this order. */
 export const HOST_CALLS: readonly HostCallRule[] = [
   { name: 'rt_sigreturn', nr: 15, when: [], reason: 'the way back to the application; changes its own registers only' },
-  { name: 'futex', nr: 202, when: [{ arg: 1, values: [WAIT, WAKE] }], reason: 'sleep until the Sentry has answered' },
+  {
+    name: 'futex',
+    nr: 202,
+    when: [{ arg: 1, values: [WAIT, WAKE, WAKE_OP] }],
+    reason: 'sleep until the Sentry has answered; set a bit of its own memory atomically',
+  },
   {
     name: 'write',
     nr: 1,
