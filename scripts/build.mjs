@@ -1,6 +1,6 @@
 // Bundles each program into dist/NAME.cjs (CommonJS: Node starts it fastest) and puts the addon beside it.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -34,7 +34,22 @@ const options = {
   external: ['koffi', '@grpc/grpc-js', '@grpc/proto-loader'],
   logLevel: 'warning',
 };
-await build({ ...options, entryPoints: Object.fromEntries(entries), plugins: [winston] });
+const flags = JSON.parse(readFileSync('lib/node_flags.json', 'utf8'));
+await build({
+  ...options,
+  outExtension: { '.js': '.js' },
+  // One byte a character, and a function that Node's module loader would have made.
+  charset: 'ascii',
+  minifyWhitespace: true,
+  banner: { js: '(function (exports, require, module, __filename, __dirname) {' },
+  footer: { js: '})' },
+  entryPoints: Object.fromEntries(entries),
+  plugins: [winston],
+});
+for (const [name] of entries) {
+  copyFileSync('scripts/start-cached.cjs', `dist/${name}.cjs`);
+  execFileSync('node_modules/node/bin/node', [...(flags[name] ?? []), 'scripts/write-cache.cjs', `dist/${name}.js`, `dist/${name}.cache`]);
+}
 if (!existsSync('dist/winston.cjs') || statSync('dist/winston.cjs').mtimeMs < statSync('node_modules/winston/package.json').mtimeMs)
   await build({ ...options, entryPoints: { winston: 'winston' }, minify: true });
 for (const name of ['tsvisor_native.node', 'ptrace_stub', 'systrap_stub', 'runsc-waiter'])

@@ -111,9 +111,9 @@ class Creation {
     const fds = new DonatedFds();
     try {
       const cgroup = this.makeCgroup();
-      // Both at once: they load while we go on.
-      const gofer = this.startGofer(plan, cgroup, fds);
+      // Both at once: they load while we go on. The sandbox first: it takes longer.
       const sandbox = this.isRoot ? this.startSandbox(cgroup, terminal) : this.findSandbox();
+      const gofer = this.startGofer(plan, cgroup, fds);
       const state = this.firstState(sandbox, gofer, cgroup);
       this.store.write(state);
       const container = new Container(this.store, state);

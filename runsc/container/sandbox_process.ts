@@ -10,6 +10,7 @@ import { O_APPEND, O_CLOEXEC, O_CREAT, O_RDWR, O_WRONLY } from '../../abi/fcntl.
 import { SIGCHLD, SIGHUP, SIGPIPE, SIGTERM, SIGWINCH } from '../../abi/signal.ts';
 import type { GoferConfig } from '../../lib/gofer_config.ts';
 import { host } from '../../lib/host.ts';
+import nodeFlags from '../../lib/node_flags.json' with { type: 'json' };
 import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, spawn } from '../../lib/spawn.ts';
 import { SOCK_STREAM } from '../../lib/unix_socket.ts';
 import type { ServedTree } from './mount_plan.ts';
@@ -72,7 +73,7 @@ export function startSentry(start: SentryStart): Process {
   return withFiles(start, config, (standard, cgroupFds) =>
     spawn({
       file: nodePath(),
-      args: ['runsc-sandbox', ...SENTRY_FLAGS, programPath('sentry'), '--config-fd', '3', start.sandboxId],
+      args: ['runsc-sandbox', ...nodeFlags.sentry, programPath('sentry'), '--config-fd', '3', start.sandboxId],
       env: [],
       fds: [...standard, start.controlFd, ...(start.consoleFd === null ? [] : [start.consoleFd])],
       namespaces: ISOLATED,
@@ -90,8 +91,6 @@ export function startSentry(start: SentryStart): Process {
 }
 
 // --disable-sigusr1: without it Node keeps a thread with every signal blocked, which could not be told to give up its rights.
-const SENTRY_FLAGS = ['--no-warnings', '--disable-sigusr1', '--max-semi-space-size=8'];
-const GOFER_FLAGS = ['--no-warnings', '--disable-sigusr1', '--jitless', '--v8-pool-size=0', '--max-semi-space-size=1'];
 
 /** A gofer for `trees` and our end of its 9P connection, which is the caller's to close. */
 export function startGofer(start: Common & { readonly trees: readonly ServedTree[] }): { process: Process; connection: number } {
@@ -103,7 +102,7 @@ export function startGofer(start: Common & { readonly trees: readonly ServedTree
     const process = withFiles(start, config, (standard, cgroupFds) =>
       spawn({
         file: nodePath(),
-        args: ['runsc-gofer', ...GOFER_FLAGS, programPath('gofer'), '--config-fd', '3'],
+        args: ['runsc-gofer', ...nodeFlags.gofer, programPath('gofer'), '--config-fd', '3'],
         env: [],
         fds: [...standard, pair[1], ...start.trees.map((tree) => tree.fd)],
         namespaces: ISOLATED | CLONE_NEWNET,

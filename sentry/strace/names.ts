@@ -8,7 +8,7 @@ import * as SCHED from '../../abi/sched.ts';
 import * as SIGNAL from '../../abi/signal.ts';
 import * as SOCKET from '../../abi/socket.ts';
 import * as TIME from '../../abi/time.ts';
-import type { FlagNames } from './text.ts';
+import type { FlagNames, Names } from './text.ts';
 
 type Module = Readonly<Record<string, unknown>>;
 
@@ -21,14 +21,33 @@ function constants(module: Module, prefixes: readonly string[]): [number, string
 function popcount(value: number): number {
   return (value >>> 0).toString(2).replaceAll('0', '').length;
 }
+/** Sorted at the first use: most sandboxes are never traced. */
 function flagsOf(zero: string, module: Module, prefixes: readonly string[], except: readonly string[] = []): FlagNames {
-  const names = constants(module, prefixes).filter(([value, name]) => value !== 0 && !except.includes(name));
-  return { zero, names: names.sort((a, b) => popcount(b[0]) - popcount(a[0]) || a[0] - b[0]) };
+  let sorted: [number, string][] | null = null;
+  const sort = (): [number, string][] =>
+    constants(module, prefixes)
+      .filter(([value, name]) => value !== 0 && !except.includes(name))
+      .sort((a, b) => popcount(b[0]) - popcount(a[0]) || a[0] - b[0]);
+  return {
+    zero,
+    get names() {
+      sorted ??= sort();
+      return sorted;
+    },
+  };
 }
-function namesOf(module: Module, prefixes: readonly string[], except: readonly string[] = []): Readonly<Record<number, string>> {
-  const out: Record<number, string> = {};
-  for (const [value, name] of constants(module, prefixes)) if (!except.includes(name)) out[value] ??= name;
-  return out;
+/** Made at the first use, too. */
+function namesOf(module: Module, prefixes: readonly string[], except: readonly string[] = []): Names {
+  let table: Record<number, string> | null = null;
+  const make = (): Record<number, string> => {
+    const out: Record<number, string> = {};
+    for (const [value, name] of constants(module, prefixes)) if (!except.includes(name)) out[value] ??= name;
+    return out;
+  };
+  return () => {
+    table ??= make();
+    return table;
+  };
 }
 
 /** open(2), without the access mode. */

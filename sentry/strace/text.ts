@@ -35,7 +35,10 @@ export function flagNames(value: number, { zero, names }: FlagNames): string {
   return found.length === 0 ? zero : found.join('|');
 }
 
+/** An enumeration's names by value. */
+export type Names = () => Readonly<Record<number, string>>;
+
 /** "NAME" of an enumeration, or the number. */
-export function nameOf(value: number, names: Readonly<Record<number, string>>): string {
-  return names[value] ?? String(value);
+export function nameOf(value: number, names: Names): string {
+  return names()[value] ?? String(value);
 }

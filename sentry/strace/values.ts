@@ -7,7 +7,7 @@ import { getLen64 } from '../../abi/struct.ts';
 import { byteString } from '../../lib/byte_string.ts';
 import type { Task } from '../kernel/task.ts';
 import * as N from './names.ts';
-import { flagNames, hex, MAX_TEXT, nameOf, quote } from './text.ts';
+import { flagNames, hex, MAX_TEXT, type Names, nameOf, quote } from './text.ts';
 
 /** args: all arguments; result: of the call, for what it has written. */
 export type Show = (task: Task, value: number, args: readonly number[], result: number) => string;
@@ -41,7 +41,7 @@ export const descriptor: Show = (_task, value) => (value === -100 ? 'AT_FDCWD' :
 export function flags(names: Parameters<typeof flagNames>[1]): Show {
   return (_task, value) => flagNames(value, names);
 }
-export function oneOf(names: Readonly<Record<number, string>>): Show {
+export function oneOf(names: Names): Show {
   return (_task, value) => nameOf(value, names);
 }
 
@@ -106,7 +106,7 @@ const TYPES: Readonly<Record<number, string>> = {
 export const stat: Show = (task, value) =>
   memory(task, value, 144, (view) => {
     const mode = view.getUint32(24, true);
-    return `{st_mode=${nameOf(mode & S_IFMT, TYPES)}|0${(mode & 0o7777).toString(8)}, st_size=${i64(view, 48)}, ...}`;
+    return `{st_mode=${TYPES[mode & S_IFMT] ?? 0}|0${(mode & 0o7777).toString(8)}, st_size=${i64(view, 48)}, ...}`;
   });
 
 /** struct iovec: what it points to, up to the caller's count. */
