@@ -13,7 +13,7 @@ const ROOT = resolve(__dirname, '..');
 const O_PATH = 0o10000000;
 /** CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID. */
 const EXPECTED = 0x1fn;
-const folder = temporaryFolder();
+const folder = temporaryFolder(true);
 const at = (path: string): string => join(folder.path, path);
 let pid = 0;
 let fs: GoferFilesystem;

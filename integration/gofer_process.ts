@@ -1,6 +1,6 @@
 /** A gofer process on folders of this machine, and the Sentry's client for it. For tests; needs root. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { GoferConfig } from '../lib/gofer_config.ts';
@@ -34,8 +34,9 @@ export function buildGofer(): void {
   execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: ROOT });
 }
 
-export function temporaryFolder(): { readonly path: string; remove(): void } {
-  const path = mkdtempSync(join(tmpdir(), 'gofer-test-'));
+/** `inMemory`: for tests that make more files than a disk likes. */
+export function temporaryFolder(inMemory = false): { readonly path: string; remove(): void } {
+  const path = mkdtempSync(join(inMemory && existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'gofer-test-'));
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 

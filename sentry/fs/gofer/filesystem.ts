@@ -11,6 +11,7 @@ import { viewOf } from './attributes.ts';
 import type { GoferClient } from './client.ts';
 import { GoferInode } from './inode.ts';
 import { type Entry, type Listing, readEntries } from './listing.ts';
+import type { OpenFiles } from './open_files.ts';
 
 export interface GoferMountOptions {
   /** The mount's name in the gofer's configuration. */
@@ -50,7 +51,7 @@ export class GoferFilesystem extends Filesystem {
   readonly root: GoferInode;
   fetched: Fetched | null = null;
   /** The file that was created last. */
-  created: GoferInode | null = null;
+  created: OpenFiles | null = null;
   /** struct statx, and an empty C string, for descriptors. */
   readonly statView = new DataView(new ArrayBuffer(256));
   readonly emptyPath = new Uint8Array(8);

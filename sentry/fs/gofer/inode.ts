@@ -2,8 +2,8 @@
  * A host object behind the gofer. It is named by a fid, or by the fid of an ancestor and the names from there: most objects never get a fid
  * of their own, and a fid can be given up while the name is known.
  */
-import { EIO, EISDIR, EMFILE, ENFILE, ENOENT, ENOTDIR, type Errno, ESTALE, isErrno } from '../../../abi/errno.ts';
-import { O_ACCMODE, O_RDONLY, O_RDWR, O_WRONLY } from '../../../abi/fcntl.ts';
+import { EIO, EISDIR, EMFILE, ENFILE, ENOENT, ENXIO, type Errno, ESTALE, isErrno } from '../../../abi/errno.ts';
+import { O_ACCMODE, O_RDONLY, O_RDWR } from '../../../abi/fcntl.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
 import { P9_MAX_WALK_EXTENDED, P9_NO_OPEN, P9_NOFID } from '../../../lib/p9/constants.ts';
@@ -11,13 +11,13 @@ import { Rsetattrx, Rwalkx, Tsetattrx, Twalkx } from '../../../lib/p9/messages.t
 import type { Task } from '../../kernel/task.ts';
 import type { FileImpl } from '../../vfs/file.ts';
 import { type AttributeChange, type Attributes, type CreateOptions, Inode, type OpenContext, type WalkAhead } from '../../vfs/inode.ts';
-import { HostFd } from '../host_fd.ts';
-import { HostFile, type HostFileOwner } from '../host_file.ts';
+import type { HostFd } from '../host_fd.ts';
 import { readAttributes, viewOf } from './attributes.ts';
 import { GoferDirectory } from './directory.ts';
 import type { GoferFilesystem } from './filesystem.ts';
 import { type Entry, type Listing, readEntries } from './listing.ts';
 import { createObject, linkObject, makeTemporary, removeName, renameObject } from './names.ts';
+import { OpenFiles } from './open_files.ts';
 import { attributeMessage } from './set_attributes.ts';
 import { XattrCache } from './xattrs.ts';
 
@@ -33,7 +33,7 @@ const STATX_WANTED = 0xfff;
 /** Uses of a directory without a fid, each of which walks there again, before it gets one. */
 const USES_BEFORE_FID = 2;
 
-export class GoferInode extends Inode implements HostFileOwner {
+export class GoferInode extends Inode {
   declare readonly fs: GoferFilesystem;
   /** -1: none now. */
   fid: number;
@@ -47,11 +47,7 @@ export class GoferInode extends Inode implements HostFileOwner {
   private stale = false;
   private target: ByteString;
   private uses = 0;
-  /** Open files, and what they use. */
-  private readers = 0;
-  private writers = 0;
-  private readFile: HostFd | null = null;
-  private writeFile: HostFd | null = null;
+  private files: OpenFiles | null = null;
   private xattrCache: XattrCache | null = null;
 
   constructor(fs: GoferFilesystem, parent: GoferInode | null, name: ByteString, entry: Entry, fid: number) {
@@ -63,9 +59,6 @@ export class GoferInode extends Inode implements HostFileOwner {
     this.fid = fid;
   }
 
-  get kernel(): GoferFilesystem['kernel'] {
-    return this.fs.kernel;
-  }
   get ino(): number {
     return this.known.ino;
   }
@@ -86,14 +79,13 @@ export class GoferInode extends Inode implements HostFileOwner {
     return this.known.gid;
   }
   attributes(): Attributes {
-    if (this.writers > 0 || (!this.fs.exclusive && this.readers > 0)) this.askDescriptor();
+    const { files } = this;
+    // On an exclusive mount nobody but our own writers changes a file.
+    const file = files !== null && (files.writers > 0 || !this.fs.exclusive) ? files.descriptor : null;
+    if (file !== null) this.askDescriptor(file);
     else if (this.stale) this.ask();
     return this.known;
   }
-  currentSize(): number {
-    return this.attributes().size;
-  }
-  written(): void {}
   /** Something changed it and did not tell what it is now. */
   markStale(): void {
     this.stale = true;
@@ -119,11 +111,9 @@ export class GoferInode extends Inode implements HostFileOwner {
   }
 
   /** An open file knows its attributes: no round trip. */
-  private askDescriptor(): void {
-    const file = this.writeFile ?? this.readFile;
-    if (file === null) return;
+  askDescriptor(file: HostFd): void {
     const { statView, emptyPath } = this.fs;
-    if (this.kernel.host.syscall(STATX, file.fd, emptyPath, AT_EMPTY_PATH, STATX_WANTED, statView) !== 0) return;
+    if (this.fs.kernel.host.syscall(STATX, file.fd, emptyPath, AT_EMPTY_PATH, STATX_WANTED, statView) !== 0) return;
     this.tell(readAttributes(statView, 0, this.fs.device));
   }
   private ask(): 0 | Errno {
@@ -139,7 +129,7 @@ export class GoferInode extends Inode implements HostFileOwner {
     return 0;
   }
   override refresh(): 0 | Errno {
-    if (this.fs.exclusive || this.readers + this.writers > 0) return 0;
+    if (this.fs.exclusive || this.isOpen) return 0;
     return this.ask();
   }
   override setAttributes(change: AttributeChange): 0 | Errno {
@@ -149,7 +139,7 @@ export class GoferInode extends Inode implements HostFileOwner {
     if (isErrno(answer)) return answer;
     this.markStale();
     this.tell(readAttributes(viewOf(answer.attr), 0, this.fs.device));
-    if (change.uid !== undefined || change.gid !== undefined || change.size !== undefined) this.xattrCache?.changed();
+    if (change.uid !== undefined || change.gid !== undefined || change.size !== undefined) this.contentChanged();
     return 0;
   }
 
@@ -226,13 +216,13 @@ export class GoferInode extends Inode implements HostFileOwner {
   }
   /** Before its name goes: whoever has it open, or knows another name, must still reach it. */
   surviveName(): void {
-    if (this.known.nlink > 1 || this.readers + this.writers > 0) this.ensureFid();
+    if (this.known.nlink > 1 || this.isOpen) this.ensureFid();
   }
   /** Its name is gone. */
   loseName(): void {
     this.parent = null;
     this.fs.keepFid(this);
-    if (this.readers + this.writers === 0) this.fs.dropIdle(this);
+    if (!this.isOpen) this.fs.dropIdle(this);
     if (this.fid < 0) this.fs.forgetLinked(this);
   }
 
@@ -356,82 +346,27 @@ export class GoferInode extends Inode implements HostFileOwner {
 
   override open(flags: number, _context: OpenContext): FileImpl | Errno {
     const type = this.known.mode & S_IFMT;
-    if (type === S_IFDIR) return (flags & O_ACCMODE) === O_RDONLY ? new GoferDirectory(this) : EISDIR;
-    if (type !== S_IFREG) return ENOTDIR;
-    const writable = (flags & O_ACCMODE) !== O_RDONLY;
-    if (!writable) this.dropUnusedWriter();
-    const file = this.openFor(writable, flags & O_ACCMODE);
-    if (isErrno(file)) return file;
-    if (writable) {
-      if (++this.writers === 1) this.parent?.listing?.outdate(this.name);
-      this.writeFile = file;
-    } else {
-      this.readers++;
-      this.readFile = file;
-    }
-    return new HostFile(this, file, writable);
+    const accessMode = flags & O_ACCMODE;
+    if (type === S_IFDIR) return accessMode === O_RDONLY ? new GoferDirectory(this) : EISDIR;
+    if (type !== S_IFREG) return ENXIO;
+    this.files ??= new OpenFiles(this);
+    if (accessMode !== O_RDONLY) this.parent?.listing?.outdate(this.name);
+    return this.files.open(accessMode);
   }
-  /** The descriptor that came with the creation: open(2) wants it next. */
   private expectWriter(fd: number): void {
-    this.writeFile = new HostFd(this.kernel.host, fd);
-    this.fs.created?.dropUnusedWriter();
-    this.fs.created = this;
+    this.files ??= new OpenFiles(this);
+    this.files.expectWriter(fd);
   }
-  /** It was then not opened for writing after all. */
-  dropUnusedWriter(): void {
-    if (this.writers > 0) return;
-    this.writeFile?.release();
-    this.writeFile = null;
+  private get isOpen(): boolean {
+    return this.files !== null && !this.files.none;
   }
-  /** Files opened with the same rights share one descriptor. What is open for writing can be read as well, if the gofer may. */
-  private openFor(writable: boolean, accessMode: number): HostFd | Errno {
-    const shared = writable ? this.writeFile : (this.readFile ?? this.fs.takeIdle(this));
-    if (shared !== null) return shared;
-    const fd = this.askOpen(writable ? O_RDWR : O_RDONLY);
-    if (fd >= 0) return new HostFd(this.kernel.host, fd);
-    const only = writable && accessMode === O_WRONLY ? this.askOpen(O_WRONLY) : fd;
-    return only >= 0 ? new HostFd(this.kernel.host, only) : (only as Errno);
+  /** Written to: the host may have taken file capabilities. */
+  contentChanged(): void {
+    this.xattrCache?.changed();
   }
-  /** A shared mount's open file keeps a fid as well: its name may come to mean something else. */
-  private askOpen(accessMode: number): number {
-    const { client } = this.fs;
-    const place = this.place();
-    if (isErrno(place)) return place;
-    const newfid = !this.fs.exclusive && this.fid < 0 ? client.newFid() : P9_NOFID;
-    const answer = client.call(Twalkx, { ...place, newfid, open: accessMode }, Rwalkx);
-    const fd = client.takeDescriptor();
-    const error = isErrno(answer) ? answer : answer.ecode !== 0 ? client.errnoOf(answer.ecode) : fd < 0 ? EIO : 0;
-    if (isErrno(answer) || error !== 0) {
-      if (newfid !== P9_NOFID) client.unusedFid(newfid);
-      if (fd >= 0) this.kernel.host.close(fd);
-      return error;
-    }
-    const entry = readEntries(answer.entries, this.fs.device)?.at(-1);
-    if (entry === undefined || !this.sameObject(entry.attributes)) {
-      if (newfid !== P9_NOFID) client.clunk(newfid);
-      this.kernel.host.close(fd);
-      return ESTALE;
-    }
-    this.told(entry);
-    if (newfid !== P9_NOFID) this.setFid(newfid);
-    return fd;
-  }
-  closed(file: HostFd, writable: boolean): void {
-    if (writable) {
-      if (--this.writers > 0) return;
-      this.writers++; // the last look through the descriptor
-      this.askDescriptor();
-      this.writers--;
-      this.writeFile = null;
-      file.release();
-      this.xattrCache?.changed();
-    } else {
-      if (--this.readers > 0) return;
-      this.readFile = null;
-      if (this.fs.exclusive && this.parent !== null) this.fs.keepIdle(this, file);
-      else file.release();
-    }
-    if (this.parent === null && this !== this.fs.root && this.readers + this.writers === 0 && this.known.nlink === 0) this.dropFid();
+  /** The last open file is gone. */
+  unused(): void {
+    if (this.parent === null && this !== this.fs.root && this.known.nlink === 0) this.dropFid();
   }
 
   // Extended attributes
