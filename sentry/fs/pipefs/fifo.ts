@@ -15,19 +15,21 @@ export type BlockingOpen = Generator<Wait, FileDescription | Errno, Wake>;
 
 /**
  * Opens the fifo at `path` (or a pipe again, through /proc/PID/fd); permissions are checked. Reading and writing each wait for
- * the other unless O_NONBLOCK: then reading opens at once and writing without a reader answers ENXIO. O_RDWR never waits.
+ * the other unless O_NONBLOCK: then reading opens at once and writing without a reader answers ENXIO. O_RDWR never waits, and nor does a
+ * pipe that has no name.
  */
 export function openFifo(path: VfsPath, flags: number, task: Task): FileDescription | Errno | BlockingOpen {
   const inode = path.dentry.inode as Inode;
   const pipe = inode.attachment instanceof Pipe ? inode.attachment : new Pipe(task.kernel.pipes);
   const access = flags & O_ACCMODE;
   const nonblocking = (flags & O_NONBLOCK) !== 0;
-  if (access === O_WRONLY && nonblocking && pipe.readers === 0) {
+  const named = inode.fs !== task.kernel.anonymous.filesystem('pipefs');
+  if (named && access === O_WRONLY && nonblocking && pipe.readers === 0) {
     if (inode.attachment !== pipe) pipe.closeEnd(false, false); // never opened: gives its account back
     return ENXIO;
   }
   const file = new FileDescription(new PipeFile(pipe, access, inode), flags, path);
-  if (access === O_RDWR || nonblocking) return file;
+  if (!named || access === O_RDWR || nonblocking) return file;
   const partners = access === O_RDONLY ? pipe.writers : pipe.readers;
   return partners > 0 ? file : waitForPartner(file, pipe, access === O_RDONLY);
 }

@@ -5,10 +5,19 @@ import { S_IFIFO } from '../../../abi/stat.ts';
 import { FakeMachine, type FakeTask } from '../../testing/fake_task.ts';
 import { FileDescription } from '../../vfs/file.ts';
 import { BufferIo } from '../../vfs/io.ts';
+import type { VfsPath } from '../../vfs/path.ts';
+import { AnonymousInode } from '../anonfs.ts';
 import { openFifo } from './fifo.ts';
 import { getPipeSize, makePipe, type PipeFile, setPipeSize } from './pipe_file.ts';
 
 const text = (s: string): Uint8Array => Buffer.from(s);
+
+/** A fifo that lies in some filesystem. */
+function fifo(w: World): VfsPath {
+  const { anonymous } = w.machine.kernel;
+  const inode = new AnonymousInode(anonymous.filesystem('tmpfs'), 2, S_IFIFO | 0o644, 0, 0, anonymous.timestamp());
+  return anonymous.place(inode, 'fifo');
+}
 
 class World {
   readonly machine = new FakeMachine();
@@ -112,7 +121,7 @@ test('F_SETPIPE_SZ rounds up and refuses to lose data', () => {
 
 test('a fifo: open waits for the other side, O_NONBLOCK does not', () => {
   const w = new World();
-  const path = w.machine.kernel.anonymous.path('pipe', S_IFIFO | 0o644);
+  const path = fifo(w);
   expect(openFifo(path, O_WRONLY | O_NONBLOCK, w.task)).toBe(-6);
   const opening = openFifo(path, O_RDONLY, w.task);
   if (!('next' in (opening as object))) throw new Error('did not wait');
@@ -135,9 +144,18 @@ test('a fifo: open waits for the other side, O_NONBLOCK does not', () => {
   expect(late.impl.poll(late) & POLLHUP).toBe(POLLHUP);
 });
 
+test('a pipe that is opened again through its descriptor never waits', () => {
+  const w = new World();
+  const [r, wr] = w.pipe();
+  w.write(wr, text('left'));
+  wr.release();
+  const again = openFifo(r.path as VfsPath, O_RDONLY, w.task) as FileDescription;
+  expect(w.read(again, 9)).toEqual(new Uint8Array(text('left')));
+});
+
 test('a fifo reader that came first sees no hang-up before a writer', () => {
   const w = new World();
-  const path = w.machine.kernel.anonymous.path('pipe', S_IFIFO | 0o644);
+  const path = fifo(w);
   const reader = openFifo(path, O_RDONLY | O_NONBLOCK, w.task) as FileDescription;
   expect(reader.impl.poll(reader)).toBe(0);
   (openFifo(path, O_WRONLY, w.task) as FileDescription).release();
