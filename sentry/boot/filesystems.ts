@@ -11,11 +11,13 @@ import { type CgroupLimits, NO_LIMITS } from '../kernel/cgroup_limits.ts';
 import type { Container } from '../kernel/container.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { IpcNamespace } from '../kernel/namespaces.ts';
+import { unixSocketTable } from '../socket/unix/proc_net_unix.ts';
 import type { Filesystem } from '../vfs/inode.ts';
 
 /** Call once, before the first container. */
 export function registerFilesystems(kernel: Kernel): void {
   registerTmpFs(kernel);
+  kernel.procNet.set('unix', (net) => unixSocketTable(kernel, net));
   const { filesystems } = kernel;
   filesystems.register('devpts', (_kernel, { data }) => {
     const options = parseDevptsOptions(data);

@@ -1,5 +1,4 @@
 /** pid_namespaces(7): numbers for tasks, process groups and sessions. A task has one number in its namespace and in each ancestor. */
-import type { Filesystem } from '../vfs/inode.ts';
 import type { ProcessGroup, Session } from './session.ts';
 import type { Task } from './task.ts';
 
@@ -16,8 +15,6 @@ export class PidNamespace {
   readonly tasks = new Map<number, Task>();
   readonly groups = new Map<number, ProcessGroup>();
   readonly sessions = new Map<number, Session>();
-  /** The proc filesystem about it, once it has been mounted. */
-  proc: Filesystem | null = null;
   private last = 0;
   /** The child reaper has exited: no new task may join. */
   dead = false;

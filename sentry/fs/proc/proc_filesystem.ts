@@ -20,6 +20,8 @@ const PROC_SUPER_MAGIC = 0x9fa0;
 export class ProcFilesystem extends SyntheticFilesystem {
   readonly type = 'proc';
   protected readonly magic = PROC_SUPER_MAGIC;
+  /** A name that no look-up finds cannot be made either. */
+  override readonly refusal = ENOENT;
   readonly root: ProcRoot;
   readonly pidNamespace: PidNamespace;
 

@@ -175,7 +175,8 @@ export function devices(kernel: Kernel): Content {
 }
 
 const CONTROLLERS = ['cpuset', 'cpu', 'cpuacct', 'blkio', 'memory', 'devices', 'freezer', 'pids'];
-const VIRTUAL = ['sysfs', 'tmpfs', 'proc', 'cgroup2', 'devtmpfs', 'devpts', 'ramfs', 'mqueue', 'pipefs', 'sockfs', '9p', 'overlay', 'fuse'];
+/** Filesystems that nobody mounts by name. */
+const HIDDEN = ['pipefs', 'sockfs', '9p', 'overlay'];
 
 function vmstat(kernel: Kernel): Content {
   const pages = (bytes: number): number => Math.floor(bytes / 4096);
@@ -207,7 +208,6 @@ export const FIXED_FILES: Readonly<Record<string, string>> = {
   consoles: '',
   crypto: '',
   diskstats: '',
-  filesystems: VIRTUAL.map((name) => `nodev\t${name}\n`).join(''),
   locks: '',
   misc: '',
   modules: '',
@@ -221,6 +221,7 @@ export const FIXED_FILES: Readonly<Record<string, string>> = {
 export const SYSTEM_FILES: Readonly<Record<string, (kernel: Kernel, ns: PidNamespace) => Content>> = {
   cpuinfo,
   devices,
+  filesystems: (kernel) => kernel.filesystems.text() + HIDDEN.map((name) => `nodev\t${name}\n`).join(''),
   interrupts,
   loadavg: (_kernel, ns) => loadavg(ns),
   meminfo,

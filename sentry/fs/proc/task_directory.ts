@@ -1,5 +1,5 @@
 /** /proc/PID, /proc/PID/task/TID and their subdirectories. */
-import { EACCES, ENOENT, type Errno } from '../../../abi/errno.ts';
+import { EACCES, ENOENT, type Errno, ESRCH } from '../../../abi/errno.ts';
 import { direntType, S_IFDIR, S_IFLNK, S_IFREG } from '../../../abi/stat.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
 import type { Task } from '../../kernel/task.ts';
@@ -73,7 +73,8 @@ export class TaskDirectory extends TaskDirectoryInode {
   }
   lookup(name: ByteString): Inode | Errno {
     const index = this.layout.names.get(name);
-    if (index === undefined || !isAlive(this.target)) return ENOENT;
+    if (!isAlive(this.target)) return ESRCH;
+    if (index === undefined) return ENOENT;
     const ino = taskIno(this.target.tid, index, this.thread);
     const file = this.layout.files[name];
     if (file !== undefined) return new TaskFileInode(this.fs, ino, this.target, file);

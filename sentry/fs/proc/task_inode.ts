@@ -71,7 +71,7 @@ export class TaskFileInode extends GeneratedInode {
   }
   override store(text: ByteString, writer: Task): number {
     if (!isAlive(this.target)) return ESRCH;
-    return this.spec.write === undefined ? super.store(text, writer) : this.spec.write(this.target, text, writer);
+    return this.spec.write === undefined ? EINVAL : this.spec.write(this.target, text, writer);
   }
 }
 

@@ -1,11 +1,11 @@
 /** Directories of synthetic filesystems. */
-import { EINVAL, EISDIR, ENOENT, type Errno } from '../../../abi/errno.ts';
+import { EACCES, EINVAL, EISDIR, ENOENT, EPERM, type Errno } from '../../../abi/errno.ts';
 import { SEEK_CUR, SEEK_SET } from '../../../abi/fcntl.ts';
 import { direntType, S_IFDIR } from '../../../abi/stat.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
 import type { Task } from '../../kernel/task.ts';
 import { type EmitEntry, type FileDescription, FileImpl } from '../../vfs/file.ts';
-import type { Inode } from '../../vfs/inode.ts';
+import type { CreateOptions, Inode } from '../../vfs/inode.ts';
 import { type SyntheticFilesystem, SyntheticInode } from './filesystem.ts';
 
 /** One name, as readdir tells it; type: DT_*. */
@@ -25,6 +25,19 @@ export abstract class SyntheticDirectory extends SyntheticInode {
 
   protected override get links(): number {
     return 2;
+  }
+  /** Nobody makes names here. */
+  override create(_name: ByteString, _options: CreateOptions): Inode | Errno {
+    return this.fs.refusal ?? EACCES;
+  }
+  override mkdir(): Inode | Errno {
+    return this.fs.refusal ?? EPERM;
+  }
+  override mknod(): Inode | Errno {
+    return this.fs.refusal ?? EPERM;
+  }
+  override symlink(): Inode | Errno {
+    return this.fs.refusal ?? EPERM;
   }
   open(): FileImpl | Errno {
     return new DirectoryFile(this);

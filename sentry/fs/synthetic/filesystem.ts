@@ -32,6 +32,8 @@ export abstract class SyntheticFilesystem extends Filesystem {
   override readonly cachePolicy: CachePolicy = 'never';
   /** f_type of statfs(2). */
   protected abstract readonly magic: number;
+  /** What making a name answers; null: as Linux does where a filesystem has no such operation. */
+  readonly refusal: Errno | null = null;
   /** When it was made: the times of objects that keep none. */
   readonly born: Timestamp;
   private lastIno = 1;
