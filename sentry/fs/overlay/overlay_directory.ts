@@ -23,6 +23,7 @@ export class OverlayDirectory extends TmpDirectory {
   /** Every name of the lower layers is in the index, or has been taken away: nobody need ask them. */
   private merged: boolean;
   private readonly lowerSize: number;
+  private readonly lowerBlocks: number;
 
   constructor(fs: OverlayFs, attributes: Attributes, lowers: readonly Inode[]) {
     super(fs, attributes.ino, attributes, attributes);
@@ -30,11 +31,16 @@ export class OverlayDirectory extends TmpDirectory {
     this.merged = lowers.length === 0;
     this.links = attributes.nlink;
     this.lowerSize = attributes.size;
+    this.lowerBlocks = attributes.blocks;
     this.xattrOrigin = lowers[0] ?? null;
   }
 
   override get size(): number {
     return Math.max(this.lowerSize, super.size);
+  }
+
+  protected override get blocks(): number {
+    return this.lowerBlocks;
   }
 
   override lookup(name: ByteString, task: Task | null, ahead?: WalkAhead): Inode | Errno {
