@@ -16,6 +16,9 @@ import { DEFAULT_ACTION, type PendingSignals, type SignalInfo, type SignalSet, U
 import type { Task } from './task.ts';
 import type { ThreadGroup } from './thread_group.ts';
 
+/** Real-time signals that may wait in one queue, whatever RLIMIT_SIGPENDING says: each is an object of ours. */
+const MAX_QUEUED = 65_536;
+
 /** To one thread. EAGAIN: RLIMIT_SIGPENDING is reached. A dead target takes nothing. */
 export function sendToTask(task: Task, info: SignalInfo): 0 | Errno {
   if (task.state === 'dead') return 0;
@@ -119,7 +122,7 @@ function enqueue(group: ThreadGroup, target: Task, queue: PendingSignals, info: 
   if (group.exiting !== null) return false;
   stopOrContinue(group, info.signal);
   if (isIgnored(group, target, info)) return false;
-  if (info.signal >= SIGRTMIN && info.code !== SI_TIMER && queue.count >= group.limits.soft(RLIMIT_SIGPENDING)) {
+  if (info.signal >= SIGRTMIN && info.code !== SI_TIMER && queue.count >= Math.min(group.limits.soft(RLIMIT_SIGPENDING), MAX_QUEUED)) {
     // kill(2) of a real-time signal must work once even then.
     if (info.code !== SI_USER) return EAGAIN;
     if (inSet(queue.set, info.signal)) return false;

@@ -21,6 +21,8 @@ const SigEvent = struct('sigevent', 64, {
 /** struct itimerval and itimerspec: interval, then value, two words each. */
 const ITIMER_SIZE = 32;
 const USEC = 1000;
+/** POSIX timers of one process, whatever RLIMIT_SIGPENDING says. */
+const MAX_POSIX_TIMERS = 65_536;
 
 interface Setting {
   readonly interval: number;
@@ -101,7 +103,7 @@ function timer_create(task: Task, id: number, event: number, timerId: number): n
   const notify = readNotification(task, event);
   if (isErrno(notify)) return notify;
   const { timers, limits } = task.group;
-  if (timers.posix.size >= limits.soft(RLIMIT_SIGPENDING)) return EAGAIN;
+  if (timers.posix.size >= Math.min(limits.soft(RLIMIT_SIGPENDING), MAX_POSIX_TIMERS)) return EAGAIN;
   const created = timers.create(clock as Clock, notify as (id: number) => Notification);
   if (task.writeU32(timerId, created) === 0) return 0;
   timers.delete(created);
