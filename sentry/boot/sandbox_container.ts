@@ -1,4 +1,5 @@
 /** One container: its mounts and namespaces, its first process, and those that exec adds. */
+import { hostname } from 'node:os';
 import { ENOENT, errnoName, isErrno } from '../../abi/errno.ts';
 import { SI_USER, SIGKILL } from '../../abi/signal.ts';
 import { fromUnicode } from '../../lib/byte_string.ts';
@@ -319,7 +320,8 @@ function makeNamespaces(
   from: ContainerInit,
 ): Omit<Namespaces, 'ipc'> {
   const shared = from.pod?.namespaces ?? null;
-  const uts = joins(spec, from, 'uts')?.uts ?? new UtsNamespace(kernel.uniqueId(), fromUnicode(spec.hostname ?? from.request.container_id));
+  const uts = joins(spec, from, 'uts')?.uts ?? new UtsNamespace(kernel.uniqueId(), fromUnicode(hostname()));
+  // As a new namespace of Linux, it starts with the name of the one it was made from.
   if (spec.hostname !== undefined && spec.hostname !== '') uts.nodename = fromUnicode(spec.hostname);
   if (spec.domainname !== undefined && spec.domainname !== '') uts.domainname = fromUnicode(spec.domainname);
   return {
