@@ -1,6 +1,6 @@
 /** A containerd of the suite's own: root, state, socket and configuration in a temporary folder. */
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -188,12 +188,19 @@ export async function eventually(check: () => boolean, timeoutMs = 10_000): Prom
 
 /** Host processes whose command line holds `word`. */
 export function processesWith(word: string): number[] {
+  return processes((folder) => readFileSync(`${folder}/cmdline`, 'utf8').replaceAll('\0', ' ').includes(word));
+}
+
+/** Host processes whose cgroup's path holds `word`. */
+export function processesInCgroup(word: string): number[] {
+  return processes((folder) => readFileSync(`${folder}/cgroup`, 'utf8').includes(word));
+}
+
+function processes(matches: (folder: string) => boolean): number[] {
   const out: number[] = [];
-  for (const entry of execFileSync('ls', ['/proc'], { encoding: 'utf8' }).split('\n')) {
-    if (!/^\d+$/.test(entry)) continue;
+  for (const entry of readdirSync('/proc')) {
     try {
-      const line = readFileSync(`/proc/${entry}/cmdline`, 'utf8').replaceAll('\0', ' ');
-      if (line.includes(word)) out.push(Number(entry));
+      if (/^\d+$/.test(entry) && matches(`/proc/${entry}`)) out.push(Number(entry));
     } catch {
       // it ended meanwhile
     }

@@ -1,6 +1,6 @@
 /** What people do with a task besides running it: exec, kill, pause, look, and restart containerd in between. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { BUSYBOX, Containerd, DEBIAN, eventually, missing, processesWith, RUNSC, sleep } from './containerd.ts';
+import { BUSYBOX, Containerd, DEBIAN, eventually, missing, processesInCgroup, processesWith, RUNSC, sleep } from './containerd.ts';
 
 const suite = missing().length === 0 ? describe : describe.skip;
 
@@ -166,9 +166,8 @@ suite('the life of a task', () => {
 
   test('nothing is left: no process, no mount, no socket, no cgroup', async () => {
     const leftovers = (): string[] => [
-      ...processesWith('containerd-shim-runsc-v1').map((p) => `process ${p}`),
-      ...processesWith('/sentry.cjs').map((p) => `sentry ${p}`),
-      ...processesWith('/gofer.cjs').map((p) => `gofer ${p}`),
+      ...processesWith(`-address ${containerd.address}`).map((p) => `shim ${p}`),
+      ...processesInCgroup(`/default/t${process.pid}-`).map((p) => `sandbox ${p}`),
       ...readFileSync('/proc/mounts', 'utf8')
         .split('\n')
         .filter((l) => l.includes(`${containerd.folder}/state`)),

@@ -38,9 +38,6 @@ export class OverlayDirectory extends TmpDirectory {
   override get size(): number {
     return Math.max(this.lowerSize, super.size);
   }
-  protected override get blocks(): number {
-    return this.lowerBlocks;
-  }
 
   protected override get blocks(): number {
     return this.lowerBlocks;
