@@ -7,6 +7,7 @@ import { ALREADY_EXISTS, FAILED_PRECONDITION, INTERNAL, INVALID_ARGUMENT, NOT_FO
 import type { CreateRequest, ExecRequest } from '../../proto/control.ts';
 import type { Spec, SpecProcess } from '../../proto/oci_spec.ts';
 import { Tether } from '../control/tether.ts';
+import { presetSysctl } from '../fs/proc/sys_tree.ts';
 import type { CgroupLimits } from '../kernel/cgroup_limits.ts';
 import { Container } from '../kernel/container.ts';
 import type { Credentials } from '../kernel/credentials.ts';
@@ -79,6 +80,9 @@ export class SandboxContainer {
     this.container = new Container(this.id, pidNamespace(kernel, from), creds, request.cgroup_path);
     this.container.limits = cgroupLimits(spec.linux?.resources);
     if (this.isRoot) showLimits(kernel, this.container.limits);
+    for (const [name, value] of Object.entries(spec.linux?.sysctl ?? {})) {
+      if (!presetSysctl(kernel, name, value)) kernel.log(`sysctl ${name} = ${value} is not to be had`);
+    }
     const ipc = joins(spec, from, 'ipc')?.ipc ?? new IpcNamespace(kernel.uniqueId());
     this.mounts = this.buildMounts(from, spec, ipc, taken.take(request.gofer_fd));
     this.namespaces = { ...makeNamespaces(kernel, spec, this.mounts, this.container.pidNamespace, from), ipc };

@@ -17,9 +17,6 @@ const SOCKET6_COLUMNS = `local_address                         remote_address   
 /** proc_pid_net(5): headings of tables without rows. */
 const EMPTY: Readonly<Record<string, string>> = {
   arp: 'IP address       HW type     Flags       HW address            Mask     Device\n',
-  dev:
-    'Inter-|   Receive                                                |  Transmit\n' +
-    ' face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n',
   if_inet6: '',
   igmp: 'Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n',
   ipv6_route: '',
@@ -44,6 +41,39 @@ const EMPTY: Readonly<Record<string, string>> = {
   unix: 'Num       RefCount Protocol Flags    Type St Inode Path\n',
 };
 
+const DEV_HEADING =
+  'Inter-|   Receive                                                |  Transmit\n' +
+  ' face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n';
+/** Counters of a row, by their names in /sys/class/net/X/statistics, and the columns' widths. */
+const DEV_COLUMNS: readonly (readonly [string, number])[] = [
+  ['rx_bytes', 7],
+  ['rx_packets', 7],
+  ['rx_errors', 4],
+  ['rx_dropped', 4],
+  ['rx_fifo_errors', 4],
+  ['rx_frame_errors', 5],
+  ['rx_compressed', 10],
+  ['multicast', 9],
+  ['tx_bytes', 8],
+  ['tx_packets', 7],
+  ['tx_errors', 4],
+  ['tx_dropped', 4],
+  ['tx_fifo_errors', 4],
+  ['collisions', 5],
+  ['tx_carrier_errors', 7],
+  ['tx_compressed', 10],
+];
+
+/** /proc/net/dev: a row an interface. */
+function devText(target: Task): string {
+  let text = DEV_HEADING;
+  for (const { name, statistics } of target.kernel.netDevices(target.namespaces.net)) {
+    const cells = DEV_COLUMNS.map(([counter, width]) => String(statistics[counter] ?? 0).padStart(width));
+    text += `${name.padStart(6)}: ${cells.join(' ')}\n`;
+  }
+  return text;
+}
+
 /** Entries behind those of the task directory itself. */
 const FIRST_ENTRY = 80;
 
@@ -52,7 +82,7 @@ export class NetDirectory extends TaskDirectoryInode {
     super(fs, ino, target, 0o555);
   }
   private names(): string[] {
-    return [...new Set([...Object.keys(EMPTY), ...this.target.kernel.procNet.keys()])].sort();
+    return [...new Set(['dev', ...Object.keys(EMPTY), ...this.target.kernel.procNet.keys()])].sort();
   }
   *entries(): Iterable<Entry> {
     for (const [i, name] of this.names().entries()) {
@@ -64,7 +94,11 @@ export class NetDirectory extends TaskDirectoryInode {
     if (index < 0) return ENOENT;
     return new TaskFileInode(this.fs, taskIno(this.target.tid, FIRST_ENTRY + index, false), this.target, {
       mode: 0o444,
-      read: (target, reader) => target.kernel.procNet.get(name)?.(target.namespaces.net, reader) ?? (EMPTY[name] as string),
+      read: (target, reader) => {
+        const registered = target.kernel.procNet.get(name);
+        if (registered !== undefined) return registered(target.namespaces.net, reader);
+        return name === 'dev' ? devText(target) : (EMPTY[name] as string);
+      },
     });
   }
 }

@@ -12,6 +12,7 @@ import { BufferIo } from '../../vfs/io.ts';
 import { newNamespace } from '../../vfs/mount.ts';
 import type { VfsPath } from '../../vfs/path.ts';
 import { ProcFilesystem } from './proc_filesystem.ts';
+import { presetSysctl } from './sys_tree.ts';
 
 const USER = { ...rootCredentials(0n), uid: 1000, euid: 1000, suid: 1000, fsuid: 1000, gid: 1000, egid: 1000, sgid: 1000, fsgid: 1000 };
 
@@ -263,6 +264,9 @@ test('knobs: bounds, privileges, and reading again', () => {
   expect(w.write('sys/net/core/somaxconn', '70000\n')).toBe(EINVAL);
   expect(w.write('sys/net/core/somaxconn', 'x')).toBe(EINVAL);
   expect(w.write('sys/net/core/somaxconn', '1', w.process(USER))).toBe(-1);
+  expect(presetSysctl(w.kernel, 'net.ipv4.ip_unprivileged_port_start', '0')).toBe(true);
+  expect(w.read('sys/net/ipv4/ip_unprivileged_port_start')).toBe('0\n');
+  expect([presetSysctl(w.kernel, 'no.such', '0'), presetSysctl(w.kernel, 'vm.swappiness', '900')]).toEqual([false, false]);
   expect(w.write('sys/kernel/ostype', 'x')).toBe(EIO);
   expect(w.write('sys/kernel/hostname', 'new-name\n')).toBe(9);
   expect(w.me.namespaces.uts.nodename).toBe('new-name');

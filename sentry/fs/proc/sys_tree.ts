@@ -220,6 +220,21 @@ function utsKnob(field: 'nodename' | 'domainname'): [Generate, Store] {
   ];
 }
 
+/** linux.sysctl of a specification ("net.core.somaxconn"): as if written at boot. False: no such knob, or not such a value. */
+export function presetSysctl(kernel: Kernel, name: string, value: string): boolean {
+  const path = name.replaceAll('.', '/');
+  if (Object.hasOwn(TEXTS, path)) {
+    kernel.sysctl.set(path, value);
+    return true;
+  }
+  const number = parseKnob(value);
+  if (!Object.hasOwn(NUMBERS, path) || number === null) return false;
+  const [, least, most] = NUMBERS[path] as readonly [number, number, number];
+  if (number < least || number > most) return false;
+  kernel.sysctl.set(path, String(number));
+  return true;
+}
+
 /** Puts the tree below `root`. */
 export function buildSysTree(root: StaticDirectory, kernel: Kernel): void {
   const values = kernel.sysctl;
