@@ -15,6 +15,7 @@ import { InotifyHub } from '../fs/inotify/inotify.ts';
 import { openPidFd, pidFdTarget } from '../fs/pidfd.ts';
 import { PipeAccount } from '../fs/pipefs/pipe.ts';
 import { LOOPBACK, type NetDevice } from '../fs/sys/net_class.ts';
+import { AioContexts } from '../ipc/aio.ts';
 import { makeNetlinkSocket, NetlinkPorts } from '../socket/netlink/netlink_socket.ts';
 import { LOOPBACK_ROUTES, type RouteProvider } from '../socket/netlink/route_provider.ts';
 import { SocketFamilies } from '../socket/socket.ts';
@@ -113,6 +114,7 @@ export class Kernel implements ThreadEvents {
   readonly pidFdTarget: (task: Task, fd: number) => ThreadGroup | Errno = pidFdTarget;
   readonly openPidFd: (task: Task, group: ThreadGroup) => number = openPidFd;
   readonly epolls = new EpollAccount();
+  readonly aio = new AioContexts();
   readonly netlinkPorts = new NetlinkPorts();
   /** Addresses and routes for the routing socket; the network replaces it. */
   routeProvider: RouteProvider = LOOPBACK_ROUTES;

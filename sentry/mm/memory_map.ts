@@ -107,6 +107,7 @@ export class MemoryMap {
   /** One task leaves. True if it was the last: the space is gone, threads included. */
   release(): boolean {
     if (--this.users > 0) return false;
+    this.kernel.aio.released(this);
     this.vmas.clear();
     this.executable?.release();
     this.executable = null;

@@ -158,14 +158,14 @@ export function fileTooLarge(task: Task): Errno {
   return EFBIG;
 }
 
-function positionedRead(task: Task, file: FileDescription, dst: Sink | Errno, offset: number): SyscallResult {
+export function positionedRead(task: Task, file: FileDescription, dst: Sink | Errno, offset: number): SyscallResult {
   if (typeof dst === 'number') return dst;
   const n = file.impl.pread(dst, offset, file, task);
   if (typeof n !== 'number') return heldDuring(file, n);
   if (n > 0) task.kernel.notify?.object(IN_ACCESS, notifyPlace(file));
   return n;
 }
-function positionedWrite(task: Task, file: FileDescription, source: Source | Errno, offset: number): SyscallResult {
+export function positionedWrite(task: Task, file: FileDescription, source: Source | Errno, offset: number): SyscallResult {
   if (typeof source === 'number') return source;
   const src = limited(task, file, source, offset);
   if (typeof src === 'number') return src;

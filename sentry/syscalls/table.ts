@@ -1,5 +1,6 @@
 /** The one table: number → row. Each sys_*.ts file exports its rows; dispatch, strace, counters and docs/compatibility.md read this. */
 import type { Syscall } from './definition.ts';
+import { AIO_CALLS } from './sys_aio.ts';
 import { ATTR_CALLS } from './sys_attr.ts';
 import { CAPABILITY_CALLS } from './sys_capabilities.ts';
 import { CREDENTIAL_CALLS } from './sys_creds.ts';
@@ -87,6 +88,7 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...MSG_CALLS,
   ...INOTIFY_CALLS,
   ...MQUEUE_CALLS,
+  ...AIO_CALLS,
   ...SESSION_CALLS,
   ...CAPABILITY_CALLS,
   ...CREDENTIAL_CALLS,
