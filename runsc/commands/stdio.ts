@@ -1,5 +1,7 @@
 /** The command's own descriptors as the program's. */
 import { fstatSync } from 'node:fs';
+import { F_GETFD } from '../../abi/fcntl.ts';
+import { host } from '../../lib/host.ts';
 import { UsageError } from '../cli/flags.ts';
 import type { Stdio } from '../container/types.ts';
 
@@ -25,7 +27,8 @@ export function preservedFds(count: number | undefined): number[] {
   const total = (count ?? 0) + Number(process.env.LISTEN_FDS ?? 0);
   if (!Number.isInteger(total) || total < 0 || total > MAX_PRESERVED) throw new UsageError(`--preserve-fds: more than ${MAX_PRESERVED}`);
   const fds = Array.from({ length: total }, (_, i) => FIRST_PRESERVED + i);
-  const missing = fds.find((fd) => !isOpen(fd));
+  // What Node has opened itself is close-on-exec; what we were given is not.
+  const missing = fds.find((fd) => host.fcntl(fd, F_GETFD) !== 0);
   if (missing !== undefined) throw new UsageError(`--preserve-fds: descriptor ${missing} is not open`);
   return fds;
 }
