@@ -6,7 +6,7 @@ import type { Kernel } from '../../kernel/kernel.ts';
 import type { PidNamespace } from '../../kernel/pid_namespace.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { Inode } from '../../vfs/inode.ts';
-import { type Entry, StaticDirectory } from '../synthetic/directory.ts';
+import { type Entry, LazyDirectory, StaticDirectory } from '../synthetic/directory.ts';
 import { SyntheticFile, SyntheticLink } from '../synthetic/file.ts';
 import { SyntheticFilesystem } from '../synthetic/filesystem.ts';
 import { FIXED_FILES, SYSTEM_FILES } from './root_files.ts';
@@ -67,8 +67,7 @@ export class ProcFilesystem extends SyntheticFilesystem {
       ['msg', msgText],
     ] as const)
       sysvipc.add(name, new SyntheticFile(this, make));
-    root.add('sys', new StaticDirectory(this));
-    buildSysTree(root.get('sys') as StaticDirectory, kernel);
+    root.add('sys', new LazyDirectory(this, (sys) => buildSysTree(sys, kernel)));
   }
 }
 

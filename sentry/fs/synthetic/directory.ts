@@ -120,3 +120,34 @@ export class StaticDirectory extends SyntheticDirectory {
     return n;
   }
 }
+
+/** A directory that is filled when somebody first looks into it. */
+export class LazyDirectory extends StaticDirectory {
+  private fill: ((directory: StaticDirectory) => void) | null;
+
+  constructor(fs: SyntheticFilesystem, fill: (directory: StaticDirectory) => void, permissions = 0o555) {
+    super(fs, permissions);
+    this.fill = fill;
+  }
+  private filled(): void {
+    const { fill } = this;
+    this.fill = null; // before it runs: it looks in here itself
+    fill?.(this);
+  }
+  override get(name: ByteString): SyntheticInode | undefined {
+    if (this.fill !== null) this.filled();
+    return super.get(name);
+  }
+  override subdirectory(path: ByteString): StaticDirectory {
+    if (this.fill !== null) this.filled();
+    return super.subdirectory(path);
+  }
+  override entries(): Iterable<Entry> {
+    if (this.fill !== null) this.filled();
+    return super.entries();
+  }
+  override lookup(name: ByteString): Inode | Errno {
+    if (this.fill !== null) this.filled();
+    return super.lookup(name);
+  }
+}

@@ -2,7 +2,7 @@
 
 import type { Kernel } from '../../kernel/kernel.ts';
 import { cpuMask } from '../proc/task_status.ts';
-import type { StaticDirectory } from '../synthetic/directory.ts';
+import { LazyDirectory, type StaticDirectory } from '../synthetic/directory.ts';
 import { SyntheticFile, SyntheticLink } from '../synthetic/file.ts';
 
 /** Caches that are shown; the last level's size is the processor's. */
@@ -34,9 +34,9 @@ function maskOf(cpu: number, cpus: number): string {
   return width.includes(',') ? (bit.match(/.{8}/g) as string[]).join(',') : bit;
 }
 
-export function buildCpuTree(root: StaticDirectory, kernel: Kernel): void {
+/** /sys/devices/system/cpu. */
+export function buildCpuTree(cpuDirectory: StaticDirectory, kernel: Kernel): void {
   const { cpus, processor } = kernel.system;
-  const cpuDirectory = root.subdirectory('devices/system/cpu');
   put(cpuDirectory, {
     online: list(cpus),
     possible: list(cpus),
@@ -49,8 +49,9 @@ export function buildCpuTree(root: StaticDirectory, kernel: Kernel): void {
   });
   put(cpuDirectory.subdirectory('smt'), { active: '0', control: 'notsupported' });
   const lastLevel = Number(/^cache size\s*: (\d+) KB/m.exec(processor)?.[1] ?? DEFAULT_LAST_LEVEL);
-  for (let i = 0; i < cpus; i++) buildCpu(cpuDirectory.subdirectory(`cpu${i}`), i, cpus, lastLevel);
-  buildNode(root.subdirectory('devices/system/node'), kernel);
+  for (let i = 0; i < cpus; i++) {
+    cpuDirectory.add(`cpu${i}`, new LazyDirectory(cpuDirectory.fs, (directory) => buildCpu(directory, i, cpus, lastLevel)));
+  }
 }
 
 function buildCpu(directory: StaticDirectory, cpu: number, cpus: number, lastLevel: number): void {
@@ -90,7 +91,8 @@ function buildCpu(directory: StaticDirectory, cpu: number, cpus: number, lastLev
   }
 }
 
-function buildNode(directory: StaticDirectory, kernel: Kernel): void {
+/** /sys/devices/system/node. */
+export function buildNode(directory: StaticDirectory, kernel: Kernel): void {
   const { cpus, memory } = kernel.system;
   put(directory, { online: '0', possible: '0', has_cpu: '0', has_memory: '0', has_normal_memory: '0' });
   const node = directory.subdirectory('node0');

@@ -1,9 +1,9 @@
 /** sysfs (sysfs(5)): processors, memory node, interfaces, and the directories that programs expect. */
 import type { Kernel } from '../../kernel/kernel.ts';
-import { StaticDirectory } from '../synthetic/directory.ts';
+import { LazyDirectory, StaticDirectory } from '../synthetic/directory.ts';
 import { SyntheticFile, SyntheticLink } from '../synthetic/file.ts';
 import { SyntheticFilesystem } from '../synthetic/filesystem.ts';
-import { buildCpuTree, put } from './cpu_tree.ts';
+import { buildCpuTree, buildNode, put } from './cpu_tree.ts';
 import { NetClassDirectory } from './net_class.ts';
 
 const SYSFS_MAGIC = 0x62656572;
@@ -41,7 +41,9 @@ export class SysFilesystem extends SyntheticFilesystem {
     super(dev, kernel);
     this.root = new StaticDirectory(this);
     for (const path of DIRECTORIES) this.root.subdirectory(path);
-    buildCpuTree(this.root, kernel);
+    const system = this.root.subdirectory('devices/system');
+    system.add('cpu', new LazyDirectory(this, (directory) => buildCpuTree(directory, kernel)));
+    system.add('node', new LazyDirectory(this, (directory) => buildNode(directory, kernel)));
     this.buildKernel();
     this.root.subdirectory('class').add('net', new NetClassDirectory(this, kernel));
     this.root.subdirectory('bus/cpu').add('devices', new SyntheticLink(this, '../../devices/system/cpu'));
