@@ -35,8 +35,9 @@ export class OverlayDirectory extends TmpDirectory {
     this.xattrOrigin = lowers[0] ?? null;
   }
 
+  /** It must not change by being looked at. */
   override get size(): number {
-    return Math.max(this.lowerSize, super.size);
+    return this.lowerSize;
   }
 
   protected override get blocks(): number {
