@@ -151,3 +151,34 @@ test('openat2: staying beneath', () => {
   expect(open('f', 24)).toBe(EINVAL);
   expect(u.call('openat', AT_FDCWD, '/a/f', 0, 0)).toBeGreaterThanOrEqual(0);
 });
+
+test('mounting by descriptors', () => {
+  const u = user();
+  const context = u.call('fsopen', 'tmpfs', 1);
+  expect(u.call('fsconfig', context, 1, 'source', 'src', 0)).toBe(0);
+  expect(u.call('fsconfig', context, 1, 'size', '64k', 0)).toBe(0);
+  expect(u.call('fsmount', context, 0, 0)).toBe(EINVAL);
+  expect(u.call('fsconfig', context, 6, 0, 0, 0)).toBe(0);
+  const tree = u.call('fsmount', context, 0, 2);
+  expect(u.call('move_mount', tree, '', AT_FDCWD, '/m', 4)).toBe(0);
+  u.call('close', tree);
+  u.file('/m/x', 'x');
+  expect(mounts(u)).toContain('src /m tmpfs rw,nosuid,relatime,size=64k 0 0');
+  const copy = u.call('open_tree', AT_FDCWD, '/m', 1);
+  expect(u.call('openat', copy, 'x', 0, 0)).toBeGreaterThanOrEqual(0);
+  const readOnly = new Uint8Array(32);
+  readOnly[0] = 1;
+  expect(u.call('mount_setattr', copy, '', 0x1000, readOnly, 32)).toBe(0);
+  expect(u.call('move_mount', copy, '', AT_FDCWD, '/b', 4)).toBe(0);
+  expect(u.content('/b/x')).toBe('x');
+  expect(u.call('mkdir', '/b/d', 0o755)).toBeLessThan(0);
+  expect(u.call('mkdir', '/m/d', 0o755)).toBe(0);
+  expect(u.call('move_mount', AT_FDCWD, '/b', AT_FDCWD, '/a', 0)).toBe(0);
+  expect(u.content('/a/x')).toBe('x');
+  expect(u.call('fsopen', 'what', 0)).toBe(ENODEV);
+  const dropped = u.call('open_tree', AT_FDCWD, '/m', 1);
+  const { fs } = u.machine.ns.root.children[0] as { fs: { mounts: number } };
+  expect(fs.mounts).toBe(3);
+  u.call('close', dropped);
+  expect(fs.mounts).toBe(2);
+});

@@ -18,6 +18,7 @@ import { MEMFD_CALLS } from './sys_memfd.ts';
 import { MISC_CALLS } from './sys_misc.ts';
 import { MEMORY_CALLS } from './sys_mm.ts';
 import { MOUNT_CALLS } from './sys_mount.ts';
+import { MOUNT_FD_CALLS } from './sys_mount_fd.ts';
 import { MQUEUE_CALLS } from './sys_mqueue.ts';
 import { MSG_CALLS } from './sys_msg.ts';
 import { NAMESPACE_CALLS } from './sys_namespace.ts';
@@ -69,6 +70,7 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...SENDFILE_CALLS,
   ...SPLICE_CALLS,
   ...MOUNT_CALLS,
+  ...MOUNT_FD_CALLS,
   ...MEMORY_CALLS,
   ...NAMESPACE_CALLS,
   ...PIPE_CALLS,

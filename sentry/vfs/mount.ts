@@ -58,7 +58,8 @@ function countMount(mount: Mount): Mount {
   return mount;
 }
 
-function* subtree(mount: Mount): Generator<Mount> {
+/** A mount and what hangs on it, parents first. */
+export function* subtree(mount: Mount): Generator<Mount> {
   yield mount;
   for (const child of mount.children.slice()) yield* subtree(child);
 }

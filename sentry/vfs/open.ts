@@ -78,7 +78,12 @@ function openPlace(task: Task, dirfd: number, path: ByteString, flags: number, r
   const follow = (flags & O_NOFOLLOW) !== 0 ? 0 : LOOKUP_FOLLOW;
   const directory = (flags & O_DIRECTORY) !== 0 ? LOOKUP_DIRECTORY : 0;
   const found = resolve(task, dirfd, path, follow | directory | resolveOptions);
-  return typeof found === 'number' ? found : new FileDescription(new PathFile(), flags, found);
+  return typeof found === 'number' ? found : placeFile(found, flags);
+}
+
+/** A descriptor of a place alone. */
+export function placeFile(place: VfsPath, flags = O_PATH): FileDescription {
+  return new FileDescription(new PathFile(), flags, place);
 }
 
 function openOrCreate(task: Task, dirfd: number, path: ByteString, flags: number, mode: number, resolveOptions: number): OpenResult {

@@ -1,6 +1,6 @@
 /** Regular files of an overlay: the lower layer's content until the first write, then their own. */
 import { EIO, type Errno } from '../../../abi/errno.ts';
-import { O_RDONLY, SEEK_DATA, SEEK_HOLE } from '../../../abi/fcntl.ts';
+import { O_RDONLY, O_TRUNC, SEEK_DATA, SEEK_HOLE } from '../../../abi/fcntl.ts';
 import { PROT_READ, PROT_WRITE } from '../../../abi/mman.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { Blocking, SyscallResult } from '../../kernel/wait.ts';
@@ -42,8 +42,9 @@ export class OverlayFile extends TmpFile {
     return r !== 0 ? r : super.resize(size);
   }
 
-  override open(_flags: number, context: OpenContext): FileImpl | Errno {
-    if (this.origin !== null) {
+  override open(flags: number, context: OpenContext): FileImpl | Errno {
+    // The old content of a file that is about to be cut is nobody's business any more.
+    if (this.origin !== null && (flags & O_TRUNC) === 0) {
       const lower = this.openLower(context);
       if (typeof lower === 'number') return lower;
     }

@@ -63,6 +63,12 @@ export class OverlayFs extends TmpFs {
     return inode;
   }
 
+  /** The lower layers go with it, unless they are mounted themselves. */
+  override release(): void {
+    super.release();
+    for (const { fs } of this.lowerRoots) if (fs.mounts === 0) fs.release();
+  }
+
   override stats(): FilesystemStats {
     return { ...super.stats(), type: OVERLAYFS_SUPER_MAGIC };
   }
