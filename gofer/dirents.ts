@@ -1,18 +1,16 @@
 /** getdents64(2)'s buffer, read entry by entry without an object for each. */
-import type { ByteString } from '../lib/byte_string.ts';
 import type { HostCalls } from './host_calls.ts';
 
 const RECLEN = 16;
 const TYPE = 18;
 const NAME = 19;
-const DOT = 0x2e;
 
 /** Most bytes one getdents64 gives; the smallest entry takes 24. */
 export const DIRENTS_ROOM = 65536;
 export const SMALLEST_DIRENT = 24;
 
 export class Dirents {
-  private readonly bytes = new Uint8Array(DIRENTS_ROOM);
+  readonly bytes = new Uint8Array(DIRENTS_ROOM);
   private readonly view = new DataView(this.bytes.buffer);
   private readonly base: number;
   private readonly calls: HostCalls;
@@ -40,16 +38,6 @@ export class Dirents {
     this.nameEnd = this.bytes.indexOf(0, this.at + NAME);
     return true;
   }
-  /** Bytes of entries that follow the current one. */
-  get rest(): number {
-    return this.end - this.nextAt;
-  }
-  get isDots(): boolean {
-    const { bytes } = this;
-    const start = this.at + NAME;
-    const length = this.nameEnd - start;
-    return bytes[start] === DOT && (length === 1 || (length === 2 && bytes[start + 1] === DOT));
-  }
   get type(): number {
     return this.bytes[this.at + TYPE] as number;
   }
@@ -63,14 +51,7 @@ export class Dirents {
   get nameLength(): number {
     return this.nameEnd - this.at - NAME;
   }
-  /** Address of the name as a C string. */
-  get namePointer(): number {
-    return this.base + this.at + NAME;
-  }
   get nameBytes(): Uint8Array {
     return this.bytes.subarray(this.at + NAME, this.nameEnd);
-  }
-  get name(): ByteString {
-    return Buffer.from(this.nameBytes).toString('latin1');
   }
 }

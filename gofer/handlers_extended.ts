@@ -146,40 +146,19 @@ function listDirectory(c: Connection, fid: Fid, restart: boolean, count: number)
   out.take(ATTR_SIZE);
   const length = out.take(4);
   const start = out.at;
-  const limit = Math.min(out.limit, start + count) - STATX_SIZE;
+  const limit = Math.min(out.limit, start + count);
   let n = -1;
   // What one getdents64 gives must fit: the host cannot take entries back.
-  for (let room = 0; (room = Math.floor((limit - out.at) / GROWTH)) >= 512 && (n = c.dirents.fill(fid.openFd, room)) > 0; ) {
-    while (c.dirents.next()) putDirectoryEntry(c, fid.openFd, limit);
+  for (let room = 0; (room = Math.floor((limit - STATX_SIZE - out.at) / GROWTH)) >= 512 && (n = c.dirents.fill(fid.openFd, room)) > 0; ) {
+    const end = c.calls.host.encodeEntries(fid.openFd, c.dirents.bytes, n, out.bytes, out.at, limit, GROWTH);
+    if (end < 0) return end;
+    out.at = end;
   }
   if (n < 0) return n === -1 ? EINVAL : n;
   if (n === 0) fid.closeFile(c.calls);
   out.bytes[eof] = n === 0 ? 1 : 0;
   out.view.setUint32(length, out.at - start, true);
   return 0;
-}
-
-function putDirectoryEntry(c: Connection, fd: number, limit: number): void {
-  const { dirents } = c;
-  if (dirents.isDots) return;
-  const { out, outBase } = c.channel;
-  const at = out.at;
-  // Gone since it was listed: as if it had gone before.
-  if (c.calls.statPointer(fd, dirents.namePointer, outBase + at) < 0) return;
-  const name = dirents.nameBytes;
-  let end = at + ATTR_SIZE;
-  out.view.setUint16(end, name.length, true);
-  out.bytes.set(name, end + 2);
-  end += 2 + name.length;
-  let target = 0;
-  if ((attrMode(out.view, at) & S_IFMT) === S_IFLNK) {
-    // The entries that follow come first.
-    const room = Math.min(P9_MAX_STRING, limit - end - 2 - dirents.rest * GROWTH);
-    if (room > 0) target = c.calls.readlinkPointer(fd, dirents.namePointer, outBase + end + 2, room);
-    if (target < 0 || target === room) target = 0; // cut off, perhaps
-  }
-  out.view.setUint16(end, target, true);
-  out.at = end + 2 + target;
 }
 
 function makex(c: Connection): number {

@@ -73,6 +73,8 @@ export const host = {
   restrictThreads(tids: Int32Array, capabilities: bigint): number {
     return native.restrictThreads(tids, Number(capabilities & 0xffff_ffffn), Number(capabilities >> 32n));
   },
+  /** Directory entries with attributes, as the gofer tells them (native-addon/src/listing.c). */
+  encodeEntries: native.encodeEntries,
   // The pool of threads for transfers that would block (native-addon/src/io_worker.c).
   ioStart: native.ioStart,
   ioSubmit: native.ioSubmit,

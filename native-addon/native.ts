@@ -33,6 +33,8 @@ export interface Native {
   setIdentity(uid: number, gid: number): number;
   /** See threads.c. The caller's thread and these keep the capabilities of the mask, and get no_new_privs. 0 or a negative errno. */
   restrictThreads(tids: Int32Array, capsLow: number, capsHigh: number): number;
+  /** See listing.c. Where the next entry goes, or a negative errno. */
+  encodeEntries(dirfd: number, dirents: Uint8Array, used: number, out: Uint8Array, at: number, limit: number, growth: number): number;
   /** See io_worker.c. Starts the pool; an eventfd that counts completions, or a negative errno. */
   ioStart(threads: number): number;
   /** Queues one transfer; `job` comes back with its completion. 0, EAGAIN (queue full). The buffer must stay referenced until then. */

@@ -77,6 +77,7 @@ NAPI_MODULE_INIT()
 	host_register(env, exports);
 	threads_register(env, exports);
 	io_worker_register(env, exports);
+	listing_register(env, exports);
 	spawn_register(env, exports);
 	stub_register(env, exports);
 	ptrace_register(env, exports);

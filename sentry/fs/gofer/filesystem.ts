@@ -5,6 +5,7 @@ import { attrDevice } from '../../../lib/p9/attr.ts';
 import { P9_NO_OPEN, P9_NOFID } from '../../../lib/p9/constants.ts';
 import { Rstatfs, Rwalkx, Tstatfs, Twalkx } from '../../../lib/p9/messages.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
+import type { Timer } from '../../kernel/timer_queue.ts';
 import { type CachePolicy, Filesystem, type FilesystemStats } from '../../vfs/inode.ts';
 import type { HostFd } from '../host_fd.ts';
 import { viewOf } from './attributes.ts';
@@ -34,8 +35,10 @@ export interface Fetched {
 /** Fids that are kept for later use; descriptors for reading, likewise; bytes of directory listings. */
 const MAX_FIDS = 4096;
 const MAX_IDLE_FILES = 256;
-const MAX_LISTING_BYTES = 8 << 20;
-const MAX_ONE_LISTING = 2 << 20;
+const MAX_LISTING_BYTES = 16 << 20;
+const MAX_ONE_LISTING = 8 << 20;
+/** Listings serve the burst of look-ups that follows a listing; then they go. */
+const LISTING_LIFETIME_NS = 10e9;
 /** Files with several names that are known by identity. */
 const MAX_LINKED = 16384;
 
@@ -60,6 +63,7 @@ export class GoferFilesystem extends Filesystem {
   private readonly idle = new Map<GoferInode, HostFd>();
   private readonly listings = new Set<GoferInode>();
   private listingBytes = 0;
+  private listingTimer: Timer | null = null;
   private readonly linked = new Map<number, GoferInode>();
 
   private constructor(kernel: Kernel, client: GoferClient, options: GoferMountOptions, rootFid: number, entry: Entry, device: number) {
@@ -97,6 +101,7 @@ export class GoferFilesystem extends Filesystem {
   }
   override release(): void {
     this.created?.dropUnusedWriter();
+    if (this.listingTimer !== null) this.kernel.timers.cancel(this.listingTimer);
     for (const file of this.idle.values()) file.release();
     this.idle.clear();
     for (const inode of this.fids) inode.dropFid();
@@ -172,15 +177,25 @@ export class GoferFilesystem extends Filesystem {
     inode.listing = listing;
     this.listings.add(inode);
     this.listingBytes += listing.size;
+    this.listingTimer ??= this.kernel.timers.add(this.kernel.now() + LISTING_LIFETIME_NS, () => this.expireListings());
     for (const oldest of this.listings) {
       if (this.listingBytes <= MAX_LISTING_BYTES) return;
       this.dropListing(oldest);
     }
+  }
+  private expireListings(): void {
+    this.listingTimer = null;
+    for (const inode of this.listings) this.dropListing(inode);
+  }
+  touchListing(inode: GoferInode): void {
+    this.listings.delete(inode);
+    this.listings.add(inode);
   }
   dropListing(inode: GoferInode): void {
     if (inode.listing === null) return;
     this.listingBytes -= inode.listing.size;
     this.listings.delete(inode);
     inode.listing = null;
+    inode.forgetListing();
   }
 }

@@ -13,7 +13,7 @@ import type { FileImpl } from '../../vfs/file.ts';
 import { type AttributeChange, type Attributes, type CreateOptions, Inode, type OpenContext, type WalkAhead } from '../../vfs/inode.ts';
 import type { HostFd } from '../host_fd.ts';
 import { readAttributes, viewOf } from './attributes.ts';
-import { GoferDirectory } from './directory.ts';
+import { GoferDirectory, listDirectory } from './directory.ts';
 import type { GoferFilesystem } from './filesystem.ts';
 import { type Entry, type Listing, readEntries } from './listing.ts';
 import { createObject, linkObject, makeTemporary, removeName, renameObject } from './names.ts';
@@ -32,6 +32,8 @@ const AT_EMPTY_PATH = 0x1000;
 const STATX_WANTED = 0xfff;
 /** Uses of a directory without a fid, each of which walks there again, before it gets one. */
 const USES_BEFORE_FID = 2;
+/** Look-ups in a directory that lost its listing, each a round trip, before it is listed again. */
+const MISSES_BEFORE_LISTING = 4;
 
 export class GoferInode extends Inode {
   declare readonly fs: GoferFilesystem;
@@ -42,6 +44,9 @@ export class GoferInode extends Inode {
   name: ByteString;
   /** Exclusive mounts: what the directory holds, all of it. */
   listing: Listing | null = null;
+  /** There was a listing, and memory ran short; look-ups since then. */
+  private wasListed = false;
+  private misses = 0;
   private known: Attributes;
   /** Attributes changed by something that did not tell what they are now. */
   private stale = false;
@@ -229,7 +234,9 @@ export class GoferInode extends Inode {
   // Names in a directory
 
   override lookup(name: ByteString, _task: Task | null, ahead?: WalkAhead): Inode | Errno {
+    if (this.listing === null && this.wasListed && ++this.misses > MISSES_BEFORE_LISTING) listDirectory(this);
     if (this.listing !== null) {
+      this.fs.touchListing(this);
       const entry = this.listing.find(name);
       if (entry === null) return ENOENT;
       if (entry !== 'outdated') return this.fs.inodeFor(this, name, entry);
@@ -281,6 +288,10 @@ export class GoferInode extends Inode {
     if (directory !== this.ino) return null;
     // ELOOP and ENOTDIR say that the walk went through something else than the names say: ask again, from here.
     return isErrno(result) && result !== ENOENT ? null : result;
+  }
+  forgetListing(): void {
+    this.wasListed = true;
+    this.misses = 0;
   }
   /** Names of this directory changed by our own doing. */
   namesChanged(removed: ByteString | null): void {
