@@ -122,6 +122,10 @@ export abstract class Socket extends FileImpl {
     return false;
   }
 
+  /** Nothing more will come: a receive or accept that finds nothing must not wait (0, EINVAL). */
+  get endOfInput(): boolean {
+    return false;
+  }
   /** MSG_OOB means something here. */
   get supportsOutOfBand(): boolean {
     return false;

@@ -1,5 +1,5 @@
 /** Waiting on sockets: transfers, accept. The families only try. */
-import { EAGAIN, EINTR, EPIPE, ERESTARTSYS, type Errno } from '../../abi/errno.ts';
+import { EAGAIN, EINTR, EINVAL, EPIPE, ERESTARTSYS, type Errno } from '../../abi/errno.ts';
 import { POLLIN, POLLOUT } from '../../abi/poll.ts';
 import { MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, MSG_WAITALL } from '../../abi/socket.ts';
 import { sendBrokenPipe } from '../kernel/broken_pipe.ts';
@@ -61,6 +61,7 @@ export function receiveOn(task: Task, file: FileDescription, socket: Socket, dst
   const n = socket.receive(task, dst, message);
   const nonblocking = file.nonblocking || (message.flags & MSG_DONTWAIT) !== 0;
   if (nonblocking || !wantsMore(socket, dst, message, n)) return n;
+  if (socket.endOfInput) return Math.max(n, 0);
   return receiveBlocking(task, file, socket, dst, message, Math.max(n, 0));
 }
 
@@ -87,6 +88,7 @@ function* receiveBlocking(task: Task, file: FileDescription, socket: Socket, dst
       }
       if (n > 0) total += n;
       if (!wantsMore(socket, dst, message, n)) return total > 0 ? total : n;
+      if (socket.endOfInput) return total;
       if (wake === 'timeout') return total > 0 ? total : EAGAIN;
       if (wake === 'signal') return total > 0 ? total : interrupted(limit);
     }
@@ -100,7 +102,8 @@ export type AcceptResult = Socket | Errno | Generator<Wait, Socket | Errno, Wake
 
 export function acceptOn(task: Task, file: FileDescription, socket: Socket): AcceptResult {
   const connection = socket.accept(task);
-  return connection === EAGAIN && !file.nonblocking ? acceptBlocking(task, file, socket) : connection;
+  if (connection !== EAGAIN || file.nonblocking) return connection;
+  return socket.endOfInput ? EINVAL : acceptBlocking(task, file, socket);
 }
 
 function* acceptBlocking(task: Task, file: FileDescription, socket: Socket): Generator<Wait, Socket | Errno, Wake> {
@@ -112,6 +115,7 @@ function* acceptBlocking(task: Task, file: FileDescription, socket: Socket): Gen
       const wake = yield wait;
       const connection = socket.accept(task);
       if (connection !== EAGAIN) return connection;
+      if (socket.endOfInput) return EINVAL;
       if (wake === 'timeout') return EAGAIN;
       if (wake === 'signal') return interrupted(limit);
     }

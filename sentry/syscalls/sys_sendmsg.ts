@@ -1,5 +1,5 @@
 /** send(2), recv(2) and their many-argument forms. */
-import { EFAULT, EMSGSIZE, ENOBUFS, EOPNOTSUPP, type Errno, isErrno } from '../../abi/errno.ts';
+import { EFAULT, EINVAL, EMSGSIZE, ENOBUFS, EOPNOTSUPP, type Errno, isErrno } from '../../abi/errno.ts';
 import {
   MMSGHDR_SIZE,
   MSG_CMSG_CLOEXEC,
@@ -132,7 +132,7 @@ function* then(call: Blocking, next: (n: number) => number): Blocking {
 }
 
 function receive(task: Task, file: FileDescription, socket: Socket, dst: UserBuffer, message: IncomingMessage): SyscallResult {
-  if ((message.flags & MSG_OOB) !== 0 && !socket.supportsOutOfBand) return EOPNOTSUPP;
+  if ((message.flags & MSG_OOB) !== 0 && !socket.supportsOutOfBand) return socket.isStream ? EINVAL : EOPNOTSUPP;
   return receiveOn(task, file, socket, dst, message);
 }
 

@@ -33,10 +33,6 @@ export class ConnectionQueue {
   get length(): number {
     return this.bytes.length;
   }
-  /** Length of the first packet. */
-  get firstLength(): number {
-    return this.segments[0]?.length ?? 0;
-  }
   /** What the sender's SO_SNDBUF is compared with. */
   get charge(): number {
     return this.bytes.length + this.segments.length * SEGMENT_COST;

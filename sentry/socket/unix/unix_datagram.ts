@@ -2,19 +2,7 @@
  * AF_UNIX SOCK_DGRAM. Messages go straight into the receiver's queue; a sender waits while that queue is long or its own messages
  * that nobody has read fill its SO_SNDBUF.
  */
-import {
-  EAGAIN,
-  ECONNREFUSED,
-  ECONNRESET,
-  EFAULT,
-  EMSGSIZE,
-  ENOTCONN,
-  EPERM,
-  EPIPE,
-  EPROTOTYPE,
-  type Errno,
-  isErrno,
-} from '../../../abi/errno.ts';
+import { EAGAIN, ECONNREFUSED, EFAULT, EMSGSIZE, ENOTCONN, EPERM, EPIPE, EPROTOTYPE, type Errno, isErrno } from '../../../abi/errno.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM } from '../../../abi/poll.ts';
 import { AF_UNSPEC, MSG_PEEK, MSG_TRUNC, SHUT_RD, SHUT_WR, SOCK_DGRAM } from '../../../abi/socket.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
@@ -55,6 +43,9 @@ export class UnixDatagram extends UnixSocket {
 
   constructor(kernel: Kernel, net: NetNamespace) {
     super(kernel, net, SOCK_DGRAM);
+  }
+  override get endOfInput(): boolean {
+    return this.receiveShutdown;
   }
   override get stateCode(): number {
     return this.peer === null ? 1 : 3;
@@ -135,7 +126,7 @@ export class UnixDatagram extends UnixSocket {
     const first = this.messages[0];
     if (first === undefined) {
       if (this.error !== 0) return this.takeError();
-      return this.receiveShutdown ? 0 : EAGAIN;
+      return EAGAIN;
     }
     const length = first.bytes.length;
     const room = Math.min(length, dst.remaining);
@@ -215,7 +206,6 @@ export class UnixDatagram extends UnixSocket {
     this.kernel.unix.inFlight.dispose(files);
     const { peer } = this;
     if (peer !== null && !peer.closed && peer.peer === this) {
-      if (messages.length > 0) peer.error = ECONNRESET;
       peer.queue.notify(WRITABLE | POLLERR);
     }
     for (const sender of this.waiting) sender.queue.notify(WRITABLE);

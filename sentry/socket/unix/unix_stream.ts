@@ -56,6 +56,9 @@ export class UnixStream extends UnixSocket {
   override get listening(): boolean {
     return this.pending !== null;
   }
+  override get endOfInput(): boolean {
+    return this.receiveShutdown;
+  }
   override get stateCode(): number {
     return this.peer === null ? 1 : 3;
   }
@@ -71,7 +74,7 @@ export class UnixStream extends UnixSocket {
   override accept(_task: Task): UnixStream | Errno {
     if (this.pending === null) return EINVAL;
     const connection = this.pending.shift();
-    if (connection === undefined) return this.receiveShutdown ? EINVAL : EAGAIN;
+    if (connection === undefined) return EAGAIN;
     this.queue.notify(POLLOUT);
     return connection;
   }
@@ -207,7 +210,7 @@ export class UnixStream extends UnixSocket {
     return this.peer === null ? ENOTCONN : encodeUnixAddress(this.peer.address);
   }
   override inputQueued(): number {
-    return this.isStream ? this.incoming.length : this.incoming.firstLength;
+    return this.incoming.length;
   }
   override outputQueued(): number {
     return this.peer?.incoming.length ?? 0;
