@@ -189,6 +189,18 @@ export function platformSuite(create: () => Platform): void {
     space.release();
   });
 
+  test('a bit is set', () => {
+    const thread = start(call(7));
+    nextCall();
+    const word = new Uint8Array([1, 2, 3, 4]);
+    thread.space.write(DATA, word, 0, 4);
+    expect(thread.space.setBit?.(thread, DATA, 31)).toBe(0);
+    thread.space.read(DATA, word, 0, 4);
+    expect([...word]).toEqual([1, 2, 3, 0x84]);
+    expect(thread.space.setBit?.(thread, 0x7000_0000, 31)).toBe(-14);
+    thread.space.release();
+  });
+
   test('a read stops at the first hole', () => {
     const thread = start(call(7));
     nextCall();

@@ -1,4 +1,5 @@
 /** System calls that a stopped thread makes on the Sentry's order, through the stub's `syscall; int3`. */
+import { FUTEX_OP_ARG_SHIFT, FUTEX_OP_OR } from '../../abi/futex.ts';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED } from '../../abi/mman.ts';
 import { native } from '../../native-addon/native.ts';
 import { STUB_BASE } from '../stub_layout.ts';
@@ -17,6 +18,11 @@ export function injectClone(pid: number, flags: number): number {
 export const ANONYMOUS_FLAGS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
 export function fileFlags(shared: boolean): number {
   return MAP_FIXED | (shared ? MAP_SHARED : MAP_PRIVATE);
+}
+
+/** futex(2) FUTEX_WAKE_OP's last argument: or the bit into the word. The one host call that changes a word of its caller atomically. */
+export function setBitOperation(bit: number): number {
+  return (((FUTEX_OP_ARG_SHIFT | FUTEX_OP_OR) << 28) | (bit << 12)) >>> 0;
 }
 
 // clone(2)

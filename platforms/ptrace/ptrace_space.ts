@@ -1,12 +1,12 @@
 /** An address space: one host process, all of whose threads are traced. */
 import { EFAULT, EINVAL, type Errno } from '../../abi/errno.ts';
-import { FUTEX_OP_ARG_SHIFT, FUTEX_OP_OR, FUTEX_WAKE_OP } from '../../abi/futex.ts';
+import { FUTEX_WAKE_OP } from '../../abi/futex.ts';
 import { MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE } from '../../abi/mman.ts';
 import { native } from '../../native-addon/native.ts';
 import type { AddressSpace, ThreadContext } from '../platform.ts';
 import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
 import { STUB_RECEIVED } from './descriptor_channel.ts';
-import { ANONYMOUS_FLAGS, FORK_FLAGS, fileFlags, THREAD_FLAGS } from './injection.ts';
+import { ANONYMOUS_FLAGS, FORK_FLAGS, fileFlags, setBitOperation, THREAD_FLAGS } from './injection.ts';
 import type { PtracePlatform } from './ptrace_platform.ts';
 import { PtraceThread } from './ptrace_thread.ts';
 import { HOST_CALL } from './requests.ts';
@@ -61,9 +61,7 @@ export class PtraceSpace implements AddressSpace {
   }
   setBit(via: ThreadContext, address: number, bit: number): 0 | Errno {
     if (address >= STUB_BASE) return EFAULT;
-    // The one host call that changes a word of its caller atomically. On the host nobody waits for it.
-    const operation = (((FUTEX_OP_ARG_SHIFT | FUTEX_OP_OR) << 28) | (bit << 12)) >>> 0;
-    return done((via as PtraceThread).call(HOST_CALL.futex, address, FUTEX_WAKE_OP, 0, 0, address, operation));
+    return done((via as PtraceThread).call(HOST_CALL.futex, address, FUTEX_WAKE_OP, 0, 0, address, setBitOperation(bit)));
   }
 
   read(address: number, into: Uint8Array, offset: number, count: number): number {

@@ -46,6 +46,7 @@ test('what is listed is allowed, and nothing else', () => {
   expect(run(15, [])).toBe(ALLOW);
   expect(run(202, [5n, 0n, 1n])).toBe(ALLOW);
   expect(run(202, [5n, 1n])).toBe(ALLOW);
+  expect(run(202, [5n, 5n])).toBe(ALLOW);
   expect(run(11, [123n, 456n])).toBe(ALLOW);
 });
 test('constraints hold', () => {

@@ -1,10 +1,10 @@
 /** An address space: one host process with a stub, its slots and its socket. */
 import { EAGAIN, EFAULT, EINVAL, type Errno } from '../../abi/errno.ts';
-import { FUTEX_OP_ARG_SHIFT, FUTEX_OP_OR, FUTEX_WAKE_OP } from '../../abi/futex.ts';
+import { FUTEX_WAKE_OP } from '../../abi/futex.ts';
 import { MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE, PROT_WRITE } from '../../abi/mman.ts';
 import { native } from '../../native-addon/native.ts';
 import type { AddressSpace, ThreadContext } from '../platform.ts';
-import { ANONYMOUS_FLAGS, fileFlags } from '../ptrace/injection.ts';
+import { ANONYMOUS_FLAGS, fileFlags, setBitOperation } from '../ptrace/injection.ts';
 import { HOST_CALL } from '../ptrace/requests.ts';
 import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
 import { MAX_THREADS, OP_HOST, OP_MAP_FILE, OP_THREAD, STATE_GONE, W_STATE } from './layout.ts';
@@ -76,10 +76,8 @@ export class SystrapSpace implements AddressSpace {
     return this.now(via as SystrapThread, HOST_CALL.madvise, address, length, advice);
   }
   setBit(via: ThreadContext, address: number, bit: number): 0 | Errno {
-    if (address < MIN_ADDRESS || address + 4 > STUB_BASE) return EFAULT;
-    // The one host call that changes a word of its caller atomically. On the host nobody waits for it.
-    const operation = (((FUTEX_OP_ARG_SHIFT | FUTEX_OP_OR) << 28) | (bit << 12)) >>> 0;
-    return this.now(via as SystrapThread, HOST_CALL.futex, address, FUTEX_WAKE_OP, 0, 0, address, operation);
+    if (address >= STUB_BASE) return EFAULT;
+    return this.now(via as SystrapThread, HOST_CALL.futex, address, FUTEX_WAKE_OP, 0, 0, address, setBitOperation(bit));
   }
   private now(thread: SystrapThread, nr: number, a0: number, a1: number, a2: number, a3 = 0, a4 = 0, a5 = 0): 0 | Errno {
     thread.push(OP_HOST, nr, a0, a1, a2, a3, a4, a5);
