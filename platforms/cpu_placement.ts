@@ -7,6 +7,7 @@
  * wait while a thread at home runs. An idle sandbox has no thread that runs at home for longer than one tick, so it does not tick.
  */
 import type { Host } from '../lib/host.ts';
+import { Heat, HotCallers } from './hot_callers.ts';
 
 /** ns between looks at who computes. A thread that runs through one without a stop is set free. */
 const TICK = 5e6;
@@ -42,6 +43,7 @@ export class ThreadPlacement {
   returning = false;
   /** Tick before which it stays free. */
   awayUntil = 0;
+  readonly heat = new Heat();
 
   constructor(cpu: number) {
     this.cpu = cpu;
@@ -62,12 +64,15 @@ export class CpuPlacement {
   private ticksOnCpu = 0;
   /** No thread runs at home, as far as the last look and the resumes since say. */
   private quiet = true;
+  /** Null where the platform cannot spin. */
+  readonly hot: HotCallers | null;
 
-  /** threads: all of the platform's, iterated once a tick. Pins the calling thread. */
-  constructor(host: Host, threads: Iterable<PlacedThread>) {
+  /** threads: all of the platform's that run, or more, iterated once a tick. spins: stubs can wait awake. Pins the calling thread. */
+  constructor(host: Host, threads: Iterable<PlacedThread>, spins: boolean) {
     this.host = host;
     this.threads = threads;
     host.syscall(SCHED_GETAFFINITY, 0, MASK_BYTES, this.allowed);
+    this.hot = spins ? new HotCallers(cpusOf(this.allowed)) : null;
     this.choose();
   }
 
@@ -79,7 +84,8 @@ export class CpuPlacement {
   stopped(thread: PlacedThread): void {
     const placement = thread.placement;
     placement.stops++;
-    if (this.home >= 0 && (placement.returning || (placement.cpu >= 0 && placement.cpu !== this.home))) {
+    if (this.home < 0 || placement.heat.cpu >= 0) return;
+    if (placement.returning || (placement.cpu >= 0 && placement.cpu !== this.home)) {
       placement.returning = false;
       this.place(thread, this.home);
     }
@@ -100,7 +106,7 @@ export class CpuPlacement {
     const gap = now - this.lastTick;
     this.lastTick = now;
     // After a sleep the counts say nothing about frequency.
-    if (gap < 4 * TICK) this.look();
+    if (gap < 2 * TICK) this.look();
     else for (const thread of this.threads) thread.placement.stopsAtTick = thread.placement.stops;
   }
 
@@ -109,12 +115,16 @@ export class CpuPlacement {
     let atHome = 0;
     let rarest: PlacedThread | null = null;
     let fewest = CALLS_TO_STAY;
+    let computing = 0;
     this.quiet = true;
     for (const thread of this.threads) {
       const p = thread.placement;
       const calls = p.stops - p.stopsAtTick;
       p.stopsAtTick = p.stops;
-      if (p.cpu < 0) {
+      if (p.heat.cpu >= 0) {
+        if (thread.running) this.judge(thread, calls);
+      } else if (p.cpu < 0) {
+        if (thread.running && calls < CALLS_TO_COME_HOME) computing++;
         p.returning = calls >= CALLS_TO_COME_HOME && this.tick >= p.awayUntil;
       } else if (thread.running) {
         if (calls === 0) {
@@ -123,6 +133,7 @@ export class CpuPlacement {
         }
         this.quiet = false;
         atHome++;
+        this.consider(thread, calls, computing);
         if (calls < fewest) {
           fewest = calls;
           rarest = thread;
@@ -135,7 +146,7 @@ export class CpuPlacement {
       rarest.placement.awayUntil = this.tick + AWAY_TICKS;
       this.place(rarest, -1);
     }
-    if (++this.ticksOnCpu >= TICKS_PER_CHOICE) {
+    if (++this.ticksOnCpu >= TICKS_PER_CHOICE && !this.hot?.any) {
       this.ticksOnCpu = 0;
       // The host may move us until the next choice; threads at home follow at their next stop.
       if (this.home >= 0) this.setMask(0, this.allowed);
@@ -143,6 +154,20 @@ export class CpuPlacement {
     } else if (this.home < 0) {
       this.choose();
     }
+  }
+  /** A thread that calls very often may get a CPU of its own. */
+  private consider(thread: PlacedThread, calls: number, computing: number): void {
+    if (this.hot === null || this.home < 0) return;
+    const cpu = this.hot.consider(thread, calls, this.tick, this.home, computing);
+    if (cpu >= 0) this.place(thread, cpu);
+  }
+  private judge(thread: PlacedThread, calls: number): void {
+    this.quiet = false;
+    if (this.hot?.judge(thread, calls, this.tick) === false) thread.placement.returning = true;
+  }
+  /** It runs no more. */
+  ended(thread: PlacedThread): void {
+    this.hot?.drop(thread);
   }
   private choose(): void {
     const cpu = new Uint32Array(1);
@@ -164,4 +189,10 @@ export class CpuPlacement {
   private setMask(tid: number, mask: Uint8Array): void {
     this.host.syscall(SCHED_SETAFFINITY, tid, MASK_BYTES, mask);
   }
+}
+
+function cpusOf(mask: Uint8Array): number[] {
+  const cpus: number[] = [];
+  for (let cpu = 0; cpu < mask.length * 8; cpu++) if (((mask[cpu >> 3] as number) & (1 << (cpu & 7))) !== 0) cpus.push(cpu);
+  return cpus;
 }

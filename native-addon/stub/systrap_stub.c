@@ -139,13 +139,15 @@ static void load_registers(struct sigcontext *c, const uint64_t *from)
 static uint32_t wait_reply(struct slot *slot)
 {
 	uint32_t spin = slot->spin;
+	uint64_t start = spin > 0 ? __builtin_ia32_rdtsc() : 0;
 	for (;;) {
 		uint32_t state = __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE);
 		if (state == STATE_REPLY || state == STATE_COMMAND)
 			return state;
 		if (spin > 0) {
-			spin--;
 			__builtin_ia32_pause();
+			if (__builtin_ia32_rdtsc() - start > spin)
+				spin = 0;
 			continue;
 		}
 		if (state == STATE_POSTED) {

@@ -66,7 +66,7 @@ struct slot {
 	uint32_t flags;         /* 0x140 */
 	uint32_t command_count; /* 0x144 */
 	uint64_t result;        /* 0x148 */
-	uint32_t spin;          /* 0x150: looks at the state before sleeping */
+	uint32_t spin;          /* 0x150: cycles (TSC) to look at the state before sleeping */
 	uint32_t pad3[11];
 	struct command commands[MAX_COMMANDS]; /* 0x180 */
 };

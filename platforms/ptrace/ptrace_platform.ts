@@ -59,9 +59,7 @@ export class PtracePlatform implements Platform {
     this.channel = new DescriptorChannel(options.host);
     this.childFd = native.childEventFd();
     if (this.childFd < 0) throw new Error(`signalfd: errno ${-this.childFd}`);
-    this.placement = new CpuPlacement(options.host, {
-      [Symbol.iterator]: () => this.threads.values(),
-    });
+    this.placement = new CpuPlacement(options.host, { [Symbol.iterator]: () => this.threads.values() }, false);
     this.seed = startSeed(options.host, options.procFd, options.stubFd, this.channel.theirs);
     this.seedThread = new PtraceThread(this, new PtraceSpace(this, this.seed.pid, this.seed.vdsoBase), this.seed.pid, null);
   }

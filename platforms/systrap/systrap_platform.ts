@@ -8,6 +8,7 @@ import { native } from '../../native-addon/native.ts';
 import { CpuPlacement } from '../cpu_placement.ts';
 import type { HostPoll } from '../host_poll.ts';
 import { HostProc } from '../host_proc.ts';
+import { SPIN_NS } from '../hot_callers.ts';
 import type { Platform, ThreadContext, ThreadEvents } from '../platform.ts';
 import { __WALL, HOST_CALL } from '../ptrace/requests.ts';
 import { describeEnd } from '../ptrace/stops.ts';
@@ -46,6 +47,8 @@ export interface SystrapOptions {
 
 /** While threads keep stopping, host descriptors are looked at once in so many waits. */
 const BUSY_ROUNDS = 16;
+/** Looks at the slots between looks at the clock. */
+const SPINS_PER_CLOCK = 32;
 const WNOHANG = 1;
 const SOCK_SEQPACKET = 5;
 // memfd_create(2), fcntl(2) F_ADD_SEALS
@@ -89,7 +92,7 @@ export class SystrapPlatform implements Platform {
     if (this.childFd < 0) throw new Error(`signalfd: errno ${-this.childFd}`);
     this.poll.add(this.childFd, 1 /* EPOLLIN */, () => this.reap());
     this.doorbell = this.host.eventfd();
-    this.placement = new CpuPlacement(options.host, this.running);
+    this.placement = new CpuPlacement(options.host, this.running, true);
     const globalFd = this.sealedMemory('sandbox', PAGE);
     const global = native.mapShared(globalFd, PAGE, 0, 3);
     if (typeof global === 'number') throw new Error(`systrap: mmap: errno ${-global}`);
@@ -213,6 +216,7 @@ export class SystrapPlatform implements Platform {
   forget(thread: SystrapThread): void {
     thread.dead = true;
     this.unlist(thread);
+    this.placement.ended(thread);
   }
   /** The stub broke the rules, or cannot go on: its process ends, wait reports it. */
   lose(thread: SystrapThread, cause: string): void {
@@ -257,7 +261,20 @@ export class SystrapPlatform implements Platform {
       return;
     }
     this.busyRounds = 0;
+    if (deadline !== 0 && this.placement.hot?.expecting && this.lookAgain()) {
+      this.scan(events);
+      this.placement.round(false);
+      return;
+    }
     this.sleep(events, deadline);
+  }
+  /** A hot thread will call in no time. True if one has. */
+  private lookAgain(): boolean {
+    const end = this.host.monotonicNow() + SPIN_NS;
+    for (;;) {
+      for (let i = 0; i < SPINS_PER_CLOCK; i++) if (this.anyPosted()) return true;
+      if (this.host.monotonicNow() > end) return false;
+    }
   }
   private sleep(events: ThreadEvents, deadline: number): void {
     const timeout = this.placement.timeout(this.timeoutUntil(deadline));
@@ -275,8 +292,9 @@ export class SystrapPlatform implements Platform {
     return Math.max(0, deadline - this.host.monotonicNow());
   }
   private anyPosted(): boolean {
-    for (const thread of this.running) {
-      const state = Atomics.load(this.window.words, thread.at + W_STATE);
+    const { running } = this;
+    for (let i = 0; i < running.length; i++) {
+      const state = Atomics.load(this.window.words, (running[i] as SystrapThread).at + W_STATE);
       if (state === STATE_POSTED || state === STATE_SLEEPING) return true;
     }
     return false;

@@ -2,6 +2,7 @@
 import { ENOMEM } from '../../abi/errno.ts';
 import { native } from '../../native-addon/native.ts';
 import type { ThreadPlacement } from '../cpu_placement.ts';
+import { SPIN_CYCLES } from '../hot_callers.ts';
 import { REG, REGISTER_COUNT, Registers, type ThreadContext } from '../platform.ts';
 import { HOST_CALL } from '../ptrace/requests.ts';
 import {
@@ -21,6 +22,7 @@ import {
   W_FLAGS,
   W_REGS,
   W_RESULT,
+  W_SPIN,
   W_STATE,
 } from './layout.ts';
 import { readXstate, writeXstate } from './signal_xstate.ts';
@@ -161,6 +163,7 @@ export class SystrapThread implements ThreadContext {
   private send(flags: number): void {
     const { words, at } = this;
     words[at + W_FLAGS] = flags;
+    words[at + W_SPIN] = this.placement.heat.cpu >= 0 ? SPIN_CYCLES : 0;
     words[at + W_COMMAND_COUNT] = this.commands;
     if (this.commands > 0) this.space.settled(this);
     this.commands = 0;

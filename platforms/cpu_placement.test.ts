@@ -1,0 +1,109 @@
+import type { Host } from '../lib/host.ts';
+import { CpuPlacement, type PlacedThread } from './cpu_placement.ts';
+
+/** A host with four CPUs, on which time passes by hand; `masks` is what each thread may use. */
+function fakeHost() {
+  const state = { now: 1e9, cpu: 2, masks: new Map<number, number>() };
+  const host = {
+    monotonicNow: () => state.now,
+    syscall(nr: number, ...args: (number | Uint8Array | Uint32Array | null)[]): number {
+      if (nr === 204) (args[2] as Uint8Array)[0] = 0b1111;
+      if (nr === 309) (args[0] as Uint32Array)[0] = state.cpu;
+      if (nr === 203) state.masks.set(args[0] as number, (args[2] as Uint8Array)[0] as number);
+      return 0;
+    },
+  } as unknown as Host;
+  return { state, host };
+}
+function setup(spins: boolean) {
+  const { state, host } = fakeHost();
+  const threads: { -readonly [K in keyof PlacedThread]: PlacedThread[K] }[] = [];
+  const placement = new CpuPlacement(host, threads, spins);
+  const add = (tid: number) => {
+    const thread = { tid, running: true, placement: placement.started(null) };
+    threads.push(thread);
+    placement.resumed();
+    return thread;
+  };
+  /** One tick in which each thread makes so many calls. */
+  const tick = (...calls: number[]) => {
+    for (const [i, n] of calls.entries()) for (let k = 0; k < n; k++) placement.stopped(threads[i] as PlacedThread);
+    state.now += 5e6;
+    placement.round(true);
+  };
+  return { state, placement, add, tick };
+}
+const HOME = 1 << 2;
+const ALL = 0b1111;
+
+test('the kernel thread stays where it is, threads start there', () => {
+  const { state, add } = setup(false);
+  expect(state.masks.get(0)).toBe(HOME);
+  expect(add(10).placement.cpu).toBe(2);
+});
+test('a thread that computes is set free, one that calls comes back', () => {
+  const { state, add, tick } = setup(false);
+  add(10);
+  tick(5);
+  tick(5);
+  expect(state.masks.has(10)).toBe(false);
+  tick(0);
+  expect(state.masks.get(10)).toBe(ALL);
+  tick(20);
+  tick(1);
+  expect(state.masks.get(10)).toBe(HOME);
+});
+test('nothing ticks while nobody runs at home', () => {
+  const { placement, add, tick } = setup(false);
+  expect(placement.timeout(-1)).toBe(-1);
+  add(10);
+  expect(placement.timeout(-1)).toBe(5e6);
+  expect(placement.timeout(1000)).toBe(1000);
+  tick(1);
+  tick(0);
+  tick(0);
+  expect(placement.timeout(-1)).toBe(-1);
+});
+test('of two that contend for the CPU, the rare caller leaves', () => {
+  const { state, add, tick } = setup(false);
+  add(10);
+  add(11);
+  for (let i = 0; i < 8; i++) tick(100, 10);
+  expect(state.masks.get(11)).toBe(ALL);
+  expect(state.masks.has(10)).toBe(false);
+});
+test('a hot caller gets a CPU of its own as long as that pays', () => {
+  const { state, placement, add, tick } = setup(true);
+  add(10);
+  tick(1);
+  tick(500);
+  expect(state.masks.get(10)).toBe(1);
+  expect(placement.hot?.expecting).toBe(true);
+  tick(100);
+  tick(2000);
+  tick(2000);
+  expect(state.masks.get(10)).toBe(1);
+  tick(3);
+  expect(placement.hot?.expecting).toBe(false);
+  tick(500);
+  expect(state.masks.get(10)).toBe(HOME);
+});
+test('a trial that brings nothing ends, the next one comes later', () => {
+  const { state, add, tick } = setup(true);
+  add(10);
+  tick(1);
+  tick(500);
+  tick(500);
+  tick(500);
+  tick(500);
+  expect(state.masks.get(10)).toBe(HOME);
+  for (let i = 0; i < 40; i++) tick(500);
+  expect(state.masks.get(10)).toBe(HOME);
+  let again = 0;
+  for (let i = 0; i < 60; i++) {
+    tick(500);
+    if (state.masks.get(10) === 1) again++;
+  }
+  expect(again).toBeGreaterThan(0);
+  expect(again).toBeLessThan(5);
+});
