@@ -37,6 +37,7 @@ import { SEM_CALLS } from './sys_sem.ts';
 import { SENDFILE_CALLS } from './sys_sendfile.ts';
 import { SENDMSG_CALLS } from './sys_sendmsg.ts';
 import { SESSION_CALLS } from './sys_session.ts';
+import { SETNS_CALLS } from './sys_setns.ts';
 import { SHM_CALLS } from './sys_shm.ts';
 import { SIGNAL_CALLS } from './sys_signal.ts';
 import { SIGNALFD_CALLS } from './sys_signalfd.ts';
@@ -73,6 +74,7 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...MOUNT_FD_CALLS,
   ...MEMORY_CALLS,
   ...NAMESPACE_CALLS,
+  ...SETNS_CALLS,
   ...PIPE_CALLS,
   ...PROCESS_CALLS,
   ...EPOLL_CALLS,

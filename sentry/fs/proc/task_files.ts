@@ -110,7 +110,7 @@ export const TASK_FILES: Readonly<Record<string, TaskFile>> = {
   personality: {
     mode: OWNER_RO,
     secret: true,
-    read: (t) => `${((t as { personality?: number }).personality ?? 0).toString(16).padStart(8, '0')}\n`,
+    read: (t) => `${t.personality.toString(16).padStart(8, '0')}\n`,
   },
   projid_map: refused(ID_MAP),
   schedstat: {

@@ -45,7 +45,7 @@ export function statText(task: Task, ns: PidNamespace, whole: boolean, reader: T
     [Number.isFinite(rss) ? rss : MAX_U64, ...code, ...stackAddresses],
     [task.pending.set & MASK_31, task.signalMask & MASK_31, ignored & MASK_31, caught & MASK_31],
     [task.state === 'blocked' ? 1 : 0, 0, 0],
-    [group.exitSignal || 17, 0, 0, 0, 0, 0, 0],
+    [group.exitSignal || 17, 0, task.schedPriority, task.schedPolicy, 0, 0, 0],
     [...layout, task.state === 'dead' ? (group.exiting ?? task.exitCode) : 0],
   ];
   return `${fields.flat().join(' ')}\n`;

@@ -122,9 +122,9 @@ function filterCount(task: Task): number {
 
 function cpuText(task: Task): string {
   const { cpus } = task.kernel.system;
-  const last = cpus - 1;
+  const allowed = task.affinity ?? (1n << BigInt(cpus)) - 1n;
   return (
-    `Cpus_allowed:\t${cpuMask(cpus)}\nCpus_allowed_list:\t${last === 0 ? '0' : `0-${last}`}\n` +
+    `Cpus_allowed:\t${maskText(allowed)}\nCpus_allowed_list:\t${maskList(allowed)}\n` +
     'Mems_allowed:\t00000000,00000001\nMems_allowed_list:\t0\n' +
     `voluntary_ctxt_switches:\t${task.group.dead.voluntarySwitches}\nnonvoluntary_ctxt_switches:\t${task.group.dead.involuntarySwitches}\n`
   );
@@ -132,7 +132,23 @@ function cpuText(task: Task): string {
 
 /** `count` low bits in groups of 32. */
 export function cpuMask(count: number): string {
-  const hex = ((1n << BigInt(count)) - 1n).toString(16);
-  const groups = hex.padStart(Math.ceil(hex.length / 8) * 8, '0').match(/.{8}/g) as string[];
-  return groups.length === 1 ? hex : groups.join(',');
+  return maskText((1n << BigInt(count)) - 1n);
+}
+
+function maskText(mask: bigint): string {
+  const hex = mask.toString(16);
+  if (hex.length <= 8) return hex;
+  return (hex.padStart(Math.ceil(hex.length / 8) * 8, '0').match(/.{8}/g) as string[]).join(',');
+}
+
+/** "0-2,5". */
+function maskList(mask: bigint): string {
+  const runs: string[] = [];
+  for (let i = 0; mask >> BigInt(i) !== 0n; i++) {
+    if (((mask >> BigInt(i)) & 1n) === 0n) continue;
+    const first = i;
+    while (((mask >> BigInt(i + 1)) & 1n) === 1n) i++;
+    runs.push(first === i ? String(i) : `${first}-${i}`);
+  }
+  return runs.join(',');
 }

@@ -1,0 +1,81 @@
+/** setns(2): into a namespace that a file of /proc/PID/ns names, or into those of the process behind a pidfd. */
+import { EINVAL, EPERM, type Errno, isErrno } from '../../abi/errno.ts';
+import { CLONE_NEWUSER } from '../../abi/sched.ts';
+import { NAMESPACE_TYPES, NamespaceFile, type NamespaceType, namespaceOf } from '../fs/nsfs.ts';
+import { PidFile } from '../fs/pidfd.ts';
+import { CAP_SYS_ADMIN, CAP_SYS_CHROOT, hasCap } from '../kernel/credentials.ts';
+import type { IpcNamespace, Namespaces, NetNamespace, UtsNamespace } from '../kernel/namespaces.ts';
+import type { PidNamespace } from '../kernel/pid_namespace.ts';
+import type { Task } from '../kernel/task.ts';
+import { mayTrace } from '../kernel/trace_access.ts';
+import type { MountNamespace } from '../vfs/mount.ts';
+import { fd, flags, syscall } from './definition.ts';
+
+/** A namespace and its kind; null: the only one of the kind, where everybody is. */
+interface Goal {
+  readonly type: NamespaceType;
+  readonly namespace: { readonly id: number } | null;
+}
+
+function setns(task: Task, descriptor: number, kinds: number): number {
+  const file = task.fds.get(descriptor);
+  if (isErrno(file)) return file;
+  if (file.impl instanceof NamespaceFile) {
+    const { type, namespace } = file.impl;
+    if (kinds !== 0 && kinds !== NAMESPACE_TYPES[type]) return EINVAL;
+    return enter(task, [{ type, namespace }]);
+  }
+  if (!(file.impl instanceof PidFile)) return EINVAL;
+  const target = file.impl.group.leader;
+  const types = (Object.keys(NAMESPACE_TYPES) as NamespaceType[]).filter((type) => (kinds & NAMESPACE_TYPES[type]) !== 0);
+  const known = types.reduce((all, type) => all | NAMESPACE_TYPES[type], 0);
+  if (kinds === 0 || known !== kinds) return EINVAL;
+  if (!mayTrace(task, target)) return EPERM;
+  return enter(
+    task,
+    types.map((type) => ({ type, namespace: namespaceOf(target, type) })),
+  );
+}
+
+/** All or none. */
+function enter(task: Task, goals: readonly Goal[]): number {
+  if (goals.some(({ type }) => NAMESPACE_TYPES[type] === CLONE_NEWUSER)) return EINVAL; // one is in it already
+  let joined: Namespaces = task.namespaces;
+  for (const goal of goals) {
+    const next = join(task, joined, goal);
+    if (isErrno(next)) return next;
+    joined = next as Namespaces;
+  }
+  const moved = joined.mount !== task.namespaces.mount;
+  task.namespaces = joined;
+  if (moved) {
+    task.fs.root = joined.mount.rootPath;
+    task.fs.cwd = joined.mount.rootPath;
+  }
+  return 0;
+}
+
+function join(task: Task, now: Namespaces, { type, namespace }: Goal): Namespaces | Errno {
+  if (!hasCap(task.creds, CAP_SYS_ADMIN)) return EPERM;
+  switch (type) {
+    case 'mnt':
+      if (!hasCap(task.creds, CAP_SYS_CHROOT)) return EPERM;
+      if (task.fs.shared) return EINVAL;
+      return { ...now, mount: namespace as MountNamespace };
+    case 'uts':
+      return { ...now, uts: namespace as UtsNamespace };
+    case 'ipc':
+      return { ...now, ipc: namespace as IpcNamespace };
+    case 'net':
+      return { ...now, net: namespace as NetNamespace };
+    case 'pid':
+      // Only downwards: nobody gets a number that its own namespace does not see.
+      return task.pidNamespace.contains(namespace as PidNamespace) ? { ...now, pidForChildren: namespace as PidNamespace } : EINVAL;
+    default:
+      return now;
+  }
+}
+
+export const SETNS_CALLS = {
+  setns: syscall({ x64: 308, man: 'setns(2)', args: [fd, flags], run: setns, partial: 'no CLONE_NEWUSER' }),
+};
