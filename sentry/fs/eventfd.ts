@@ -66,10 +66,13 @@ export class EventFile extends FileImpl {
     this.add(value < room ? value : room);
   }
 
+  override seek(): number {
+    return 0; // allowed, without effect
+  }
   override poll(_file: FileDescription): number {
     let events = 0;
-    if (this.count > 0n) events |= POLLIN | POLLRDNORM;
-    if (this.count < MAX - 1n) events |= POLLOUT | POLLWRNORM;
+    if (this.count > 0n) events |= POLLIN;
+    if (this.count < MAX - 1n) events |= POLLOUT;
     if (this.count === MAX) events |= POLLERR;
     return events;
   }

@@ -92,10 +92,13 @@ export class SignalFile extends FileImpl implements WaitEntry {
     }
     return total > 0 ? total : EAGAIN;
   }
+  override seek(): number {
+    return 0; // allowed, without effect
+  }
   override poll(_file: FileDescription, task: Task | null = null): number {
     if (task !== null) this.follow(task);
     const set = task === null ? this.pending() : (task.pending.set | task.group.pending.set) & this.mask;
-    return set !== 0n ? POLLIN | POLLRDNORM : 0;
+    return set !== 0n ? POLLIN : 0;
   }
   /** Wanted signals that wait for the process or one of its threads. */
   private pending(): SignalSet {

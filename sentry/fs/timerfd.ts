@@ -103,8 +103,11 @@ export class TimerFile extends FileImpl {
     this.ticks = 0;
     return dst.put(scratch8, 0, 8) === 8 ? 8 : EFAULT;
   }
+  override seek(): number {
+    return 0; // allowed, without effect
+  }
   override poll(_file: FileDescription): number {
-    return this.ticks > 0 ? POLLIN | POLLRDNORM : 0;
+    return this.ticks > 0 ? POLLIN : 0;
   }
   override release(): void {
     this.stop();

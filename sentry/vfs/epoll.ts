@@ -184,6 +184,9 @@ export class EpollFile extends FileImpl {
     }
     this.items.clear();
   }
+  override seek(): number {
+    return 0; // allowed, without effect
+  }
   override describe(): string {
     let text = '';
     for (const first of this.items.values()) {

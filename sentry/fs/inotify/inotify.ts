@@ -201,6 +201,9 @@ export class InotifyInstance extends FileImpl {
     this.events = [];
     this.hub.instances--;
   }
+  override seek(): number {
+    return 0; // allowed, without effect
+  }
   override describe(): string {
     let text = '';
     for (const { wd, inode, mask } of this.byNumber.values()) {
