@@ -8,7 +8,7 @@ jobs %1 | sed 's/ \+/ /g'
 wait $a; echo "a ended with $?"
 sleep 100 & kill -TERM %%; wait $!; echo "killed: $?"
 sleep 100 & c=$!; kill -STOP $c; sleep 0.1; jobs | grep -c -i stopped
-kill -CONT $c; kill -INT $c; wait $c; echo "interrupted: $?"
+kill -CONT $c; sleep 0.2; kill -INT $c; wait $c; echo "interrupted: $?"
 trap 'echo got USR1' USR1
 kill -USR1 $$
 trap 'echo child ended' CHLD
