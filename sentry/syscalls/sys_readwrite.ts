@@ -1,5 +1,5 @@
 /** read(2), write(2) and their vector and positioned forms, lseek(2). */
-import { EAGAIN, EBADF, EFBIG, EINVAL, EOPNOTSUPP, ERESTARTSYS, type Errno } from '../../abi/errno.ts';
+import { EAGAIN, EBADF, EFBIG, EINVAL, EISDIR, EOPNOTSUPP, ERESTARTSYS, type Errno } from '../../abi/errno.ts';
 import { O_APPEND, SEEK_HOLE } from '../../abi/fcntl.ts';
 import { POLLHUP, POLLIN, POLLOUT } from '../../abi/poll.ts';
 import { SI_USER, SIGXFSZ } from '../../abi/signal.ts';
@@ -61,7 +61,12 @@ export function readInto(task: Task, file: FileDescription, dst: Sink, nonblocki
   if (typeof n !== 'number') return heldDuring(file, n);
   if (n === EAGAIN && !nonblocking && file.impl.queue !== null) return readBlocking(task, file, dst);
   if (n > 0) task.kernel.notify?.object(IN_ACCESS, notifyPlace(file));
-  return n;
+  return n < 0 ? directoryOr(file, n) : n;
+}
+
+/** Whatever a filesystem says about reading its directories, it is EISDIR. */
+function directoryOr(file: FileDescription, error: number): number {
+  return file.inode?.isDirectory ? EISDIR : error;
 }
 
 function* readBlocking(task: Task, file: FileDescription, dst: Sink): Blocking {
@@ -163,7 +168,7 @@ export function positionedRead(task: Task, file: FileDescription, dst: Sink | Er
   const n = file.impl.pread(dst, offset, file, task);
   if (typeof n !== 'number') return heldDuring(file, n);
   if (n > 0) task.kernel.notify?.object(IN_ACCESS, notifyPlace(file));
-  return n;
+  return n < 0 ? directoryOr(file, n) : n;
 }
 export function positionedWrite(task: Task, file: FileDescription, source: Source | Errno, offset: number): SyscallResult {
   if (typeof source === 'number') return source;

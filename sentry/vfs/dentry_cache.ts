@@ -26,6 +26,7 @@ export function lookupChild(parent: Dentry, name: ByteString, task: Task | null,
     if (known.inode?.revalidate(directory, name, ahead)) return known;
     forget(known);
   }
+  if (parent.deleted) return new Dentry(name, parent, null); // nothing is in a directory that is gone
   const found = directory.lookup(name, task, ahead);
   if (typeof found === 'number') {
     if (found !== ENOENT) return found;
