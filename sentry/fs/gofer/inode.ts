@@ -115,11 +115,12 @@ export class GoferInode extends Inode {
     return (this.fs.exclusive || attributes.ino === this.known.ino) && ((attributes.mode ^ this.known.mode) & S_IFMT) === 0;
   }
 
-  /** An open file knows its attributes: no round trip. */
+  /** An open file knows its attributes: no round trip. Owners are the gofer's to tell: here the host shows those of our user namespace. */
   askDescriptor(file: HostFd): void {
     const { statView, emptyPath } = this.fs;
     if (this.fs.kernel.host.syscall(STATX, file.fd, emptyPath, AT_EMPTY_PATH, STATX_WANTED, statView) !== 0) return;
-    this.tell(readAttributes(statView, 0, this.fs.device));
+    const { uid, gid } = this.known;
+    this.tell({ ...readAttributes(statView, 0, this.fs.device), uid, gid });
   }
   private ask(): 0 | Errno {
     const place = this.place();
