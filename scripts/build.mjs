@@ -1,6 +1,6 @@
 // Bundles each program into dist/NAME.cjs (CommonJS: Node starts it fastest) and puts the addon beside it.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -52,5 +52,8 @@ for (const [name] of entries) {
 }
 if (!existsSync('dist/winston.cjs') || statSync('dist/winston.cjs').mtimeMs < statSync('node_modules/winston/package.json').mtimeMs)
   await build({ ...options, entryPoints: { winston: 'winston' }, minify: true });
-for (const name of ['tsvisor_native.node', 'ptrace_stub', 'systrap_stub', 'runsc-waiter'])
-  copyFileSync(`native-addon/build/Release/${name}`, `dist/${name}`);
+// Beside the old one, then in its place: running sandboxes keep what they have open.
+for (const name of ['tsvisor_native.node', 'ptrace_stub', 'systrap_stub', 'runsc-waiter']) {
+  copyFileSync(`native-addon/build/Release/${name}`, `dist/${name}.new`);
+  renameSync(`dist/${name}.new`, `dist/${name}`);
+}
