@@ -158,6 +158,13 @@ export const host = {
   setIdentity(uid: number, gid: number): number {
     return native.setIdentity(uid, gid);
   },
+  /** Non-blocking eventfd that becomes readable when the signal comes; once for each signal. Or an errno. */
+  signalEvents(signal: number): number {
+    return native.signalEvents(signal);
+  },
+  ignoreSignal(signal: number): number {
+    return native.ignoreSignal(signal);
+  },
   kill(pid: number, signal: number): number {
     return native.syscall(NR.kill, pid, signal);
   },

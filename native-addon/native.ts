@@ -31,6 +31,9 @@ export interface Native {
   ): void;
   /** setgroups, setresgid, setresuid of every thread. 0 or a negative errno. */
   setIdentity(uid: number, gid: number): number;
+  /** Non-blocking eventfd that becomes readable when the signal comes; once for each signal. Or a negative errno. */
+  signalEvents(number: number): number;
+  ignoreSignal(number: number): number;
   /** See threads.c. The caller's thread and these keep the capabilities of the mask, and get no_new_privs. 0 or a negative errno. */
   restrictThreads(tids: Int32Array, capsLow: number, capsHigh: number): number;
   /** See listing.c. Where the next entry goes, or a negative errno. */

@@ -33,6 +33,7 @@ export const CreateRequest = message('CreateRequest', {
   pid_namespace_of: [13, string],
   root_container: [14, bool],
   cgroup_path: [15, string],
+  life_fd: [16, uint],
 });
 export type CreateRequest = Infer<typeof CreateRequest>;
 export const ContainerRequest = message('ContainerRequest', { container_id: [1, string] });

@@ -79,6 +79,7 @@ NAPI_MODULE_INIT()
 	io_worker_register(env, exports);
 	listing_register(env, exports);
 	spawn_register(env, exports);
+	signals_register(env, exports);
 	stub_register(env, exports);
 	ptrace_register(env, exports);
 	systrap_register(env, exports);

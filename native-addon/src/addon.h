@@ -37,6 +37,7 @@ void threads_register(napi_env env, napi_value exports);
 void listing_register(napi_env env, napi_value exports);
 void io_worker_register(napi_env env, napi_value exports);
 void spawn_register(napi_env env, napi_value exports);
+void signals_register(napi_env env, napi_value exports);
 void stub_register(napi_env env, napi_value exports);
 void ptrace_register(napi_env env, napi_value exports);
 void systrap_register(napi_env env, napi_value exports);

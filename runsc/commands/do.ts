@@ -48,7 +48,7 @@ export const doCommand = command('do', {
 
 async function runIn(context: Context, bundle: string, terminal: boolean): Promise<number> {
   const id = `do-${process.pid}-${Date.now().toString(36)}`;
-  const container = await context.containers.create({ id, bundle, stdio: terminal ? terminalStdio() : inheritedStdio() });
+  const container = await context.containers.create({ id, bundle, stdio: terminal ? terminalStdio() : inheritedStdio(), attached: true });
   return runToEnd(context, container, terminal);
 }
 

@@ -26,6 +26,7 @@ export const run = command('run', {
       ...(consoleSocket === undefined ? {} : { consoleSocket }),
       ...(flags['pid-file'] === undefined ? {} : { pidFile: flags['pid-file'] }),
       extraFds: preservedFds(flags['preserve-fds']),
+      attached: !detach,
     };
     const container = await context.containers.create(options);
     return detach ? runDetached(container) : runToEnd(context, container, terminal && consoleSocket === undefined, keep);

@@ -1,7 +1,8 @@
 /** The containers of one state folder: making, finding, removing. */
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { errnoName } from '../../abi/errno.ts';
+import { errnoName, isErrno } from '../../abi/errno.ts';
+import { O_CLOEXEC } from '../../abi/fcntl.ts';
 import { host } from '../../lib/host.ts';
 import { unixListen } from '../../lib/unix_socket.ts';
 import { type Cgroup, openCgroup, removeFolders } from './cgroup.ts';
@@ -261,6 +262,7 @@ class Creation {
       pid_namespace_of: !this.isRoot && sharesPidNamespace(this.spec) ? this.sandboxId : '',
       root_container: this.isRoot,
       cgroup_path: this.spec.linux?.cgroupsPath ?? '',
+      life_fd: this.options.attached === true ? fds.take(openLife()) : 0,
     };
     try {
       await container.call('Create', request, { fds: fds.fds, timeoutMs: CREATE_PATIENCE });
@@ -273,4 +275,11 @@ class Creation {
       throw e;
     }
   }
+}
+
+/** The read end of a pipe. Its write end stays open, with nobody ever to write, until this process is gone. */
+function openLife(): number {
+  const pipe = host.pipe(O_CLOEXEC);
+  if (isErrno(pipe)) throw new RuntimeError('Internal', `cannot make a pipe: ${errnoName(pipe)}`);
+  return pipe[0];
 }

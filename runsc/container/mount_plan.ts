@@ -115,7 +115,7 @@ class PlanBuilder implements MountPlan {
       ...NOTHING,
       destination,
       type: 'gofer',
-      source,
+      source: 'none',
       options,
       attach: tree.attach,
       file: tree.file,

@@ -7,7 +7,6 @@
  */
 import { errnoName, isErrno } from '../../abi/errno.ts';
 import { O_APPEND, O_CLOEXEC, O_CREAT, O_RDWR, O_WRONLY } from '../../abi/fcntl.ts';
-import { SIGCHLD, SIGHUP, SIGPIPE, SIGTERM, SIGWINCH } from '../../abi/signal.ts';
 import type { GoferConfig } from '../../lib/gofer_config.ts';
 import { host } from '../../lib/host.ts';
 import nodeFlags from '../../lib/node_flags.json' with { type: 'json' };
@@ -81,8 +80,6 @@ export function startSentry(start: SentryStart): Process {
       maps: { uid: SENTRY_MAP, gid: SENTRY_MAP },
       cgroupFds,
       cwd: '/',
-      // SIGCHLD is read from a signalfd by the ptrace platform; the others must not end a session leader.
-      blockSignals: [SIGCHLD, SIGPIPE, SIGHUP, SIGTERM, SIGWINCH],
       newSession: true,
       ...(start.consoleFd === null ? {} : { terminalFd: start.consoleFd }),
       noNewPrivileges: true,

@@ -58,6 +58,8 @@ export interface CreateOptions {
   readonly pidFile?: string;
   /** Descriptors that the program gets as 3, 4, … (LISTEN_FDS and the like). */
   readonly extraFds?: readonly number[];
+  /** The sandbox ends when this process does, however it ends. */
+  readonly attached?: boolean;
 }
 
 export interface ExecOptions {

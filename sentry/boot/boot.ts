@@ -13,6 +13,7 @@ import { readSystemInfo } from '../kernel/system_info.ts';
 import { Strace } from '../strace/strace.ts';
 import { buildTable, SYSCALLS } from '../syscalls/table.ts';
 import { type BootConfig, readConfig } from './config.ts';
+import { consoleSize, watchConsole } from './console_size.ts';
 import { registerFilesystems } from './filesystems.ts';
 import { connectGofer } from './gofer_trees.ts';
 import { dropIdentity, emptyRoot, openProc, verify } from './lockdown.ts';
@@ -63,7 +64,19 @@ class Lifetime {
       finish: (code) => this.finish(code),
     });
     const { host, poll, log } = kernel;
+    if (config.consoleFd !== null) this.followConsole(sandbox, config.consoleFd);
     this.server = new ControlServer({ host, poll, listener: config.controlFd, methods: controlMethods(sandbox, sandboxLog), uid: 0, log });
+  }
+
+  /** A size that was set before the container existed counts, too. */
+  private followConsole(sandbox: Sandbox, consoleFd: number): void {
+    const { host, poll } = this.kernel;
+    const follow = (): void => {
+      const size = consoleSize(host, consoleFd);
+      if (size !== null) sandbox.first?.init.bridge?.resize(size.rows, size.columns);
+    };
+    watchConsole(host, poll, follow);
+    sandbox.onFirst = follow;
   }
 
   run(): number {

@@ -1,5 +1,7 @@
 /** The sandbox's containers, as the control interface sees them. */
 import type { Errno } from '../../abi/errno.ts';
+import { POLLIN } from '../../abi/poll.ts';
+import { SIGKILL } from '../../abi/signal.ts';
 import { ALREADY_EXISTS, FAILED_PRECONDITION, NOT_FOUND, StatusError } from '../../lib/ttrpc/status.ts';
 import type { CreateRequest, ExecRequest, MountMessage } from '../../proto/control.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -26,6 +28,8 @@ export class Sandbox {
   readonly kernel: Kernel;
   private readonly options: SandboxOptions;
   private readonly containers = new Map<string, SandboxContainer>();
+  /** The first container has been made. */
+  onFirst: () => void = () => {};
 
   constructor(options: SandboxOptions) {
     this.kernel = options.kernel;
@@ -42,7 +46,11 @@ export class Sandbox {
     const container = new SandboxContainer({ kernel, request, fds, connectGofer, joined, pod: this.first });
     this.containers.set(id, container);
     kernel.containers.set(id, container.container);
-    if (request.root_container) container.init.onExit((exit) => this.options.finish(exit.code));
+    if (!request.root_container) return;
+    container.init.onExit((exit) => this.options.finish(exit.code));
+    const lifeFd = container.lifeFd;
+    if (lifeFd >= 0) kernel.poll.add(lifeFd, POLLIN, () => this.shutdown());
+    this.onFirst();
   }
 
   exec(request: ExecRequest, fds: number[]): number {
@@ -71,11 +79,11 @@ export class Sandbox {
 
   shutdown(): void {
     for (const container of this.containers.values()) container.destroy();
-    this.options.finish(this.first?.init.exit?.code ?? 0);
+    this.options.finish(this.first?.init.exit?.code ?? 128 + SIGKILL);
   }
 
   /** The pod's own container, whose namespaces others share. */
-  private get first(): SandboxContainer | null {
+  get first(): SandboxContainer | null {
     for (const container of this.containers.values()) return container;
     return null;
   }

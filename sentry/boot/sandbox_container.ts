@@ -61,6 +61,8 @@ export class SandboxContainer {
   readonly container: Container;
   readonly init: GuestProcess;
   readonly namespaces: Namespaces;
+  /** Becomes readable when the command that runs the sandbox in its foreground is gone; -1: nobody's end matters. */
+  readonly lifeFd: number;
   private readonly kernel: Kernel;
   private readonly mounts: MountNamespace;
   private readonly execs = new Map<string, GuestProcess>();
@@ -87,6 +89,7 @@ export class SandboxContainer {
     this.mounts = this.buildMounts(from, spec, ipc, taken.take(request.gofer_fd));
     this.namespaces = { ...makeNamespaces(kernel, spec, this.mounts, this.container.pidNamespace, from), ipc };
     const exitFd = taken.take(request.exit_fd);
+    this.lifeFd = taken.take(request.life_fd);
     this.prepared = this.prepare(spec.process, () =>
       this.streams(
         request,
