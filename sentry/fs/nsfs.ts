@@ -1,10 +1,12 @@
 /** nsfs: what the links of /proc/PID/ns lead to. An open file keeps a namespace and names it to setns(2). */
 import type { Errno } from '../../abi/errno.ts';
-import { EINVAL, ENOTTY } from '../../abi/errno.ts';
+import { EINVAL, ENOTTY, EPERM } from '../../abi/errno.ts';
+import { O_RDONLY } from '../../abi/fcntl.ts';
 import { S_IFREG } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import type { PidNamespace } from '../kernel/pid_namespace.ts';
 import type { Task } from '../kernel/task.ts';
-import { type FileDescription, FileImpl } from '../vfs/file.ts';
+import { FileDescription, FileImpl } from '../vfs/file.ts';
 import type { VfsPath } from '../vfs/path.ts';
 import { AnonymousInode } from './anonfs.ts';
 
@@ -65,10 +67,34 @@ export class NamespaceFile extends FileImpl {
     this.namespace = namespace;
   }
   override ioctl(_file: FileDescription, task: Task, command: number, argument: number): number {
-    if (command === NS_GET_NSTYPE) return NAMESPACE_TYPES[this.type];
-    if (command === NS_GET_OWNER_UID) return this.type === 'user' ? task.writeU32(argument, 0) : EINVAL;
-    return command === NS_GET_USERNS || command === NS_GET_PARENT ? EINVAL : ENOTTY;
+    switch (command) {
+      case NS_GET_NSTYPE:
+        return NAMESPACE_TYPES[this.type];
+      case NS_GET_OWNER_UID:
+        return this.type === 'user' ? task.writeU32(argument, 0) : EINVAL;
+      case NS_GET_USERNS:
+        // The one user namespace owns all the others; what owns it is out of sight.
+        return this.type === 'user' ? EPERM : openNamespace(task, 'user', null);
+      case NS_GET_PARENT:
+        return this.parent(task);
+      default:
+        return ENOTTY;
+    }
   }
+  private parent(task: Task): number {
+    if (this.type === 'user') return EPERM;
+    if (this.type !== 'pid') return EINVAL;
+    const { parent } = this.namespace as PidNamespace;
+    return parent === null || !task.pidNamespace.contains(parent) ? EPERM : openNamespace(task, 'pid', parent);
+  }
+}
+
+/** A close-on-exec descriptor of a namespace. */
+function openNamespace(task: Task, type: NamespaceType, namespace: { readonly id: number } | null): number {
+  const file = new FileDescription(new NamespaceFile(type, namespace), O_RDONLY, namespacePath(task.kernel, type, namespace));
+  const fd = task.fds.install(file, true, task.openFileLimit);
+  if (fd < 0) file.release();
+  return fd;
 }
 
 class NamespaceInode extends AnonymousInode {
