@@ -299,6 +299,22 @@ export function platformSuite(create: () => Platform): void {
     first.space.release();
   });
 
+  test('what one thread unmaps does not hit what another maps there', () => {
+    const first = start(call(7), call(8));
+    nextCall();
+    const second = first.space.newThread(first) as ThreadContext;
+    const { space } = first;
+    space.mapAnonymous(first, DATA + PAGE, PAGE, RW);
+    expect(space.unmap(first, DATA + PAGE, PAGE)).toBe(0);
+    expect(space.mapAnonymous(second, DATA + PAGE, PAGE, RW)).toBe(0);
+    second.resumeWithResult(0);
+    expectStop(nextCall(), second, { sysno: 8 });
+    first.resumeWithResult(0);
+    expectStop(nextCall(), first, { sysno: 8 });
+    expect(space.write(DATA + PAGE, new Uint8Array([1]), 0, 1)).toBe(1);
+    space.release();
+  });
+
   test('the first thread may end before the others', () => {
     const first = start(mov.eax(7), SYSCALL, mov.rbx(DATA), mov.atRbxFromRax, mov.eax(8), SYSCALL, LOOP_FOREVER);
     nextCall();

@@ -57,7 +57,10 @@ export class SystrapSpace implements AddressSpace {
   }
   unmap(via: ThreadContext, address: number, length: number): 0 | Errno {
     if (!inRange(address, length)) return EINVAL;
-    return (via as SystrapThread).defer(HOST_CALL.munmap, address, length, 0);
+    const thread = via as SystrapThread;
+    // Deferred, it could come after another thread has been given the range anew.
+    if (this.threads.size > 1) return this.now(thread, HOST_CALL.munmap, address, length, 0);
+    return thread.defer(HOST_CALL.munmap, address, length, 0);
   }
   /** Only taking rights away cannot fail. */
   protect(via: ThreadContext, address: number, length: number, prot: number): 0 | Errno {

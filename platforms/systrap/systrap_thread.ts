@@ -194,8 +194,8 @@ export class SystrapThread implements ThreadContext {
    * must neither end nor be given to another process.
    */
   leave(): void {
-    if (this.tid === this.space.pid) this.space.flushThread(this);
-    else this.send(REPLY_EXIT);
+    this.space.flushThread(this);
+    if (this.tid !== this.space.pid) this.send(REPLY_EXIT);
     this.space.left(this);
   }
 
