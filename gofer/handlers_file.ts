@@ -113,8 +113,11 @@ function fsync(c: Connection): number {
   if (m === null) return EPROTO;
   const fid = c.fid(m.fid);
   if (typeof fid === 'number') return fid;
-  if (fid.openFd < 0) return EBADF;
-  const r = c.calls.fsync(fid.openFd, m.datasync !== 0);
+  if (fid.openFd < 0 && !fid.isDirectory) return EBADF;
+  const fd = fid.openFd < 0 ? c.calls.openDirectory(fid.fd) : fid.openFd;
+  if (fd < 0) return fd;
+  const r = c.calls.fsync(fd, m.datasync !== 0);
+  if (fd !== fid.openFd) c.calls.close(fd);
   return r < 0 ? r : c.reply(Rfsync, {});
 }
 

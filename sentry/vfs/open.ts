@@ -41,6 +41,8 @@ import { LOOKUP_DIRECTORY, LOOKUP_EMPTY, LOOKUP_FOLLOW, resolve, startWalk, type
 
 /** Flags that live only as long as open(2) itself. */
 const OPEN_ONLY = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC;
+/** How often a name may come and go under one open(2). */
+const MAX_ATTEMPTS = 3;
 const PATH_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW;
 
 /** An open file, the caller's; or a generator that ends with one. */
@@ -90,15 +92,19 @@ function openOrCreate(task: Task, dirfd: number, path: ByteString, flags: number
   if (path === '') return ENOENT;
   const exclusive = (flags & O_EXCL) !== 0;
   const follow = exclusive || (flags & O_NOFOLLOW) !== 0 ? 0 : LOOKUP_FOLLOW;
-  const walk = startWalk(task, dirfd, path, follow | resolveOptions);
-  if (typeof walk === 'number') return walk;
-  const r = walk.run(path, 'create');
-  if (r !== 0) return r;
-  if (!walk.missing) {
-    if (exclusive) return EEXIST;
-    return openResolved(task, walk.path, flags);
+  for (let attempt = 0; ; attempt++) {
+    const walk = startWalk(task, dirfd, path, follow | resolveOptions);
+    if (typeof walk === 'number') return walk;
+    const r = walk.run(path, 'create');
+    if (r !== 0) return r;
+    if (!walk.missing) {
+      if (exclusive) return EEXIST;
+      return openResolved(task, walk.path, flags);
+    }
+    const made = createAndOpen(task, walk, flags, mode);
+    // Somebody outside of the sandbox was faster: then it is there to be opened.
+    if (made !== EEXIST || exclusive || attempt >= MAX_ATTEMPTS) return made;
   }
-  return createAndOpen(task, walk, flags, mode);
 }
 
 /** The name is missing below walk.dentry. The new file is opened whatever its own mode says. */
@@ -108,7 +114,9 @@ function createAndOpen(task: Task, walk: Walk, flags: number, mode: number): Ope
   if (parent.deleted) return ENOENT;
   const denied = checkDirectoryWrite(directory, walk.mount, task.creds);
   if (denied !== 0) return denied;
-  const dentry = lookupChild(parent, walk.name, task);
+  // Where others may make names too, the filesystem says by itself whether there is one by now: no need to ask twice.
+  const asksAnyway = directory.fs.cachePolicy === 'revalidate';
+  const dentry = asksAnyway ? new Dentry(walk.name, parent, null) : lookupChild(parent, walk.name, task);
   if (typeof dentry === 'number') return dentry;
   const inode = directory.create(walk.name, createOptions(directory, task.creds, S_IFREG | mode, task.fs.umask));
   if (typeof inode === 'number') return inode;

@@ -3,7 +3,7 @@ import { EINVAL, EIO, type Errno, isErrno } from '../../../abi/errno.ts';
 import { SEEK_CUR, SEEK_SET } from '../../../abi/fcntl.ts';
 import { direntType, S_IFDIR } from '../../../abi/stat.ts';
 import { P9_MAX_MSIZE, P9_NOFID } from '../../../lib/p9/constants.ts';
-import { Rreaddirx, Treaddirx } from '../../../lib/p9/messages.ts';
+import { Rfsync, Rreaddirx, Tfsync, Treaddirx } from '../../../lib/p9/messages.ts';
 import { type EmitEntry, type FileDescription, FileImpl } from '../../vfs/file.ts';
 import { readAttributes, viewOf } from './attributes.ts';
 import type { GoferInode } from './inode.ts';
@@ -52,8 +52,13 @@ export class GoferDirectory extends FileImpl {
     file.position = target;
     return target;
   }
-  override sync(): number {
-    return 0;
+  /** A round trip that waits for the disk: what it makes durable are names. */
+  override sync(_file: FileDescription, dataOnly: boolean): number {
+    const { fs } = this.inode;
+    const r = this.inode.ensureFid();
+    if (r !== 0) return r;
+    const answer = fs.client.call(Tfsync, { fid: this.inode.fid, datasync: dataOnly ? 1 : 0 }, Rfsync);
+    return isErrno(answer) ? answer : 0;
   }
 }
 

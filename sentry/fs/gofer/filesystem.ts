@@ -65,6 +65,8 @@ export class GoferFilesystem extends Filesystem {
   private listingBytes = 0;
   private listingTimer: Timer | null = null;
   private readonly linked = new Map<number, GoferInode>();
+  /** Files that are open, by identity: locks and sizes belong to the inode, also after its name was forgotten and found again. */
+  readonly open = new Map<number, GoferInode>();
 
   private constructor(kernel: Kernel, client: GoferClient, options: GoferMountOptions, rootFid: number, entry: Entry, device: number) {
     super(kernel.uniqueId());
@@ -114,7 +116,7 @@ export class GoferFilesystem extends Filesystem {
   /** The object of an entry at a name: one of several names leads to the same inode. */
   inodeFor(parent: GoferInode, name: ByteString, entry: Entry): GoferInode {
     const { ino, nlink, mode } = entry.attributes;
-    const known = this.linked.get(ino);
+    const known = this.open.get(ino) ?? this.linked.get(ino);
     if (known?.sameObject(entry.attributes)) {
       known.told(entry);
       known.moveTo(parent, name);
@@ -138,10 +140,16 @@ export class GoferFilesystem extends Filesystem {
   touchFid(inode: GoferInode): void {
     this.fids.delete(inode);
     this.fids.add(inode);
-    if (this.fids.size <= MAX_FIDS) return;
-    const [oldest] = this.fids;
-    this.fids.delete(oldest as GoferInode);
-    (oldest as GoferInode).dropFid();
+    for (const oldest of this.fids) {
+      if (this.fids.size <= MAX_FIDS) return;
+      this.fids.delete(oldest);
+      // An open file must stay reachable whatever becomes of its name: back to the end, and one more than the cap.
+      if (!oldest.isOpen) oldest.dropFid();
+      else {
+        this.fids.add(oldest);
+        return;
+      }
+    }
   }
   /** The inode's fid is its only way to the object: it stays. */
   keepFid(inode: GoferInode): void {
@@ -149,8 +157,11 @@ export class GoferFilesystem extends Filesystem {
   }
   /** The gofer has no room for more: gives back what can be made again. */
   shrink(): void {
-    for (const inode of this.fids) inode.dropFid();
-    this.fids.clear();
+    for (const inode of this.fids) {
+      if (inode.isOpen) continue;
+      this.fids.delete(inode);
+      inode.dropFid();
+    }
     this.client.flushClunks();
   }
 

@@ -106,10 +106,6 @@ export class GoferInode extends Inode {
     this.known = attributes.ino === this.known.ino ? attributes : { ...attributes, ino: this.known.ino };
     this.stale = false;
   }
-  /** A change that we made ourselves: `nlink` names are left. */
-  tellLinks(nlink: number): void {
-    this.known = { ...this.known, nlink };
-  }
   /** On an exclusive mount a name keeps its meaning. */
   sameObject(attributes: Attributes): boolean {
     return (this.fs.exclusive || attributes.ino === this.known.ino) && ((attributes.mode ^ this.known.mode) & S_IFMT) === 0;
@@ -224,12 +220,29 @@ export class GoferInode extends Inode {
   surviveName(): void {
     if (this.known.nlink > 1 || this.isOpen) this.ensureFid();
   }
-  /** Its name is gone. */
+  /** The name we know it by is gone: if it has a fid, that is all there is. */
   loseName(): void {
     this.parent = null;
     this.fs.keepFid(this);
-    if (!this.isOpen) this.fs.dropIdle(this);
-    if (this.fid < 0) this.fs.forgetLinked(this);
+  }
+  /** One of its names is gone, whichever. */
+  lostLink(): void {
+    if (this.isOpen) {
+      this.stale = true;
+      return;
+    }
+    const left = this.stale && this.fid >= 0 ? this.attributes().nlink : this.known.nlink - 1;
+    if (left <= 0) this.gone();
+    else this.known = { ...this.known, nlink: left };
+  }
+  /** Nothing leads to it any more, and nobody has it open. */
+  gone(): void {
+    this.known = { ...this.known, nlink: 0 };
+    this.stale = false;
+    this.fs.keepFid(this);
+    this.dropFid();
+    this.fs.dropIdle(this);
+    this.fs.forgetLinked(this);
   }
 
   // Names in a directory
@@ -369,7 +382,7 @@ export class GoferInode extends Inode {
     this.files ??= new OpenFiles(this);
     this.files.expectWriter(fd);
   }
-  private get isOpen(): boolean {
+  get isOpen(): boolean {
     return this.files !== null && !this.files.none;
   }
   /** Written to: the host may have taken file capabilities. */
@@ -378,7 +391,8 @@ export class GoferInode extends Inode {
   }
   /** The last open file is gone. */
   unused(): void {
-    if (this.parent === null && this !== this.fs.root && this.known.nlink === 0) this.dropFid();
+    if (this.fs.open.get(this.ino) === this) this.fs.open.delete(this.ino);
+    if (this.parent === null && this !== this.fs.root && this.attributes().nlink === 0) this.gone();
   }
 
   // Extended attributes

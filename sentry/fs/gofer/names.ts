@@ -91,11 +91,10 @@ export function removeName(directory: GoferInode, name: ByteString, target: Gofe
 }
 
 function nameGone(directory: GoferInode, name: ByteString, target: GoferInode, isDirectory: boolean): void {
-  const left = isDirectory ? 0 : Math.max(0, target.attributes().nlink - 1);
-  if (target.fid < 0) target.tellLinks(left);
-  else target.markStale();
   // Another of its names may be the one we know it by.
   if (target.parent === directory && target.name === name) target.loseName();
+  if (isDirectory) target.gone();
+  else target.lostLink();
 }
 
 export function renameObject(

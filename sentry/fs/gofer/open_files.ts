@@ -37,6 +37,7 @@ export class OpenFiles implements HostFileOwner {
     if (!writable) this.dropUnusedWriter();
     const file = this.descriptorFor(writable, accessMode);
     if (isErrno(file)) return file;
+    if (this.none) this.inode.fs.open.set(this.inode.ino, this.inode);
     if (writable) {
       this.writers++;
       this.writeFile = file;
