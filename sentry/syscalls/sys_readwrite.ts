@@ -58,9 +58,9 @@ function writev(task: Task, number: number, list: number, count: number): Syscal
 /** read(2) from an open file into anything, waiting if the file may wait. */
 export function readInto(task: Task, file: FileDescription, dst: Sink, nonblocking = file.nonblocking): SyscallResult {
   const n = file.impl.read(dst, file, task);
-  if (typeof n !== 'number') return heldDuring(file, n);
+  if (typeof n !== 'number') return heldDuring(task, file, n, IN_ACCESS);
   if (n === EAGAIN && !nonblocking && file.impl.queue !== null) return readBlocking(task, file, dst);
-  if (n > 0) task.kernel.notify?.object(IN_ACCESS, notifyPlace(file));
+  told(task, file, n, IN_ACCESS);
   return n < 0 ? directoryOr(file, n) : n;
 }
 
@@ -78,7 +78,7 @@ function* readBlocking(task: Task, file: FileDescription, dst: Sink): Blocking {
       const wake = yield waitFor(queue, POLLIN | POLLHUP);
       const step = file.impl.read(dst, file, task); // another reader may have been first
       const n = typeof step === 'number' ? step : yield* step;
-      if (n !== EAGAIN) return n;
+      if (n !== EAGAIN) return told(task, file, n, IN_ACCESS);
       if (wake === 'signal') return ERESTARTSYS;
     }
   } finally {
@@ -91,10 +91,9 @@ export function writeFrom(task: Task, file: FileDescription, source: Source, non
   const src = limited(task, file, source, null);
   if (typeof src === 'number') return src;
   const n = file.impl.write(src, file, task);
-  if (typeof n !== 'number') return heldDuring(file, n);
+  if (typeof n !== 'number') return heldDuring(task, file, n, IN_MODIFY);
   if (n === EAGAIN && !nonblocking && file.impl.queue !== null) return writeBlocking(task, file, src);
-  if (n > 0) task.kernel.notify?.object(IN_MODIFY, notifyPlace(file));
-  return n;
+  return told(task, file, n, IN_MODIFY);
 }
 
 function* writeBlocking(task: Task, file: FileDescription, src: Source): Blocking {
@@ -106,7 +105,7 @@ function* writeBlocking(task: Task, file: FileDescription, src: Source): Blockin
       const wake = yield waitFor(queue, POLLOUT | POLLHUP);
       const step = file.impl.write(src, file, task);
       const n = typeof step === 'number' ? step : yield* step;
-      if (n !== EAGAIN) return n;
+      if (n !== EAGAIN) return told(task, file, n, IN_MODIFY);
       if (wake === 'signal') return ERESTARTSYS;
     }
   } finally {
@@ -115,17 +114,19 @@ function* writeBlocking(task: Task, file: FileDescription, src: Source): Blockin
 }
 
 /** The file stays open while its own generator runs. */
-function* heldDuring(file: FileDescription, transfer: Blocking): Blocking {
+function* heldDuring(task: Task, file: FileDescription, transfer: Blocking, event: number): Blocking {
   file.hold();
   try {
-    return yield* transfer;
+    return told(task, file, yield* transfer, event);
   } finally {
     file.release();
   }
 }
 
-function notifyPlace(file: FileDescription): NonNullable<FileDescription['path']>['dentry'] {
-  return (file.path as NonNullable<FileDescription['path']>).dentry;
+/** Tells who watches the file that `n` bytes went in or out; gives `n`. */
+export function told(task: Task, file: FileDescription, n: number, event: number): number {
+  if (n > 0 && task.kernel.notify !== null && file.path !== null) task.kernel.notify.object(event, file.path.dentry);
+  return n;
 }
 
 /** A source that ends early: RLIMIT_FSIZE cuts a write that crosses it. */
@@ -166,8 +167,8 @@ export function fileTooLarge(task: Task): Errno {
 export function positionedRead(task: Task, file: FileDescription, dst: Sink | Errno, offset: number): SyscallResult {
   if (typeof dst === 'number') return dst;
   const n = file.impl.pread(dst, offset, file, task);
-  if (typeof n !== 'number') return heldDuring(file, n);
-  if (n > 0) task.kernel.notify?.object(IN_ACCESS, notifyPlace(file));
+  if (typeof n !== 'number') return heldDuring(task, file, n, IN_ACCESS);
+  told(task, file, n, IN_ACCESS);
   return n < 0 ? directoryOr(file, n) : n;
 }
 export function positionedWrite(task: Task, file: FileDescription, source: Source | Errno, offset: number): SyscallResult {
@@ -175,9 +176,8 @@ export function positionedWrite(task: Task, file: FileDescription, source: Sourc
   const src = limited(task, file, source, offset);
   if (typeof src === 'number') return src;
   const n = file.impl.pwrite(src, offset, file, task);
-  if (typeof n !== 'number') return heldDuring(file, n);
-  if (n > 0) task.kernel.notify?.object(IN_MODIFY, notifyPlace(file));
-  return n;
+  if (typeof n !== 'number') return heldDuring(task, file, n, IN_MODIFY);
+  return told(task, file, n, IN_MODIFY);
 }
 
 function pread64(task: Task, number: number, address: number, count: number, offset: number): SyscallResult {

@@ -8,8 +8,9 @@ import { MAX_RW_COUNT, type Task } from '../kernel/task.ts';
 import { type Blocking, type SyscallResult, waitFor } from '../kernel/wait.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import { BufferIo } from '../vfs/io.ts';
+import { IN_ACCESS, IN_MODIFY } from '../vfs/notify.ts';
 import { addr, fd, flags, size, syscall } from './definition.ts';
-import { fileTooLarge } from './sys_readwrite.ts';
+import { fileTooLarge, told } from './sys_readwrite.ts';
 
 /** Bytes that are on the way at once. */
 const CHUNK = 128 << 10;
@@ -92,6 +93,7 @@ function* send(
       if (n < got) break;
     }
     if (total === 0 && error < 0) return error;
+    tellBoth(task, input, output, total);
     if (given === null) input.position = start + total;
     else if (writeOffset(task, offsetAddress, start + total) < 0) return total;
     return total;
@@ -99,6 +101,11 @@ function* send(
     input.release();
     output.release();
   }
+}
+
+function tellBoth(task: Task, input: FileDescription, output: FileDescription, n: number): void {
+  told(task, input, n, IN_ACCESS);
+  told(task, output, n, IN_MODIFY);
 }
 
 function copyFileRange(
@@ -165,6 +172,7 @@ function* copy(task: Task, input: FileDescription, output: FileDescription, plac
       if (n < got) break;
     }
     if (total === 0 && error < 0) return error;
+    tellBoth(task, input, output, total);
     if (places.inOffset === 0) input.position = source + total;
     else writeOffset(task, places.inOffset, source + total);
     if (places.outOffset === 0) output.position = target + total;
