@@ -53,7 +53,9 @@ async function runDetached(container: Container): Promise<number> {
 export async function runToEnd(_context: Context, container: Container, terminal: boolean, keep = false): Promise<number> {
   try {
     const ended = attend(container, terminal);
-    await Promise.race([container.start(), ended.then(() => {})]);
+    // A start that fails ends the container as well: the reason is what start says.
+    ended.catch(() => {});
+    await container.start();
     return (await ended).exitCode;
   } finally {
     if (!keep) await container.delete({ force: true });
