@@ -87,6 +87,8 @@ export class Kernel implements ThreadEvents {
   readonly unimplemented = new Map<string, number>();
   readonly scratch8 = new Uint8Array(8);
   readonly scratch8View = new DataView(this.scratch8.buffer);
+  readonly scratch64 = new Uint8Array(64);
+  readonly scratch64View = new DataView(this.scratch64.buffer);
   readonly scratch16 = new Uint8Array(16);
   readonly scratch16View = new DataView(this.scratch16.buffer);
   /** One poll(2) or epoll_wait(2) in progress. */

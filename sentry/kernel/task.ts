@@ -218,9 +218,18 @@ export class Task {
     if (address + count > TASK_SIZE) return EFAULT;
     return new UserBuffer(this.thread.space, [{ address, length: count }]);
   }
+  /** A list of one range, as most are. */
+  private oneRange(address: number): UserBuffer | Errno {
+    const { scratch16, scratch16View: view } = this.kernel;
+    if (this.thread.space.read(address, scratch16, 0, 16) !== 16) return EFAULT;
+    const length = view.getInt32(12, true) * 0x1_0000_0000 + view.getUint32(8, true);
+    if (length < 0) return EINVAL;
+    return this.userBuffer(view.getUint32(4, true) * 0x1_0000_0000 + view.getUint32(0, true), length);
+  }
   /** readv(2)'s list: EINVAL for too many or a total that overflows, EFAULT. */
   userVector(address: number, count: number): UserBuffer | Errno {
     if (count < 0 || count > UIO_MAXIOV) return EINVAL;
+    if (count === 1) return this.oneRange(address);
     const raw = this.readBytes(address, count * 16);
     if (typeof raw === 'number') return raw;
     const view = new DataView(raw.buffer);

@@ -10,6 +10,7 @@ import {
   type MsghdrValue,
   SOCKADDR_MAX,
 } from '../../abi/socket.ts';
+import { getLen64, setLen64 } from '../../abi/struct.ts';
 import { type Task, UIO_MAXIOV } from '../kernel/task.ts';
 import type { Blocking, SyscallResult } from '../kernel/wait.ts';
 import { ControlWriter, deliverControl, dropFiles, parseControl } from '../socket/control_message.ts';
@@ -58,9 +59,19 @@ function send(task: Task, file: FileDescription, socket: Socket, message: Outgoi
   return sendOn(task, file, socket, message);
 }
 
+/** By hand: this is the busiest struct of all. */
 function readHeader(task: Task, address: number): MsghdrValue | Errno {
-  const bytes = task.readBytes(address, Msghdr.size);
-  return isErrno(bytes) ? bytes : Msghdr.decode(bytes);
+  const { scratch64, scratch64View: view } = task.kernel;
+  if (task.thread.space.read(address, scratch64, 0, Msghdr.size) !== Msghdr.size) return EFAULT;
+  return {
+    msg_name: getLen64(view, 0),
+    msg_namelen: view.getUint32(8, true),
+    msg_iov: getLen64(view, 16),
+    msg_iovlen: getLen64(view, 24),
+    msg_control: getLen64(view, 32),
+    msg_controllen: getLen64(view, CONTROLLEN_OFFSET),
+    msg_flags: view.getInt32(FLAGS_OFFSET, true),
+  };
 }
 function vectorOf(task: Task, header: MsghdrValue): UserBuffer | Errno {
   return header.msg_iovlen > UIO_MAXIOV ? EMSGSIZE : task.userVector(header.msg_iov, header.msg_iovlen);
@@ -150,19 +161,29 @@ function receiveMessage(task: Task, target: { file: FileDescription; socket: Soc
 /** Name, control and flags back into the caller's header. */
 function finishReceive(task: Task, socket: Socket, header: MsghdrValue, at: number, message: IncomingMessage, n: number): number {
   if (n < 0) return n;
-  const room = Math.min(header.msg_controllen, OPTMEM_MAX);
-  const writer = new ControlWriter(room);
-  const { control } = message;
-  if (control !== null) deliverControl(task, control, writer, socket.options.passCredentials, message.flags);
+  const writer = controlFor(task, socket, header, message);
   if (header.msg_name !== 0) {
     const name = message.name ?? new Uint8Array(0);
     const r = task.copyOut(header.msg_name, name.subarray(0, header.msg_namelen)) || task.writeU32(at + 8, name.length);
     if (r !== 0) return r;
   }
-  if (writer.used > 0 && task.copyOut(header.msg_control, writer.bytes.subarray(0, writer.used)) !== 0) return EFAULT;
-  const resultFlags = message.resultFlags | writer.truncated | (message.flags & MSG_CMSG_CLOEXEC);
-  const r = task.writeU32(at + FLAGS_OFFSET, resultFlags) || task.writeU32(at + CONTROLLEN_OFFSET, writer.used);
-  return r || task.writeU32(at + CONTROLLEN_OFFSET + 4, 0) || n;
+  const used = writer?.used ?? 0;
+  if (used > 0 && task.copyOut(header.msg_control, (writer as ControlWriter).bytes.subarray(0, used)) !== 0) return EFAULT;
+  const resultFlags = message.resultFlags | (writer?.truncated ?? 0) | (message.flags & MSG_CMSG_CLOEXEC);
+  // msg_controllen and msg_flags lie side by side.
+  const { scratch16, scratch16View: tail } = task.kernel;
+  setLen64(tail, 0, used);
+  tail.setUint32(8, resultFlags >>> 0, true);
+  return task.thread.space.write(at + CONTROLLEN_OFFSET, scratch16, 0, 12) === 12 ? n : EFAULT;
+}
+/** Null if there is nothing to tell. */
+function controlFor(task: Task, socket: Socket, header: MsghdrValue, message: IncomingMessage): ControlWriter | null {
+  const { control } = message;
+  const { passCredentials } = socket.options;
+  if (control === null || (!passCredentials && control.files === undefined && control.others === undefined)) return null;
+  const writer = new ControlWriter(Math.min(header.msg_controllen, OPTMEM_MAX));
+  deliverControl(task, control, writer, passCredentials, message.flags);
+  return writer;
 }
 
 function recvmsg(task: Task, number: number, address: number, bits: number): SyscallResult {
