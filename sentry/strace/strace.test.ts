@@ -31,7 +31,7 @@ class World {
 test('paths, flags, errors', () => {
   const w = new World();
   expect(w.call('openat', [-100, w.text('/etc/passwd'), 0o2000000, 0], ENOENT)).toBe(
-    'openat(AT_FDCWD, "/etc/passwd", O_RDONLY|O_CLOEXEC, 00) = -1 ENOENT',
+    'openat(AT_FDCWD, "/etc/passwd", O_RDONLY|O_CLOEXEC, 0) = -1 ENOENT',
   );
   expect(w.call('mmap', [0, 4096, 3, 0x22, -1, 0], 0x7f0000001000)).toBe(
     'mmap(NULL, 4096, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, NULL) = 0x7f0000001000',
@@ -77,6 +77,9 @@ test('structs', () => {
   expect(w.call('rt_sigaction', [13, w.task.memory.place(new Uint8Array(action.buffer)), 0, 8], 0)).toBe(
     'rt_sigaction(SIGPIPE, {sa_handler=SIG_IGN, sa_mask=[TERM], sa_flags=SA_RESTART}, NULL, 8) = 0',
   );
+  const stat = new Uint8Array(144);
+  new DataView(stat.buffer).setUint32(24, 0o100644, true);
+  expect(w.call('fstat', [3, w.task.memory.place(stat)], 0)).toBe('fstat(3, {st_mode=S_IFREG|0644, st_size=0, ...}) = 0');
   const inet = Uint8Array.of(2, 0, 0, 80, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0);
   expect(w.call('connect', [3, w.task.memory.place(inet), 16], 0)).toBe(
     'connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr="127.0.0.1"}, 16) = 0',

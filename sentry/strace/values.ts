@@ -2,7 +2,7 @@
 import { FUTEX_CLOCK_REALTIME, FUTEX_CMD_MASK, FUTEX_PRIVATE_FLAG } from '../../abi/futex.ts';
 import { NSIG, signalName } from '../../abi/signal.ts';
 import { KernelSigaction } from '../../abi/signal_frame.ts';
-import { S_IFMT } from '../../abi/stat.ts';
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../../abi/stat.ts';
 import { getLen64 } from '../../abi/struct.ts';
 import { byteString } from '../../lib/byte_string.ts';
 import type { Task } from '../kernel/task.ts';
@@ -28,7 +28,7 @@ function i64(view: DataView, offset: number): string {
 
 export const number: Show = (_task, value) => String(value);
 export const pointer: Show = (_task, value) => hex(value);
-export const octal: Show = (_task, value) => `0${value.toString(8)}`;
+export const octal: Show = (_task, value) => (value === 0 ? '0' : `0${value.toString(8)}`);
 export const signal: Show = (_task, value) => signalName(value);
 
 export const path: Show = (task, value) => {
@@ -94,13 +94,13 @@ export const sigaction: Show = (task, value) =>
   });
 
 const TYPES: Readonly<Record<number, string>> = {
-  26411: 'S_IFSOCK',
-  21609: 'S_IFLNK',
-  16807: 'S_IFREG',
-  14406: 'S_IFBLK',
-  9604: 'S_IFDIR',
-  4802: 'S_IFCHR',
-  2401: 'S_IFIFO',
+  [S_IFSOCK]: 'S_IFSOCK',
+  [S_IFLNK]: 'S_IFLNK',
+  [S_IFREG]: 'S_IFREG',
+  [S_IFBLK]: 'S_IFBLK',
+  [S_IFDIR]: 'S_IFDIR',
+  [S_IFCHR]: 'S_IFCHR',
+  [S_IFIFO]: 'S_IFIFO',
 };
 /** struct stat: mode at 24, size at 48. */
 export const stat: Show = (task, value) =>
