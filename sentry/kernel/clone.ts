@@ -27,6 +27,7 @@ import { CAP_SYS_RESOURCE, hasCap } from './credentials.ts';
 import { cloneNamespaces } from './namespaces.ts';
 import type { PidNamespace } from './pid_namespace.ts';
 import { ProcessTimers } from './process_timers.ts';
+import { traceClone } from './ptrace.ts';
 import { ResourceLimits, RLIMIT_NPROC } from './rlimits.ts';
 import { joinGroup } from './session.ts';
 import { PendingSignals, SignalHandlers } from './signal_state.ts';
@@ -67,6 +68,7 @@ export function clone(task: Task, request: CloneRequest): number {
   if (relocate !== null) child.fs.relocate(relocate);
   const tid = child.idIn(task.pidNamespace);
   const failed = tellNumbers(task, child, request, tid);
+  traceClone(task, child, request.flags, request.exitSignal);
   start(task, child, request);
   if (failed !== 0) task.kernel.log(`clone: ${task.name} gave a bad address for a thread number`);
   if ((request.flags & CLONE_VFORK) === 0) return tid;

@@ -12,6 +12,7 @@ import { clearChildTid } from './futex.ts';
 import { exitRobustList } from './futex_lock.ts';
 import { stopAfterExit } from './job_control.ts';
 import type { PidNamespace } from './pid_namespace.ts';
+import { traceEnded } from './ptrace.ts';
 import { exitJobControl, leaveGroup } from './session.ts';
 import { retargetShared, sendToGroup, sendToTask } from './signal_send.ts';
 import { ALL_SIGNALS } from './signal_state.ts';
@@ -37,6 +38,7 @@ export function exitTask(task: Task, status: WaitStatus): void {
   task.parked = null;
   task.exitCode = status;
   for (const hook of task.exitHooks) hook(task);
+  traceEnded(task, status);
   exitRobustList(task);
   clearChildTid(task);
   group.dead.userTime += task.thread.cpuTime();

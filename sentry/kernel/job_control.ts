@@ -8,6 +8,7 @@
 import { POLLIN } from '../../abi/poll.ts';
 import { CLD_CONTINUED, CLD_STOPPED, SA_NOCLDSTOP, SIG_IGN, SIGCHLD, SIGCONT } from '../../abi/signal.ts';
 import { clockTicks } from './cpu_time.ts';
+import { stopForGroup } from './ptrace.ts';
 import { sendToGroup } from './signal_send.ts';
 import type { Parked, Task } from './task.ts';
 import type { ThreadGroup } from './thread_group.ts';
@@ -29,7 +30,8 @@ export function park(task: Task, why: Parked): void {
 }
 
 export function parkForStop(task: Task): void {
-  park(task, 'group-stop');
+  if (task.trace === null) park(task, 'group-stop');
+  else stopForGroup(task);
   completeStop(task.group);
 }
 

@@ -38,8 +38,9 @@ import { FutexTable } from './futex.ts';
 import { park } from './job_control.ts';
 import type { NetNamespace } from './namespaces.ts';
 import { PidNamespace } from './pid_namespace.ts';
+import { enterAfterStop, stopAtEntry, stopBeforeReturn, traceExec } from './ptrace.ts';
 import { enforceSeccomp } from './seccomp.ts';
-import { deliverPending } from './signal_delivery.ts';
+import { deliverPending, endSyscall, isKilled } from './signal_delivery.ts';
 import { forceSignal } from './signal_send.ts';
 import { DEFAULT_SYSTEM, type SystemInfo } from './system_info.ts';
 import type { Parked, Task } from './task.ts';
@@ -188,6 +189,10 @@ export class Kernel implements ThreadEvents {
     const task = thread.data as Task;
     task.state = 'kernel';
     task.syscallNumber = thread.sysno;
+    if (task.trace !== null && stopAtEntry(task)) return;
+    this.dispatch(task);
+  }
+  private dispatch(task: Task): void {
     if (this.strace !== null) this.strace.enter(task);
     if (task.seccomp !== null) {
       const verdict = enforceSeccomp(task, task.seccomp);
@@ -196,8 +201,8 @@ export class Kernel implements ThreadEvents {
         return;
       }
     }
-    const row = this.syscalls[thread.sysno];
-    this.complete(task, row === undefined ? this.refuse(task, thread.sysno) : row.invoke(task, thread.args));
+    const row = this.syscalls[task.syscallNumber];
+    this.complete(task, row === undefined ? this.refuse(task, task.syscallNumber) : row.invoke(task, task.thread.args));
   }
   fault(thread: ThreadContext, signal: number, code: number, address: number): void {
     const task = thread.data as Task;
@@ -246,7 +251,7 @@ export class Kernel implements ThreadEvents {
     const call = task.blocked;
     if (call === null) {
       // Unparked, or killed since.
-      if (task.state === 'parked' && task.parked === null) this.returnToUser(task, task.syscallResult);
+      if (task.state === 'parked' && task.parked === null) this.goOn(task);
       return;
     }
     task.state = 'kernel';
@@ -259,6 +264,19 @@ export class Kernel implements ThreadEvents {
     this.complete(task, result);
   }
 
+  /** After a stop: with the system call that it was to make, or back to the application. */
+  private goOn(task: Task): void {
+    task.state = 'kernel';
+    if (!task.stoppedAtEntry) {
+      this.returnToUser(task, task.syscallResult);
+      return;
+    }
+    task.stoppedAtEntry = false;
+    if (isKilled(task)) this.returnToUser(task, null);
+    else if (enterAfterStop(task)) this.dispatch(task);
+    else this.returnToUser(task, Number(BigInt.asIntN(64, task.thread.registers().u64[REG.rax] as bigint)));
+  }
+
   /**
    * The only way back to the application. `result` ends a system call; null leaves the registers as they are. Signals, stops and
    * the end of the process come first.
@@ -266,6 +284,10 @@ export class Kernel implements ThreadEvents {
   returnToUser(task: Task, result: number | null): void {
     if (task.state === 'dead') return;
     if (this.strace !== null && result !== null) this.strace.exit(task, result);
+    if (task.trace !== null) {
+      this.returnTraced(task, result);
+      return;
+    }
     if (!task.attention && result !== null && result >= LOWEST_ERRNO) {
       task.state = 'app';
       task.thread.resumeWithResult(result);
@@ -277,6 +299,17 @@ export class Kernel implements ThreadEvents {
     if (verdict !== 'run') return; // parked or dead: job control or exit have it
     task.state = 'app';
     task.thread.resume();
+  }
+
+  /** As returnToUser, with the stops of a tracee before. */
+  private returnTraced(task: Task, result: number | null): void {
+    if (result !== null) endSyscall(task, result);
+    if (!isKilled(task) && stopBeforeReturn(task)) return;
+    if (deliverPending(task) !== 'run') return;
+    task.state = 'app';
+    task.tracedCall = -1;
+    if (task.trace?.mode === 'step') task.thread.resumeSingleStep();
+    else task.thread.resume();
   }
 
   // Tasks outside a system call.
@@ -292,6 +325,7 @@ export class Kernel implements ThreadEvents {
     registers.set(REG.rsp, stackPointer);
     task.thread.setRegisters();
     if (this.strace !== null) this.strace.exit(task, 0);
+    if (task.trace !== null) traceExec(task);
     this.returnToUser(task, null);
   }
   /** Keeps a task from running although its call has its result; `unpark` goes on. Returns NO_RESULT for handlers. */

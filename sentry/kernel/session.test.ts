@@ -32,7 +32,16 @@ class World {
       tasks: [],
       children: new Set<ThreadGroup>(),
     } as unknown as ThreadGroup;
-    const task = { group, ids: [pid], tid: pid, pid, pidNamespace: this.ns, signalMask: 0n, creds: { uid: 0 } } as unknown as Task;
+    const task = {
+      group,
+      trace: null,
+      ids: [pid],
+      tid: pid,
+      pid,
+      pidNamespace: this.ns,
+      signalMask: 0n,
+      creds: { uid: 0 },
+    } as unknown as Task;
     group.leader = task;
     this.ns.tasks.set(pid, task);
     if (parent === null) startSession(group);

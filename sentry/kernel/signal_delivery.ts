@@ -13,6 +13,7 @@ import { SA_NODEFER, SA_RESETHAND, SA_RESTART, SIG_DFL, SIG_IGN, SIGKILL, SIGSEG
 import { REG, type Registers } from '../../platforms/platform.ts';
 import { exitGroup, exitTask } from './exit.ts';
 import { beginStop, park, parkForStop } from './job_control.ts';
+import { stopForSignal, type Trace } from './ptrace.ts';
 import { isOrphaned } from './session.ts';
 import { defaultAction, inSet, KERNEL_ONLY } from './signal_actions.ts';
 import { pushSignalFrame } from './signal_frame.ts';
@@ -28,11 +29,16 @@ const SYSCALL_LENGTH = 2;
 const KILL_BIT = signalBit(SIGKILL);
 
 /** The system call has ended: its result into the registers; a restart code is decided on when the rest is known. */
-function endSyscall(task: Task, result: number): void {
+export function endSyscall(task: Task, result: number): void {
   task.syscallResult = null;
   task.interrupted = result <= ERESTARTSYS && result >= ERESTART_RESTARTBLOCK ? result : 0;
   task.thread.registers().set(REG.rax, result);
   task.thread.setRegisters();
+}
+
+/** SIGKILL waits: no stop comes first. */
+export function isKilled(task: Task): boolean {
+  return ((task.pending.set | task.group.pending.set) & KILL_BIT) !== 0n;
 }
 
 export function deliverPending(task: Task): Delivery {
@@ -43,20 +49,35 @@ export function deliverPending(task: Task): Delivery {
   for (;;) {
     if (group.exiting !== null) exitTask(task, group.exiting);
     if ((task.state as RunState) === 'dead') return 'dead';
-    if (((task.pending.set | group.pending.set) & KILL_BIT) === 0n) {
+    if (!isKilled(task)) {
       if (group.stopSignal !== 0) {
         parkForStop(task);
         return 'parked';
       }
+      if (task.trace !== null && takeInjected(task, task.trace)) continue;
       if (group.container.paused) {
         park(task, 'paused');
         return 'parked';
       }
     }
     const info = takeSignal(task, ~task.signalMask);
-    if (info !== null) act(task, info);
-    else if (finish(task)) return 'run';
+    if (info === null) {
+      if (finish(task)) return 'run';
+    } else if (task.trace !== null && info.signal !== SIGKILL) {
+      stopForSignal(task, info);
+      return 'parked';
+    } else act(task, info);
   }
+}
+
+/** What the tracer has let through: acted upon without another stop. */
+function takeInjected(task: Task, trace: Trace): boolean {
+  const info = trace.injected;
+  if (info === null) return false;
+  trace.injected = null;
+  if (inSet(task.signalMask, info.signal)) task.pending.add(info);
+  else act(task, info);
+  return true;
 }
 
 /** The next pending signal of the thread, or else of the process. */

@@ -147,7 +147,8 @@ function discardEverywhere(group: ThreadGroup, signals: SignalSet): void {
 }
 
 function isIgnored(group: ThreadGroup, target: Task, info: SignalInfo): boolean {
-  if (inSet(target.signalMask, info.signal)) return false;
+  // A tracer sees even what its tracee ignores.
+  if (inSet(target.signalMask, info.signal) || (target.trace !== null && info.signal !== SIGKILL)) return false;
   const { handler } = group.handlers.get(info.signal);
   if (handler !== SIG_DFL) return handler === SIG_IGN;
   // Senders that the namespace does not see (its ancestors, the kernel) have no pid there.

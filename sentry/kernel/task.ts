@@ -21,6 +21,7 @@ import type { Credentials } from './credentials.ts';
 import type { Kernel } from './kernel.ts';
 import type { Namespaces } from './namespaces.ts';
 import type { PidNamespace } from './pid_namespace.ts';
+import type { Trace } from './ptrace.ts';
 import { RLIMIT_NOFILE } from './rlimits.ts';
 import type { SeccompState } from './seccomp.ts';
 import { PendingSignals, type SignalSet } from './signal_state.ts';
@@ -90,6 +91,14 @@ export class Task {
   /** prctl(2). */
   parentDeathSignal = 0;
   timerSlack = 50_000;
+  /** ptrace(2): by whom and how it is traced; null = not at all. */
+  trace: Trace | null = null;
+  /** Tasks that it traces; null = none. */
+  tracees: Set<Task> | null = null;
+  /** Its tracer has stopped it before a system call, which is still to be made. */
+  stoppedAtEntry = false;
+  /** orig_rax as a tracer sees and sets it: the system call that the tracee is in or returns from, else -1. */
+  tracedCall = -1;
   /** seccomp(2); null = none. */
   seccomp: SeccompState | null = null;
   /** Kernel monotonic ns. */

@@ -2,8 +2,9 @@
 import { ECHILD, ERESTARTSYS } from '../../abi/errno.ts';
 import { POLLIN } from '../../abi/poll.ts';
 import { __WALL, __WCLONE, WCONTINUED, WEXITED, WNOHANG, WNOWAIT, WSTOPPED } from '../../abi/sched.ts';
-import { CLD_CONTINUED, CLD_STOPPED, SIGCHLD, SIGCONT } from '../../abi/signal.ts';
+import { CLD_CONTINUED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, CLD_TRAPPED, SIGCHLD, SIGCONT } from '../../abi/signal.ts';
 import { childInfo, reap } from './exit.ts';
+import type { Trace } from './ptrace.ts';
 import type { Task } from './task.ts';
 import { noUsage, type ThreadGroup, type Usage, type WaitStatus } from './thread_group.ts';
 import { type Wait, type Wake, waitFor } from './wait.ts';
@@ -22,7 +23,8 @@ export interface ChildEvent {
 }
 
 export interface WaitRequest {
-  readonly matches: (child: ThreadGroup) => boolean;
+  /** id: number of the child, or of a single thread that the caller traces, in the caller's pid namespace. */
+  readonly matches: (child: ThreadGroup, id: number) => boolean;
   readonly options: number;
 }
 
@@ -31,9 +33,15 @@ export function* waitForChild(task: Task, request: WaitRequest): Generator<Wait,
   for (;;) {
     let any = false;
     for (const child of task.group.children) {
-      if (!eligible(child, request.options) || !request.matches(child)) continue;
+      if (!eligible(child, request.options) || !request.matches(child, child.idIn(task.pidNamespace))) continue;
       any = true;
       const event = eventOf(task, child, request.options);
+      if (event !== null) return event;
+    }
+    for (const tracee of traceesOf(task)) {
+      if (!request.matches(tracee.group, tracee.idIn(task.pidNamespace))) continue;
+      any = true;
+      const event = traceeEvent(task, tracee, request.options);
       if (event !== null) return event;
     }
     if (!any) return ECHILD;
@@ -49,6 +57,30 @@ function eligible(child: ThreadGroup, options: number): boolean {
   return (child.exitSignal !== SIGCHLD) === ((options & __WCLONE) !== 0);
 }
 
+/** What the threads of the caller's process trace. */
+function traceesOf(task: Task): readonly Task[] {
+  const { tasks } = task.group;
+  return tasks.some((thread) => thread.tracees !== null) ? tasks.flatMap((thread) => [...(thread.tracees ?? [])]) : NOBODY;
+}
+const NOBODY: readonly Task[] = [];
+
+/** A stop, told once whatever the options say; or the end of a thread that is no child of the caller's. */
+function traceeEvent(task: Task, tracee: Task, options: number): ChildEvent | null {
+  const trace = tracee.trace as Trace;
+  const keep = (options & WNOWAIT) !== 0;
+  const base = { pid: tracee.idIn(task.pidNamespace), uid: tracee.creds.uid, usage: noUsage() };
+  const { stop, exitStatus } = trace;
+  if (exitStatus !== null && (options & WEXITED) !== 0) {
+    if (!keep) trace.tracer.tracees?.delete(tracee);
+    const signal = exitStatus & 0x7f;
+    const siStatus = signal === 0 ? (exitStatus >> 8) & 0xff : signal;
+    return { ...base, status: exitStatus, code: signal === 0 ? CLD_EXITED : CLD_KILLED, siStatus };
+  }
+  if (stop === null || stop.reported) return null;
+  if (!keep) stop.reported = true;
+  return { ...base, status: 0x7f | (stop.code << 8), code: CLD_TRAPPED, siStatus: stop.code };
+}
+
 function eventOf(task: Task, child: ThreadGroup, options: number): ChildEvent | null {
   const ns = task.pidNamespace;
   const keep = (options & WNOWAIT) !== 0;
@@ -59,6 +91,8 @@ function eventOf(task: Task, child: ThreadGroup, options: number): ChildEvent | 
     if (!keep) reap(child);
     return event;
   }
+  // A tracer that is the parent hears of every thread's stop instead.
+  if (child.leader.trace?.tracer.group === task.group) return null;
   if (child.stopReport === 'stopped' && (options & WSTOPPED) !== 0) {
     if (!keep) child.stopReport = 'none';
     return { ...base, status: 0x7f | (child.stopSignal << 8), code: CLD_STOPPED, siStatus: child.stopSignal, usage: noUsage() };

@@ -32,10 +32,11 @@ import type { ByteString } from '../../lib/byte_string.ts';
 import { clone } from '../kernel/clone.ts';
 import { exec } from '../kernel/exec.ts';
 import { exitGroup, exitTask } from '../kernel/exit.ts';
+import { stopBeforeExit } from '../kernel/ptrace.ts';
 import type { Task } from '../kernel/task.ts';
 import type { ThreadGroup, Usage } from '../kernel/thread_group.ts';
 import type { Blocking } from '../kernel/wait.ts';
-import { type ChildEvent, waitForChild } from '../kernel/wait_child.ts';
+import { type ChildEvent, type WaitRequest, waitForChild } from '../kernel/wait_child.ts';
 import { addr, fd, flags, int, NO_RESULT, path, size, syscall, uint } from './definition.ts';
 
 /** Most bytes of pointers and strings that execve(2) reads: beyond it E2BIG. */
@@ -133,12 +134,12 @@ function execveat(task: Task, dirfd: number, pathname: number, argv: number, env
 }
 
 function exit(task: Task, code: number): number {
-  exitTask(task, (code & 0xff) << 8);
+  if (!stopBeforeExit(task, (code & 0xff) << 8, false)) exitTask(task, (code & 0xff) << 8);
   return NO_RESULT;
 }
 
 function exit_group(task: Task, code: number): number {
-  exitGroup(task.group, (code & 0xff) << 8);
+  if (!stopBeforeExit(task, (code & 0xff) << 8, true)) exitGroup(task.group, (code & 0xff) << 8);
   return NO_RESULT;
 }
 
@@ -162,8 +163,7 @@ function wait4(task: Task, pid: number, status: number, options: number, usage: 
   if (pid === -0x8000_0000) return ESRCH;
   const group = pid === 0 ? task.group.group : pid < -1 ? task.pidNamespace.groups.get(-pid) : null;
   if (group === undefined) return ECHILD;
-  const matches = (child: ThreadGroup): boolean =>
-    pid > 0 ? child.idIn(task.pidNamespace) === pid : group === null || child.group === group;
+  const matches = (child: ThreadGroup, id: number): boolean => (pid > 0 ? id === pid : group === null || child.group === group);
   return reportWait4(task, { matches, options: options | WEXITED }, status, usage);
 }
 
@@ -184,10 +184,10 @@ function waitid(task: Task, idType: number, id: number, info: number, options: n
   return reportWaitid(task, { matches, options }, info, usage);
 }
 
-function matcher(task: Task, idType: number, id: number): ((child: ThreadGroup) => boolean) | Errno {
+function matcher(task: Task, idType: number, id: number): WaitRequest['matches'] | Errno {
   const ns = task.pidNamespace;
   if (idType === P_ALL) return () => true;
-  if (idType === P_PID) return id <= 0 ? EINVAL : (child) => child.idIn(ns) === id;
+  if (idType === P_PID) return id <= 0 ? EINVAL : (_child, number) => number === id;
   if (idType === P_PGID) {
     if (id < 0) return EINVAL;
     const group = id === 0 ? task.group.group : ns.groups.get(id);

@@ -28,6 +28,7 @@ import { PIPE_CALLS } from './sys_pipe.ts';
 import { POLL_CALLS } from './sys_poll.ts';
 import { PRCTL_CALLS } from './sys_prctl.ts';
 import { PROCESS_CALLS } from './sys_process.ts';
+import { PTRACE_CALLS } from './sys_ptrace.ts';
 import { READWRITE_CALLS } from './sys_readwrite.ts';
 import { REFUSED_CALLS } from './sys_refused.ts';
 import { SCHED_CALLS } from './sys_sched.ts';
@@ -109,6 +110,7 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...REFUSED_CALLS,
   ...SCHED_CALLS,
   ...SECCOMP_CALLS,
+  ...PTRACE_CALLS,
 };
 
 /** By number; undefined answers ENOSYS. */
