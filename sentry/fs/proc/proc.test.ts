@@ -5,6 +5,7 @@ import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../../abi/mman.ts';
 import { byteString, bytesOf } from '../../../lib/byte_string.ts';
 import { rootCredentials } from '../../kernel/credentials.ts';
 import type { Task } from '../../kernel/task.ts';
+import { USER_BASE } from '../../testing/fake_memory.ts';
 import { FakeMachine, type FakeTask } from '../../testing/fake_task.ts';
 import { FileDescription } from '../../vfs/file.ts';
 import type { Inode } from '../../vfs/inode.ts';
@@ -36,7 +37,9 @@ class World extends FakeMachine {
     const args = task.memory.place(bytesOf('/bin/app\0--flag\0'));
     const env = task.memory.place(bytesOf('A=1\0B=2\0'));
     Object.assign(task.mm.layout, { argStart: args, argEnd: args + 16, envStart: env, envEnd: env + 8 });
+    const own = { start: USER_BASE, end: USER_BASE + 0x1000, prot: PROT_READ | PROT_WRITE, label: '' };
     const vma = { maxProt: 7, shared: false, advice: 0, file: null, offset: 0 };
+    task.mm.vmas.add({ ...vma, ...own });
     task.mm.vmas.add({ ...vma, start: 0x400000, end: 0x401000, prot: PROT_READ | PROT_EXEC, label: '' });
     task.mm.vmas.add({ ...vma, start: 0x10000000, end: 0x10021000, prot: PROT_READ | PROT_WRITE, label: '[heap]' });
     task.mm.vmas.add({ ...vma, start: 0x7ffd00000000, end: 0x7ffd00021000, prot: PROT_READ | PROT_WRITE, label: '[stack]' });
@@ -205,6 +208,9 @@ test('mem reads and writes at addresses', () => {
   expect(file.impl.pwrite(new BufferIo(bytesOf('J')), at, file, w.me)).toBe(1);
   expect(byteString(w.me.memory.slice(at, 5))).toBe('Jello');
   expect(file.impl.pread(new BufferIo(bytes), 1, file, w.me)).toBe(EIO);
+  const beyond = w.me.memory.place(0x2000); // memory that the application has not mapped
+  expect(file.impl.pread(new BufferIo(bytes), beyond + 0x1000, file, w.me)).toBe(EIO);
+  expect(file.impl.pread(new BufferIo(new Uint8Array(0x2000)), at, file, w.me)).toBe(USER_BASE + 0x1000 - at);
 });
 
 test('descriptors: links with modes, fdinfo', () => {
