@@ -10,6 +10,7 @@ import { command } from '../cli/command.ts';
 import type { Context } from '../cli/context.ts';
 import { UsageError } from '../cli/flags.ts';
 import { windowSize } from '../container/console.ts';
+import { Containers } from '../container/containers.ts';
 import type { Spec, SpecMount } from '../container/spec.ts';
 import { defaultSpec } from './default_spec.ts';
 import { terminalStdio } from './foreground.ts';
@@ -48,7 +49,9 @@ export const doCommand = command('do', {
 
 async function runIn(context: Context, bundle: string, terminal: boolean): Promise<number> {
   const id = `do-${process.pid}-${Date.now().toString(36)}`;
-  const container = await context.containers.create({ id, bundle, stdio: terminal ? terminalStdio() : inheritedStdio(), attached: true });
+  // No limits, so no cgroup: making one costs more than much of the rest.
+  const containers = new Containers({ ...context.settings, ignoreCgroups: true });
+  const container = await containers.create({ id, bundle, stdio: terminal ? terminalStdio() : inheritedStdio(), attached: true });
   return runToEnd(context, container, terminal);
 }
 

@@ -1,0 +1,56 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { planMounts } from './mount_plan.ts';
+import type { Spec } from './spec.ts';
+
+let bundle: string;
+beforeAll(() => {
+  bundle = mkdtempSync(join(tmpdir(), 'plan-'));
+  mkdirSync(join(bundle, 'rootfs'));
+  mkdirSync(join(bundle, 'data'));
+  writeFileSync(join(bundle, 'hosts'), '');
+});
+afterAll(() => rmSync(bundle, { recursive: true }));
+
+const spec = (more: Partial<Spec>): Spec => ({ ociVersion: '1.0.2', root: { path: 'rootfs' }, ...more });
+
+test('root, folders and files are served, the rest is the sandbox’s', () => {
+  const mounts = [
+    { destination: '/proc', type: 'proc', source: 'proc' },
+    { destination: '/data', type: 'bind', source: 'data', options: ['rbind', 'ro'] },
+    { destination: 'etc/hosts', source: join(bundle, 'hosts'), options: ['bind'] },
+  ];
+  const plan = planMounts(bundle, spec({ mounts }), 'root:memory');
+  expect(plan.mounts).toMatchObject([
+    { destination: '/', type: 'gofer', attach: '0', overlay: true, file: false, shared: false },
+    { destination: '/proc', type: 'proc', attach: '' },
+    { destination: '/data', type: 'gofer', attach: '1', overlay: false, file: false, shared: true, options: ['rbind', 'ro'] },
+    { destination: '/etc/hosts', type: 'gofer', attach: '2', file: true, shared: true },
+  ]);
+  // Under an overlay nothing of the host is ever written.
+  expect(plan.trees.map((t) => [t.attach, t.readonly, t.exclusive])).toEqual([
+    ['0', true, true],
+    ['1', true, false],
+    ['2', false, false],
+  ]);
+  plan.close();
+});
+
+test('without overlay the root is written, unless the spec says read-only', () => {
+  const writable = planMounts(bundle, spec({}), 'none');
+  expect(writable.trees[0]?.readonly).toBe(false);
+  writable.close();
+  const fixed = planMounts(bundle, spec({ root: { path: 'rootfs', readonly: true } }), 'none');
+  expect([fixed.trees[0]?.readonly, fixed.mounts[0]?.options]).toEqual([true, ['ro']]);
+  fixed.close();
+});
+
+test.each([
+  [{ root: { path: 'nowhere' } }, 'root.path: cannot open'],
+  [{ root: { path: 'hosts' } }, 'is not a folder'],
+  [{ mounts: [{ destination: '/x', type: 'bind' }] }, 'mounts[0].source: is missing'],
+  [{ mounts: [{ destination: '/x', type: 'bind', source: '/does/not/exist' }] }, 'mounts[0].source: cannot open /does/not/exist: ENOENT'],
+])('what is not there is named', (more, message) => {
+  expect(() => planMounts(bundle, spec(more), 'root:memory')).toThrow(message);
+});
