@@ -12,6 +12,7 @@ import { UsageError } from '../cli/flags.ts';
 import { windowSize } from '../container/console.ts';
 import { Containers } from '../container/containers.ts';
 import type { Spec, SpecMount } from '../container/spec.ts';
+import { RuntimeError } from '../container/types.ts';
 import { defaultSpec } from './default_spec.ts';
 import { terminalStdio } from './foreground.ts';
 import { runToEnd } from './run.ts';
@@ -41,11 +42,23 @@ export const doCommand = command('do', {
     try {
       writeFileSync(join(bundle, 'config.json'), JSON.stringify(describe(words, flags, terminal)));
       return await runIn(context, bundle, terminal);
+    } catch (e) {
+      const status = shellStatus(e);
+      if (status === null) throw e;
+      process.stderr.write(`runsc: ${(e as Error).message}\n`);
+      return status;
     } finally {
       rmSync(bundle, { recursive: true, force: true });
     }
   },
 });
+
+/** What a shell gives for a command that cannot be started: 127 if it is not there, 126 if it cannot be executed; null: another error. */
+function shellStatus(e: unknown): number | null {
+  const message = e instanceof RuntimeError && /: exec: "/.test(e.message) ? e.message : '';
+  if (/executable file not found|no such file or directory$/.test(message)) return 127;
+  return /permission denied$|is a directory$|exec format error$/.test(message) ? 126 : null;
+}
 
 async function runIn(context: Context, bundle: string, terminal: boolean): Promise<number> {
   const id = `do-${process.pid}-${Date.now().toString(36)}`;
