@@ -15,6 +15,7 @@ import { type SyscallResult, WaitQueue } from '../kernel/wait.ts';
 import { FileDescription, FileImpl } from '../vfs/file.ts';
 import type { Sink, Source } from '../vfs/io.ts';
 import type { ReceivedControl, SentControl } from './control_message.ts';
+import { interfaceIoctl } from './interface_ioctl.ts';
 import { receiveOn, sendOn } from './socket_io.ts';
 import { SocketOptions } from './socket_options.ts';
 
@@ -161,8 +162,8 @@ export type CreateSocket = (task: Task, type: number, protocol: number) => Socke
 /** The address families that the kernel has: `kernel.socketFamilies`. */
 export class SocketFamilies {
   private readonly families = new Map<number, CreateSocket>();
-  /** Set by the owner of the network interfaces. */
-  ioctl: NetworkIoctl = () => null;
+  /** The owner of the network may put one in front that knows more. */
+  ioctl: NetworkIoctl = interfaceIoctl;
 
   register(family: number, create: CreateSocket): void {
     this.families.set(family, create);

@@ -42,6 +42,23 @@ test('what getifaddrs(3) asks: links and addresses of lo', () => {
   expect(ask(u, fd, L.RTM_GETROUTE, L.NLM_F_DUMP, Uint8Array.of(0)).map((a) => a.type)).toEqual([L.NLMSG_DONE]);
 });
 
+test('the same by ioctl, on any socket', () => {
+  const u = new FileMachine().user();
+  const fd = u.call('socket', 1, 2, 0);
+  const request = u.memory.place(Buffer.from('lo'.padEnd(40, '\0')));
+  const ask = (command: number): number => u.call('ioctl', fd, command, request);
+  expect([ask(0x8933), u.memory.i32(request + 16)]).toEqual([0, 1]); // SIOCGIFINDEX
+  expect([ask(0x8915), [...u.memory.slice(request + 20, 4)]]).toEqual([0, [127, 0, 0, 1]]); // SIOCGIFADDR
+  expect([ask(0x891b), [...u.memory.slice(request + 20, 4)]]).toEqual([0, [255, 0, 0, 0]]); // SIOCGIFNETMASK
+  expect([ask(0x8913), u.memory.u32(request + 16) & 0xffff]).toEqual([0, 0x49]); // SIOCGIFFLAGS
+  const conf = u.memory.place(16);
+  u.memory.view.setInt32(conf - 0x10000, 400, true);
+  u.memory.view.setBigUint64(conf - 0x10000 + 8, BigInt(u.memory.place(400)), true);
+  expect([u.call('ioctl', fd, 0x8912, conf), u.memory.i32(conf)]).toEqual([0, 40]); // SIOCGIFCONF
+  const other = u.memory.place(Buffer.from('eth7'.padEnd(40, '\0')));
+  expect(u.call('ioctl', fd, 0x8933, other)).toBe(ENODEV);
+});
+
 test('one link by number, errors, acknowledgements, names', () => {
   const u = new FileMachine().user();
   const fd = u.call('socket', AF_NETLINK, SOCK_RAW, L.NETLINK_ROUTE);
