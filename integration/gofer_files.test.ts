@@ -204,6 +204,13 @@ describe.each([
     expect(root.rmdir('b', a)).toBe(ENOTEMPTY);
     expect(existsSync(at(`${kind}/b/inside`))).toBe(true);
     expect(root.rename('b', a, root, 'renamed', null, 0)).toBe(0);
+    const empty = inode(root.mkdir('empty', { mode: 0o755, ...OWNER }));
+    expect(root.rmdir('empty', empty)).toBe(0);
+    expect(empty.refresh()).toBe(0);
+    expect(empty.lookup('x', null)).toBe(ENOENT);
+    const reader = open(empty, O_RDONLY);
+    expect(reader.impl.readdir(reader, () => true, task)).toBe(ENOENT);
+    reader.release();
     expect(inode(a.lookup('inside', null)).name).toBe('inside');
   });
 

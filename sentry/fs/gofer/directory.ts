@@ -1,5 +1,5 @@
 /** An open directory behind the gofer. What it holds is told as of the moment reading began; rewinding looks again. */
-import { EINVAL, EIO, type Errno, isErrno } from '../../../abi/errno.ts';
+import { EINVAL, EIO, ENOENT, type Errno, isErrno } from '../../../abi/errno.ts';
 import { SEEK_CUR, SEEK_SET } from '../../../abi/fcntl.ts';
 import { direntType, S_IFDIR } from '../../../abi/stat.ts';
 import { P9_MAX_MSIZE, P9_NOFID } from '../../../lib/p9/constants.ts';
@@ -66,6 +66,7 @@ export class GoferDirectory extends FileImpl {
 export function listDirectory(inode: GoferInode): Listing | Errno {
   const { fs } = inode;
   if (inode.listing !== null) return inode.listing;
+  if (inode.isGone) return ENOENT;
   const place = inode.place();
   if (isErrno(place)) return place;
   const newfid = inode.fid < 0 ? fs.client.newFid() : P9_NOFID;

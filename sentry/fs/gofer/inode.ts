@@ -47,6 +47,7 @@ export class GoferInode extends Inode {
   /** There was a listing, and memory ran short; look-ups since then. */
   private wasListed = false;
   private misses = 0;
+  isGone = false;
   private known: Attributes;
   /** Attributes changed by something that did not tell what they are now. */
   private stale = false;
@@ -131,7 +132,7 @@ export class GoferInode extends Inode {
     return 0;
   }
   override refresh(): 0 | Errno {
-    if (this.fs.exclusive || this.isOpen) return 0;
+    if (this.fs.exclusive || this.isOpen || this.isGone) return 0;
     return this.ask();
   }
   override setAttributes(change: AttributeChange): 0 | Errno {
@@ -235,8 +236,9 @@ export class GoferInode extends Inode {
     if (left <= 0) this.gone();
     else this.known = { ...this.known, nlink: left };
   }
-  /** Nothing leads to it any more, and nobody has it open. */
+  /** Nothing leads to it any more, and nobody has it open. Somebody may still be in it (chdir), or hold a place in it. */
   gone(): void {
+    this.isGone = true;
     this.known = { ...this.known, nlink: 0 };
     this.stale = false;
     this.fs.keepFid(this);
@@ -270,6 +272,7 @@ export class GoferInode extends Inode {
   /** What a name in this directory means now; what follows it in the walk is asked in the same round trip. */
   private fetch(name: ByteString, ahead: WalkAhead | undefined): Entry | Errno {
     const { fs } = this;
+    if (this.isGone) return ENOENT;
     const known = this.fetchedBefore(ahead);
     if (known !== null) return known;
     const place = this.directoryPlace();
