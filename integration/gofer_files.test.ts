@@ -313,6 +313,15 @@ test('a shared mount sees what others do', () => {
   file.release();
   rmSync(at('other'));
   expect(root.lookup('other', null)).toBe(ENOENT);
+  // Opening again what was just open costs no more than looking whether it is the same.
+  writeFileSync(at('again'), 'x');
+  const again1 = inode(root.lookup('again', null));
+  open(again1, O_RDONLY).release();
+  const opens = fs.client.roundTrips;
+  const second = open(again1, O_RDONLY);
+  expect(read(second)).toBe('x');
+  second.release();
+  expect(fs.client.roundTrips).toBe(opens);
   // A walk of several names revalidates in one round trip.
   mkdirSync(at('s/t/u'), { recursive: true });
   const chain = ['s', 't', 'u'];

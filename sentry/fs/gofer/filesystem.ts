@@ -39,6 +39,8 @@ const MAX_LISTING_BYTES = 16 << 20;
 const MAX_ONE_LISTING = 8 << 20;
 /** Listings serve the burst of look-ups that follows a listing; then they go. */
 const LISTING_LIFETIME_NS = 10e9;
+/** How long a shared mount keeps a descriptor that nobody uses. */
+const SHARED_IDLE_NS = 1e9;
 /** Files with several names that are known by identity. */
 const MAX_LINKED = 16384;
 
@@ -64,6 +66,7 @@ export class GoferFilesystem extends Filesystem {
   private readonly listings = new Set<GoferInode>();
   private listingBytes = 0;
   private listingTimer: Timer | null = null;
+  private idleTimer: Timer | null = null;
   private readonly linked = new Map<number, GoferInode>();
   /** Files that are open, by identity: locks and sizes belong to the inode, also after its name was forgotten and found again. */
   readonly open = new Map<number, GoferInode>();
@@ -104,6 +107,7 @@ export class GoferFilesystem extends Filesystem {
   override release(): void {
     this.created?.dropUnusedWriter();
     if (this.listingTimer !== null) this.kernel.timers.cancel(this.listingTimer);
+    if (this.idleTimer !== null) this.kernel.timers.cancel(this.idleTimer);
     for (const file of this.idle.values()) file.release();
     this.idle.clear();
     for (const inode of this.fids) inode.dropFid();
@@ -165,8 +169,19 @@ export class GoferFilesystem extends Filesystem {
     this.client.flushClunks();
   }
 
-  /** An open descriptor for reading that nobody uses now: kept for the next open. Takes the reference. */
+  /**
+   * An open descriptor for reading that nobody uses now: kept for the next open. Takes the reference. While it is open nothing else can get
+   * its identity, so on a shared mount a walk that finds the same identity has found the same file; there it is kept for
+   * a moment only, because a file that others have removed would keep its space.
+   */
   keepIdle(inode: GoferInode, file: HostFd): void {
+    if (!this.exclusive) {
+      if (inode.fid < 0) {
+        file.release();
+        return;
+      }
+      this.idleTimer ??= this.kernel.timers.add(this.kernel.now() + SHARED_IDLE_NS, () => this.expireIdle());
+    }
     this.idle.set(inode, file);
     if (this.idle.size <= MAX_IDLE_FILES) return;
     for (const oldest of this.idle.keys()) {
@@ -174,13 +189,20 @@ export class GoferFilesystem extends Filesystem {
       return;
     }
   }
+  private expireIdle(): void {
+    this.idleTimer = null;
+    for (const inode of this.idle.keys()) this.dropIdle(inode);
+  }
   takeIdle(inode: GoferInode): HostFd | null {
+    // Without a fid the open file would be known by its name alone.
+    if (!this.exclusive && inode.fid < 0) return null;
     const file = this.idle.get(inode) ?? null;
     if (file !== null) this.idle.delete(inode);
     return file;
   }
   dropIdle(inode: GoferInode): void {
-    this.takeIdle(inode)?.release();
+    this.idle.get(inode)?.release();
+    this.idle.delete(inode);
   }
 
   keepListing(inode: GoferInode, listing: Listing): void {

@@ -76,7 +76,7 @@ export class OpenFiles implements HostFileOwner {
     } else {
       if (--this.readers > 0) return;
       this.readFile = null;
-      if (inode.fs.exclusive && inode.parent !== null) inode.fs.keepIdle(inode, file);
+      if (inode.parent !== null) inode.fs.keepIdle(inode, file);
       else file.release();
     }
     if (this.none) inode.unused();
