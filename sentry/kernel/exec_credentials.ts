@@ -16,7 +16,7 @@ import { S_ISGID, S_ISUID, S_IXGRP } from '../../abi/stat.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import type { Inode } from '../vfs/inode.ts';
 import { MS_NOSUID } from '../vfs/path.ts';
-import { ALL_CAPS, type Capabilities, type Credentials } from './credentials.ts';
+import { ALL_CAPS, CAP_SYS_PTRACE, type Capabilities, type Credentials, hasCap } from './credentials.ts';
 import type { Task } from './task.ts';
 
 /** A file's capability sets; `effective` is one bit for all. */
@@ -31,7 +31,9 @@ export function execCredentials(task: Task, file: FileDescription): Credentials 
   const { creds } = task;
   const { inode } = file;
   if (inode === null) return creds;
-  const mayGain = ((file.path?.mount.flags ?? 0) & MS_NOSUID) === 0 && !creds.noNewPrivs;
+  // A tracer without power of its own must not get a privileged tracee.
+  const watched = task.trace !== null && !hasCap(task.trace.tracer.creds, CAP_SYS_PTRACE);
+  const mayGain = ((file.path?.mount.flags ?? 0) & MS_NOSUID) === 0 && !creds.noNewPrivs && !watched;
   return mayGain
     ? transform(creds, inode.attributes(), readFileCapabilities(inode))
     : transform(creds, { mode: 0, uid: 0, gid: 0 }, NO_FILE_CAPS);

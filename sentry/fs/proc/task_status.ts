@@ -51,8 +51,7 @@ export function statusText(task: Task, ns: PidNamespace): string {
 
 /** 0 without a tracer. */
 export function tracerId(task: Task, ns: PidNamespace): number {
-  const { tracer } = task as { tracer?: Task | null };
-  return tracer?.idIn(ns) ?? 0;
+  return task.trace?.tracer.idIn(ns) ?? 0;
 }
 
 function fdSize(task: Task): number {
