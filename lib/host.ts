@@ -25,7 +25,6 @@ const NR = {
   socketpair: 53,
   fcntl: 72,
   fsync: 74,
-  sysinfo: 99,
   fdatasync: 75,
   ftruncate: 77,
   kill: 62,
@@ -128,12 +127,6 @@ export const host = {
     const stat = new DataView(new ArrayBuffer(144));
     const r = native.syscall(NR.fstat, fd, stat);
     return r < 0 ? r : stat.getUint32(68, true) * 0x1_0000_0000 + stat.getUint32(64, true);
-  },
-  /** Bytes of memory of the machine (sysinfo(2)). */
-  totalMemory(): number {
-    const info = new DataView(new ArrayBuffer(112));
-    if (native.syscall(NR.sysinfo, info) < 0) return 0;
-    return (info.getUint32(36, true) * 0x1_0000_0000 + info.getUint32(32, true)) * info.getUint32(104, true);
   },
   fsync(fd: number): number {
     return native.syscall(NR.fsync, fd);

@@ -38,6 +38,11 @@ export class OverlayFs extends TmpFs {
     return new OverlayDirectory(this, (this.lowerRoots[0] as Inode).attributes(), this.lowerRoots);
   }
 
+  /** A program that fills its root is told so before the sandbox runs out of memory. */
+  protected override get defaultSize(): number {
+    return this.env.system.memory;
+  }
+
   /** The object for what a lower layer has under some name. `directories`: all layers' halves of a directory. */
   wrap(lower: Inode, directories: readonly Inode[]): TmpInode | Errno {
     const attributes = lower.attributes();

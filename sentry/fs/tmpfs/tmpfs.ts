@@ -15,6 +15,8 @@ import { type TmpInode, TmpSpecial, TmpSymlink } from './tmp_inode.ts';
 export interface TmpFsEnvironment {
   readonly host: Host;
   readonly ioScratch: Uint8Array;
+  /** Bytes of memory: the sandbox's limit, or the machine's. */
+  readonly system: { readonly memory: number };
   /** ns since the epoch. */
   realtime(): number;
 }
@@ -60,8 +62,12 @@ export class TmpFs extends Filesystem {
     return (this.rootInode ??= this.makeRoot());
   }
 
+  /** Bytes of content where the options set no limit: half of the memory, as on Linux. */
+  protected get defaultSize(): number {
+    return this.env.system.memory / 2;
+  }
   private get maxPages(): number {
-    return this.settings.size === null ? Number.POSITIVE_INFINITY : Math.ceil(this.settings.size / PAGE_SIZE);
+    return Math.ceil((this.settings.size ?? this.defaultSize) / PAGE_SIZE);
   }
   reserve(pages: number): boolean {
     if (this.usedPages + pages > this.maxPages) return false;
@@ -109,10 +115,8 @@ export class TmpFs extends Filesystem {
 
   stats(): FilesystemStats {
     this.recountHosted();
-    const unlimited = this.settings.size === null;
-    // Without a limit of its own: half of the host's memory, as tmpfs says on Linux; the sandbox's cgroup is the real limit.
-    const blocks = unlimited ? Math.max(this.usedPages, Math.floor(this.env.host.totalMemory() / 2 / PAGE_SIZE)) : this.maxPages;
-    const free = blocks - this.usedPages;
+    const blocks = this.maxPages;
+    const free = Math.max(0, blocks - this.usedPages);
     const files = this.settings.inodes ?? MAX_INODES;
     return {
       type: TMPFS_MAGIC,
