@@ -17,6 +17,9 @@ import { taskIno } from './task_inode.ts';
 
 const PROC_SUPER_MAGIC = 0x9fa0;
 
+/** Waiting for resources is not measured. */
+const NO_PRESSURE = 'some avg10=0.00 avg60=0.00 avg300=0.00 total=0\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n';
+
 export class ProcFilesystem extends SyntheticFilesystem {
   readonly type = 'proc';
   protected readonly magic = PROC_SUPER_MAGIC;
@@ -67,6 +70,16 @@ export class ProcFilesystem extends SyntheticFilesystem {
       ['msg', msgText],
     ] as const)
       sysvipc.add(name, new SyntheticFile(this, make));
+    const pressure = root.add('pressure', new StaticDirectory(this));
+    for (const name of ['cpu', 'io', 'memory'])
+      pressure.add(
+        name,
+        new SyntheticFile(
+          this,
+          () => NO_PRESSURE,
+          () => 0,
+        ),
+      );
     root.add('sys', new LazyDirectory(this, (sys) => buildSysTree(sys, kernel)));
   }
 }
