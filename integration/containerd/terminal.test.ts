@@ -71,7 +71,9 @@ suite('terminals', () => {
   }, 30_000);
 
   test('a new size of the window arrives, with its signal', async () => {
-    const session = run(['bash', '-c', 'trap "stty size" WINCH; echo ready; while :; do sleep 0.1; done'], DEBIAN);
+    // Without a trap, a bash whose child has just ended by itself ignores the interrupt.
+    const script = 'trap "stty size" WINCH; trap "exit 130" INT; echo ready; while :; do sleep 0.1; done';
+    const session = run(['bash', '-c', script], DEBIAN);
     await session.expect(/ready/);
     await sleep(500);
     const stty = spawn('stty', ['-F', session.device, 'rows', '41', 'cols', '141']);
