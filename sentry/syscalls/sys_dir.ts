@@ -1,5 +1,5 @@
 /** Directories: getdents(2), getcwd(2), chdir(2), chroot(2), mkdir(2), rmdir(2). */
-import { EBADF, EINVAL, ENOENT, ENOTDIR, EPERM, ERANGE, type Errno } from '../../abi/errno.ts';
+import { EBADF, EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, ERANGE, type Errno } from '../../abi/errno.ts';
 import { AT_FDCWD, PATH_MAX } from '../../abi/fcntl.ts';
 import { setLen64 } from '../../abi/struct.ts';
 import { bytesOf } from '../../lib/byte_string.ts';
@@ -59,7 +59,7 @@ function getcwd(task: Task, address: number, length: number): number {
   if (cwd.dentry.deleted) return ENOENT;
   const { name, reachable } = pathFromRoot(cwd, root);
   const text = bytesOf(reachable ? `${name}\0` : `(unreachable)${name}\0`);
-  if (text.length > PATH_MAX) return ERANGE;
+  if (text.length > PATH_MAX) return ENAMETOOLONG;
   return text.length > length ? ERANGE : task.copyOut(address, text) || text.length;
 }
 

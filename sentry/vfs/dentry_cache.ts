@@ -80,6 +80,14 @@ export function pin(dentry: Dentry): void {
   for (let d = dentry; d.parent !== null; d = d.parent) d.parent.adopt(d);
 }
 
+/** The mount is gone: where nothing is cached, what only the mount kept goes too. */
+export function unpin(dentry: Dentry): void {
+  for (let d = dentry; d.parent !== null; d = d.parent) {
+    if ((d.parent.inode as Inode).fs.cachePolicy !== 'never' || d.mountCount > 0 || (d.children?.size ?? 0) > 0) return;
+    d.parent.children?.delete(d.name);
+  }
+}
+
 function adoptUnlessUncached(dentry: Dentry): void {
   const parent = dentry.parent as Dentry;
   const { fs } = parent.inode as Inode;

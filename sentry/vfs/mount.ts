@@ -3,7 +3,7 @@
  * checked by the caller; these functions keep the tree whole.
  */
 import { EBUSY, EINVAL, ELOOP, ENOSPC, ENOTDIR, type Errno } from '../../abi/errno.ts';
-import { pin } from './dentry_cache.ts';
+import { pin, unpin } from './dentry_cache.ts';
 import type { Filesystem, Inode } from './inode.ts';
 import { Dentry, Mount, type Propagation, type VfsPath } from './path.ts';
 
@@ -112,6 +112,7 @@ function unhang(mount: Mount): void {
   if (parent === null || mountpoint === null) return;
   parent.children = parent.children.filter((m) => m !== mount);
   mountpoint.mountCount--;
+  unpin(mountpoint);
   mount.parent = null;
   mount.mountpoint = null;
 }
