@@ -275,6 +275,9 @@ test('an exclusive mount asks once', () => {
   expect(a.lookup('none', null, { names: missing, index: 2 })).toBe(ENOENT);
   expect(client.roundTrips - before).toBe(2);
 
+  const long = ['deep', 'x'.repeat(300), 'a'];
+  expect(inode(fs.root.lookup('deep', null, { names: long, index: 0 })).isDirectory).toBe(true);
+
   const file = open(found, O_RDONLY);
   file.release();
   const opened = client.roundTrips;

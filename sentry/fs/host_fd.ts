@@ -6,6 +6,8 @@ export class HostFd {
   /** Does the host's filesystem know RWF_NOWAIT? Assumed until it says no. */
   noWaitRead = true;
   noWaitWrite = true;
+  /** It lives in memory, and its filesystem does not know RWF_NOWAIT: reading never waits anyway. */
+  inMemory = false;
   /** Kernel time until which writes are left to the worker: the last one took long. */
   slowUntil = 0;
   private users = 1;

@@ -17,8 +17,6 @@ const PAGE_SIZE = 4096;
 export interface HostFileOwner {
   readonly kernel: Kernel;
   currentSize(): number;
-  /** The file's content or size has changed. */
-  written(): void;
   /** One open file is gone; what the owner took for it goes back. */
   closed(file: HostFd, writable: boolean): void;
 }
@@ -99,7 +97,6 @@ export class HostFile extends PositionedFile {
       if (count === 0) break;
       const n = hostIo.write(this.hostFd, count, offset + done, append);
       if (n === EAGAIN) return this.writeWaiting(src, offset, done, append, task, count);
-      this.owner.written();
       if (n < 0) return done > 0 ? done : n;
       done += n;
       // What was taken and not written comes again from the scratch buffer.
@@ -129,7 +126,6 @@ export class HostFile extends PositionedFile {
           if (count <= 0) return done > 0 ? done : count;
         }
         const n = yield* worker.run(IO_WRITE, this.hostFd, buffer, count, offset + done, flags);
-        this.owner.written();
         if (n < 0) return done > 0 ? done : n;
         done += n;
         if (n < count) return done; // no space
@@ -150,11 +146,9 @@ export class HostFile extends PositionedFile {
   }
   override truncate(_file: FileDescription, size: number): number {
     if (!this.writable || size < 0) return EINVAL;
-    this.owner.written();
     return this.owner.kernel.host.ftruncate(this.hostFd.fd, size);
   }
   override allocate(_file: FileDescription, mode: number, offset: number, length: number): number {
-    this.owner.written();
     return this.owner.kernel.host.fallocate(this.hostFd.fd, mode, offset, length);
   }
   override sync(_file: FileDescription, dataOnly: boolean): SyscallResult {

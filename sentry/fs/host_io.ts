@@ -44,11 +44,11 @@ export class HostIo {
   read(file: HostFd, count: number, position: number): number {
     this.iov[2] = count;
     if (!file.noWaitRead) return EAGAIN;
-    const n = this.host.syscall(PREADV2, file.fd, this.iov, 1, position, 0, RWF_NOWAIT);
-    if (n !== EOPNOTSUPP) return n;
-    if (this.inMemory(file)) return this.host.syscall(PREADV2, file.fd, this.iov, 1, position, 0, 0);
-    file.noWaitRead = false;
-    return EAGAIN;
+    const n = this.host.syscall(PREADV2, file.fd, this.iov, 1, position, 0, file.inMemory ? 0 : RWF_NOWAIT);
+    if (n !== EOPNOTSUPP || file.inMemory) return n;
+    file.inMemory = this.isInMemory(file);
+    file.noWaitRead = file.inMemory;
+    return this.read(file, count, position);
   }
 
   /**
@@ -71,7 +71,7 @@ export class HostIo {
     return n;
   }
 
-  private inMemory(file: HostFd): boolean {
+  private isInMemory(file: HostFd): boolean {
     const stats = new DataView(new ArrayBuffer(120));
     if (this.host.syscall(FSTATFS, file.fd, stats) < 0) return false;
     const type = stats.getUint32(0, true);

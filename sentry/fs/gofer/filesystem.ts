@@ -182,6 +182,7 @@ export class GoferFilesystem extends Filesystem {
       }
       this.idleTimer ??= this.kernel.timers.add(this.kernel.now() + SHARED_IDLE_NS, () => this.expireIdle());
     }
+    this.dropIdle(inode);
     this.idle.set(inode, file);
     if (this.idle.size <= MAX_IDLE_FILES) return;
     for (const oldest of this.idle.keys()) {

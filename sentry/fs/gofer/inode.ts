@@ -6,7 +6,7 @@ import { EIO, EISDIR, EMFILE, ENFILE, ENOENT, ENXIO, type Errno, ESTALE, isErrno
 import { O_ACCMODE, O_RDONLY, O_RDWR } from '../../../abi/fcntl.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
-import { P9_MAX_WALK_EXTENDED, P9_NO_OPEN, P9_NOFID } from '../../../lib/p9/constants.ts';
+import { isPlainName, P9_MAX_WALK_EXTENDED, P9_NO_OPEN, P9_NOFID } from '../../../lib/p9/constants.ts';
 import { Rsetattrx, Rwalkx, Tsetattrx, Twalkx } from '../../../lib/p9/messages.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { FileImpl } from '../../vfs/file.ts';
@@ -278,7 +278,7 @@ export class GoferInode extends Inode {
     const place = this.directoryPlace();
     if (isErrno(place)) return place;
     const base = place.names.length;
-    const rest = ahead === undefined ? [name] : ahead.names.slice(ahead.index, ahead.index + P9_MAX_WALK_EXTENDED - base);
+    const rest = ahead === undefined ? [name] : plainNames(ahead, P9_MAX_WALK_EXTENDED - base);
     const names = base === 0 ? rest : [...place.names, ...rest];
     const answer = fs.client.call(Twalkx, { fid: place.fid, newfid: P9_NOFID, open: P9_NO_OPEN, names }, Rwalkx);
     if (isErrno(answer)) return answer;
@@ -412,4 +412,11 @@ export class GoferInode extends Inode {
   override removeXattr(name: ByteString): 0 | Errno {
     return this.xattrs.remove(name);
   }
+}
+
+/** The names of a walk from here on, up to one that no directory can hold: the walk will find out when it gets there. */
+function plainNames({ names, index }: WalkAhead, max: number): ByteString[] {
+  let end = index + 1;
+  while (end < names.length && end - index < max && isPlainName(names[end] as string)) end++;
+  return names.slice(index, end);
 }

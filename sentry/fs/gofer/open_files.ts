@@ -1,5 +1,5 @@
 /** The open files of one inode behind the gofer, and the donated descriptors they share: one for reading, one for writing as well. */
-import { EIO, type Errno, ESTALE, isErrno } from '../../../abi/errno.ts';
+import { EMFILE, type Errno, ESTALE, isErrno } from '../../../abi/errno.ts';
 import { O_RDONLY, O_RDWR, O_WRONLY } from '../../../abi/fcntl.ts';
 import { P9_NOFID } from '../../../lib/p9/constants.ts';
 import { Rwalkx, Twalkx } from '../../../lib/p9/messages.ts';
@@ -64,7 +64,6 @@ export class OpenFiles implements HostFileOwner {
   currentSize(): number {
     return this.inode.attributes().size;
   }
-  written(): void {}
   closed(file: HostFd, writable: boolean): void {
     const { inode } = this;
     if (writable) {
@@ -101,7 +100,8 @@ export class OpenFiles implements HostFileOwner {
     const newfid = !exclusive && inode.fid < 0 ? client.newFid() : P9_NOFID;
     const answer = client.call(Twalkx, { ...place, newfid, open: accessMode }, Rwalkx);
     const fd = client.takeDescriptor();
-    const error = isErrno(answer) ? answer : answer.ecode !== 0 ? client.errnoOf(answer.ecode) : fd < 0 ? EIO : 0;
+    // An answer without the descriptor: the host gave it to us and we had no number left for it.
+    const error = isErrno(answer) ? answer : answer.ecode !== 0 ? client.errnoOf(answer.ecode) : fd < 0 ? EMFILE : 0;
     if (isErrno(answer) || error !== 0) {
       if (newfid !== P9_NOFID) client.unusedFid(newfid);
       if (fd >= 0) this.kernel.host.close(fd);
