@@ -42,6 +42,7 @@ import { setLen64 } from '../../abi/struct.ts';
 import { getPipeSize, setPipeSize } from '../fs/pipefs/pipe_file.ts';
 import type { Task } from '../kernel/task.ts';
 import type { SyscallResult } from '../kernel/wait.ts';
+import { setAsync } from '../vfs/async_notice.ts';
 import { NR_OPEN } from '../vfs/fd_table.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import { ownerOrCapable } from '../vfs/permission.ts';
@@ -97,6 +98,8 @@ function fcntl(task: Task, number: number, command: number, argument: number): S
       return 0;
     case F_GETFL:
       return file.flags;
+    case F_SETFL:
+      return file.isPath ? EBADF : setFlags(task, file, value, number);
   }
   return file.isPath ? EBADF : fileCommand(task, file, command, argument);
 }
@@ -105,8 +108,6 @@ function fcntl(task: Task, number: number, command: number, argument: number): S
 function fileCommand(task: Task, file: FileDescription, command: number, argument: number): SyscallResult {
   const value = argument | 0;
   switch (command) {
-    case F_SETFL:
-      return setFlags(task, file, value);
     case F_GETLK:
     case F_SETLK:
     case F_SETLKW:
@@ -146,13 +147,16 @@ function fileCommand(task: Task, file: FileDescription, command: number, argumen
   }
 }
 
-export function setFlags(task: Task, file: FileDescription, wanted: number): number {
+/** `fd`: the number that signals of O_ASYNC tell. */
+export function setFlags(task: Task, file: FileDescription, wanted: number, fd: number): number {
   const next = (file.flags & ~SETTABLE) | (wanted & SETTABLE);
   const gained = next & ~file.flags;
   if ((gained & O_NOATIME) !== 0 && file.inode !== null && !ownerOrCapable(file.inode, task.creds)) return EPERM;
   const r = file.impl.setFlags(file, next);
-  if (r === 0) file.flags = next;
-  return r;
+  if (r !== 0) return r;
+  file.flags = next;
+  setAsync(task, file, fd, (next & FASYNC) !== 0);
+  return 0;
 }
 
 /** Leases are never granted: there is nobody to break them for but other openers, and Linux refuses while there are any. */
@@ -196,7 +200,7 @@ function ioctl(task: Task, number: number, request: number, argument: number): S
       const on = task.readBytes(argument, 4);
       if (typeof on === 'number') return on;
       const bit = request === FIONBIO ? O_NONBLOCK : FASYNC;
-      return setFlags(task, file, on.some((b) => b !== 0) ? file.flags | bit : file.flags & ~bit);
+      return setFlags(task, file, on.some((b) => b !== 0) ? file.flags | bit : file.flags & ~bit, number);
     }
     case FIOQSIZE:
     case FIGETBSZ:

@@ -10,6 +10,7 @@ import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Blocking, SyscallResult, WaitQueue } from '../kernel/wait.ts';
+import type { AsyncNotice } from './async_notice.ts';
 import type { Inode } from './inode.ts';
 import type { Sink, Source } from './io.ts';
 import type { VfsPath } from './path.ts';
@@ -146,6 +147,8 @@ export class FileDescription {
   /** fcntl(2) F_SETOWN: positive pid, negative process group. F_SETSIG: the signal, 0 = SIGIO. */
   owner = 0;
   ownerSignal = 0;
+  /** There while O_ASYNC is set. */
+  asyncNotice: AsyncNotice | null = null;
   /** flock(2) or open-file locks may be held through it. */
   holdsLocks = false;
   private references = 1;

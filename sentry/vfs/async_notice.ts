@@ -1,0 +1,65 @@
+/** O_ASYNC (fcntl(2), "Managing signals"): readiness of a file as a signal to its owner. */
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI } from '../../abi/poll.ts';
+import { SI_KERNEL, SIGIO } from '../../abi/signal.ts';
+import { maySignal, sendToGroup } from '../kernel/signal_send.ts';
+import type { Task } from '../kernel/task.ts';
+import type { ThreadGroup } from '../kernel/thread_group.ts';
+import type { WaitEntry } from '../kernel/wait.ts';
+import type { FileDescription } from './file.ts';
+
+// si_code of SIGIO and of the signal that F_SETSIG chose
+const POLL_IN = 1;
+const POLL_OUT = 2;
+const POLL_ERR = 4;
+const POLL_PRI = 5;
+const POLL_HUP = 6;
+
+/** One file with O_ASYNC set. It ends with the flag or with the file. */
+export class AsyncNotice implements WaitEntry {
+  readonly events = POLLIN | POLLOUT | POLLPRI;
+  private readonly file: FileDescription;
+  /** Who set the flag: its privileges decide whom it may signal, its pid namespace what F_SETOWN's number means. */
+  private readonly setter: Task;
+  private readonly fd: number;
+  private readonly end = (): void => this.stop();
+
+  constructor(file: FileDescription, setter: Task, fd: number) {
+    this.file = file;
+    this.setter = setter;
+    this.fd = fd;
+    file.impl.queue?.add(this);
+    file.addReleaseHook(this.end);
+  }
+  stop(): void {
+    this.file.impl.queue?.remove(this);
+    this.file.removeReleaseHook(this.end);
+  }
+
+  wake(events: number): void {
+    const { owner, ownerSignal } = this.file;
+    const signal = ownerSignal === 0 ? SIGIO : ownerSignal;
+    const info = ownerSignal === 0 ? { signal, code: SI_KERNEL } : { signal, code: codeOf(events), band: events & 0xffff, fd: this.fd };
+    for (const group of this.owners(owner)) if (maySignal(this.setter, group, signal) === 0) sendToGroup(group, info);
+  }
+  private owners(owner: number): Iterable<ThreadGroup> {
+    const ns = this.setter.pidNamespace;
+    if (owner < 0) return [...(ns.groups.get(-owner)?.members ?? [])];
+    const group = owner === 0 ? undefined : ns.tasks.get(owner)?.group;
+    return group === undefined ? [] : [group];
+  }
+}
+
+function codeOf(events: number): number {
+  if ((events & POLLIN) !== 0) return POLL_IN;
+  if ((events & POLLOUT) !== 0) return POLL_OUT;
+  if ((events & POLLPRI) !== 0) return POLL_PRI;
+  if ((events & POLLHUP) !== 0) return POLL_HUP;
+  return (events & POLLERR) !== 0 ? POLL_ERR : POLL_IN;
+}
+
+/** Follows a change of the flag. */
+export function setAsync(task: Task, file: FileDescription, fd: number, on: boolean): void {
+  if (on === (file.asyncNotice !== null)) return;
+  file.asyncNotice?.stop();
+  file.asyncNotice = on ? new AsyncNotice(file, task, fd) : null;
+}
