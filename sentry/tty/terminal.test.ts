@@ -1,5 +1,5 @@
 import { EAGAIN, EIO, ENOTTY, EPERM, ERESTARTSYS, isErrno } from '../../abi/errno.ts';
-import { O_NOCTTY, O_NONBLOCK, O_RDWR } from '../../abi/fcntl.ts';
+import { O_NOCTTY, O_NONBLOCK, O_RDWR, O_WRONLY } from '../../abi/fcntl.ts';
 import { POLLHUP, POLLIN, POLLOUT } from '../../abi/poll.ts';
 import { SIG_IGN, SIGCONT, SIGHUP, SIGINT, SIGTTIN, SIGTTOU, SIGWINCH } from '../../abi/signal.ts';
 import {
@@ -122,6 +122,7 @@ test('opening makes the terminal a leader’s, unless O_NOCTTY', () => {
   const other = w.fs.create(0, 0) as Terminal;
   other.locked = false;
   w.slave(other, a, O_NOCTTY);
+  w.slave(other, a, O_WRONLY);
   expect(a.group.group.session.terminal).toBe(null);
 });
 

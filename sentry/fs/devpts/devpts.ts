@@ -3,7 +3,7 @@
  * its own, as on Linux since 4.7.
  */
 import { EBUSY, EINVAL, EIO, ENOENT, ENOSPC, type Errno } from '../../../abi/errno.ts';
-import { O_NOCTTY, O_PATH } from '../../../abi/fcntl.ts';
+import { O_ACCMODE, O_NOCTTY, O_WRONLY } from '../../../abi/fcntl.ts';
 import { direntType, makedev, S_IFCHR } from '../../../abi/stat.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
 import { CAP_SYS_ADMIN, hasCap } from '../../kernel/credentials.ts';
@@ -180,7 +180,8 @@ export function openSlave(terminal: Terminal, flags: number, task: Task | null):
   if (!terminal.masterOpen || terminal.locked) return EIO;
   if (terminal.exclusive && task !== null && !hasCap(task.creds, CAP_SYS_ADMIN)) return EBUSY;
   const file = new SlaveFile(terminal);
-  if (task !== null && (flags & (O_NOCTTY | O_PATH)) === 0) controlAtOpen(task, terminal);
+  // Who may only write to it does not get it as a controlling terminal (a log on another's tty).
+  if (task !== null && (flags & O_NOCTTY) === 0 && (flags & O_ACCMODE) !== O_WRONLY) controlAtOpen(task, terminal);
   return file;
 }
 
