@@ -141,10 +141,12 @@ export class Container implements ContainerHandle {
 
   /** The sandbox is gone: what it wrote last, or how its process ended. */
   private async exitAfterSandbox(): Promise<ExitStatus> {
-    const { sandbox } = this.stored;
+    const stored = this.stored;
+    const { sandbox } = stored;
     const status = sandbox === null ? null : await ended(sandbox, PROMPT);
     const kept = this.keptExit();
     if (kept !== null) return kept;
+    process.emitWarning((await this.explain(stored, 'go on', status)).message);
     return { exitCode: status !== null && status !== 0 ? exitCode(status) : 128 + SIGKILL, exitedAt: Date.now() };
   }
 
@@ -325,11 +327,11 @@ export class Container implements ContainerHandle {
   }
 
   /** Why the sandbox is gone, with what its processes printed last. */
-  async explain(stored: StoredState, during: string): Promise<RuntimeError> {
+  async explain(stored: StoredState, during: string, known: number | null = null): Promise<RuntimeError> {
     const { sandbox } = stored;
     let how = 'is gone';
     try {
-      const status = sandbox === null ? null : await ended(sandbox, 2000);
+      const status = sandbox === null || known !== null ? known : await ended(sandbox, 2000);
       if (status !== null) how = (status & 0x7f) === 0 ? `ended with status ${status >> 8}` : `was killed by signal ${status & 0x7f}`;
     } catch {
       how = 'closed its control connection but still runs';

@@ -44,10 +44,12 @@ export function signal(process: Process, number: number): boolean {
   return stat(process.pid)?.startTime === process.startTime && host.kill(process.pid, number) !== ESRCH;
 }
 
-/** Wait status if it is a child of ours that has ended; null if it is not, or runs. It is reaped. */
-export function reap(process: Process): number | null {
+/** A child of ours: its wait status once it has ended (it is reaped), 'running' until its last thread is gone. 'other': not our child. */
+function reap(process: Process): number | 'running' | 'other' {
   const status = new Int32Array(1);
-  return host.syscall(NR_wait4, process.pid, status, WNOHANG, null) === process.pid ? (status[0] as number) : null;
+  const r = host.syscall(NR_wait4, process.pid, status, WNOHANG, null);
+  if (r === process.pid) return status[0] as number;
+  return r === 0 ? 'running' : 'other';
 }
 
 /** 0..255, 128 + n after signal n. */
@@ -61,8 +63,8 @@ export async function ended(process: Process, patience: number): Promise<number 
   const giveUp = Date.now() + patience;
   for (let delay = 1; ; delay = Math.min(delay * 2, 50)) {
     const status = reap(process);
-    if (status !== null) return status;
-    if (!isAlive(process)) return reap(process);
+    if (typeof status === 'number') return status;
+    if (status === 'other' && !isAlive(process)) return null;
     if (Date.now() > giveUp) throw new Error(`process ${process.pid} does not end`);
     await sleep(delay);
   }
