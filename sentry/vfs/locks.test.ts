@@ -2,6 +2,7 @@ import { EAGAIN, EBADF, EDEADLK, EINVAL } from '../../abi/errno.ts';
 import { F_GETLK, F_OFD_SETLK, F_RDLCK, F_SETLK, F_SETLKW, F_UNLCK, F_WRLCK, O_RDONLY, O_RDWR } from '../../abi/fcntl.ts';
 import { Flock, LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN } from '../../abi/flock.ts';
 import { FileMachine, type FileUser } from '../testing/fake_files.ts';
+import { locksText } from './lock_text.ts';
 
 function lock(u: FileUser, fd: number, command: number, l_type: number, l_start = 0, l_len = 0): number | null {
   return u.try('fcntl', fd, command, Flock.encode({ l_type, l_whence: 0, l_start, l_len, l_pid: 0 }));
@@ -89,4 +90,17 @@ test('flock', () => {
   expect(a.machine.result(a.task)).toBe(0);
   a.call('close', fa);
   expect(a.machine.kernel.locks.inUse).toBe(false);
+});
+
+test('/proc/locks', () => {
+  const { a, b, fa, fb } = pair();
+  lock(a, fa, F_SETLK, F_WRLCK, 2, 3);
+  lock(b, fb, F_OFD_SETLK, F_RDLCK, 10);
+  b.call('flock', fb, LOCK_EX);
+  const place = `00:0${a.machine.ns.root.fs.dev.toString(16)}:2`;
+  expect(locksText(a.machine.kernel)).toBe(
+    `1: POSIX  ADVISORY  WRITE ${a.task.pid} ${place} 2 4\n` +
+      `2: OFDLCK ADVISORY  READ  -1 ${place} 10 EOF\n` +
+      `3: FLOCK  ADVISORY  WRITE -1 ${place} 0 EOF\n`,
+  );
 });

@@ -74,6 +74,7 @@ export class OverlayFile extends TmpFile {
     const r = typeof mapping === 'number' ? this.copyThrough(lower) : this.data.importHost(mapping.hostFd, mapping.offset, this.lowerSize);
     if (r !== 0) {
       this.data.release();
+      if (this.openers === 0) this.closeReader();
       return r;
     }
     this.forgetOrigin();

@@ -6,6 +6,7 @@ import type { PidNamespace } from '../../kernel/pid_namespace.ts';
 import type { ThreadGroup } from '../../kernel/thread_group.ts';
 import { KERNEL_BANNER, KERNEL_RELEASE } from '../../kernel/version.ts';
 import type { MemoryMap } from '../../mm/memory_map.ts';
+import { locksText } from '../../vfs/lock_text.ts';
 import type { Content } from '../synthetic/file.ts';
 
 /** What the host could not tell: the least that parsers expect. */
@@ -208,7 +209,6 @@ export const FIXED_FILES: Readonly<Record<string, string>> = {
   consoles: '',
   crypto: '',
   diskstats: '',
-  locks: '',
   misc: '',
   modules: '',
   mtrr: '',
@@ -226,6 +226,7 @@ export const SYSTEM_FILES: Readonly<Record<string, (kernel: Kernel, ns: PidNames
   loadavg: (_kernel, ns) => loadavg(ns),
   meminfo,
   stat: systemStat,
+  locks: locksText,
   uptime,
   vmstat,
   zoneinfo,
