@@ -11,6 +11,8 @@ import { IpcObject, IpcTable, seconds } from './ipc_object.ts';
 export const MSGMAX = 8192;
 export const MSGMNB = 16384;
 export const MSGMNI = 4096;
+/** Messages in one queue, where Linux allows as many as msg_qbytes: empty ones cost the Sentry's memory as well. */
+const MAX_MESSAGES = 4096;
 
 export interface Message {
   readonly type: number;
@@ -30,7 +32,7 @@ export class MessageQueue extends IpcObject {
 
   /** EAGAIN: no room. */
   send(task: Task, message: Message): 0 | Errno {
-    if (this.bytes + message.bytes.length > this.maxBytes || this.messages.length >= this.maxBytes) return EAGAIN;
+    if (this.bytes + message.bytes.length > this.maxBytes || this.messages.length >= Math.min(this.maxBytes, MAX_MESSAGES)) return EAGAIN;
     this.messages.push(message);
     this.bytes += message.bytes.length;
     this.sendTime = seconds(task);

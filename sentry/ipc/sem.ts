@@ -37,8 +37,8 @@ export class SemaphoreSet extends IpcObject {
   readonly waitingZero: Uint32Array;
   operationTime = 0;
   readonly queue = new WaitQueue();
-  /** What the end of each process gives back. */
-  readonly undo = new Map<ThreadGroup, Int32Array>();
+  /** What the end of each process gives back, by semaphore. */
+  readonly undo = new Map<ThreadGroup, Map<number, number>>();
 
   constructor(task: Task, key: number, mode: number, count: number) {
     super(task, key, mode);
@@ -85,15 +85,15 @@ export class SemaphoreSet extends IpcObject {
       changed = true;
       if ((flags & SEM_UNDO) !== 0) {
         const undo = this.undoOf(task.group);
-        undo[num] = (undo[num] as number) - op;
+        undo.set(num, (undo.get(num) ?? 0) - op);
       }
     }
     if (changed) this.queue.notify(POLLIN);
   }
-  private undoOf(group: ThreadGroup): Int32Array {
+  private undoOf(group: ThreadGroup): Map<number, number> {
     let undo = this.undo.get(group);
     if (undo !== undefined) return undo;
-    undo = new Int32Array(this.values.length);
+    undo = new Map();
     this.undo.set(group, undo);
     group.exitEvents.add({ events: POLLIN, wake: () => this.processEnded(group) });
     return undo;
@@ -102,8 +102,7 @@ export class SemaphoreSet extends IpcObject {
     const undo = this.undo.get(group);
     if (undo === undefined || this.removed) return;
     this.undo.delete(group);
-    for (const [num, change] of undo.entries()) {
-      if (change === 0) continue;
+    for (const [num, change] of undo) {
       this.values[num] = Math.min(SEMVMX, Math.max(0, (this.values[num] as number) + change));
       this.last[num] = group;
     }
@@ -115,7 +114,7 @@ export class SemaphoreSet extends IpcObject {
     if (value < 0 || value > SEMVMX) return ERANGE;
     this.values[num] = value;
     this.last[num] = task.group;
-    for (const undo of this.undo.values()) undo[num] = 0;
+    for (const undo of this.undo.values()) undo.delete(num);
     this.changeTime = seconds(task);
     this.queue.notify(POLLIN);
     return 0;

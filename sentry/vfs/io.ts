@@ -70,32 +70,13 @@ export class UserBuffer implements Sink, Source {
     return this.left;
   }
 
+  // put and take are one loop twice: without a closure between them a transfer makes no objects.
   put(bytes: Uint8Array, start = 0, end = bytes.length): number {
-    return this.move(start, end, (address, offset, count) => this.memory.write(address, bytes, offset, count));
-  }
-  take(into: Uint8Array, start = 0, end = into.length): number {
-    return this.move(start, end, (address, offset, count) => this.memory.read(address, into, offset, count));
-  }
-  /** Moves on without touching memory (a host call wrote there itself). */
-  skip(count: number): void {
-    this.move(0, count, (_address, _offset, n) => n);
-  }
-  /** Address of the next byte and how many follow it in the same range. */
-  next(): { readonly address: number; readonly length: number } {
-    while (this.index < this.ranges.length && (this.ranges[this.index] as { length: number }).length === this.within) {
-      this.index++;
-      this.within = 0;
-    }
-    const range = this.ranges[this.index];
-    return range === undefined ? { address: 0, length: 0 } : { address: range.address + this.within, length: range.length - this.within };
-  }
-
-  private move(start: number, end: number, step: (address: number, offset: number, count: number) => number): number {
     let at = start;
     while (at < end && this.left > 0) {
-      const { address, length } = this.next();
-      const count = Math.min(length, end - at);
-      const n = step(address, at, count);
+      const range = this.current();
+      const count = Math.min(range.length - this.within, end - at);
+      const n = this.memory.write(range.address + this.within, bytes, at, count);
       if (n < 0) return at > start ? at - start : EFAULT;
       at += n;
       this.within += n;
@@ -103,5 +84,43 @@ export class UserBuffer implements Sink, Source {
       if (n < count) break;
     }
     return at - start;
+  }
+  take(into: Uint8Array, start = 0, end = into.length): number {
+    let at = start;
+    while (at < end && this.left > 0) {
+      const range = this.current();
+      const count = Math.min(range.length - this.within, end - at);
+      const n = this.memory.read(range.address + this.within, into, at, count);
+      if (n < 0) return at > start ? at - start : EFAULT;
+      at += n;
+      this.within += n;
+      this.left -= n;
+      if (n < count) break;
+    }
+    return at - start;
+  }
+  /** Moves on without touching memory (a host call wrote there itself). */
+  skip(count: number): void {
+    for (let left = Math.min(count, this.left); left > 0; ) {
+      const n = Math.min(this.current().length - this.within, left);
+      this.within += n;
+      this.left -= n;
+      left -= n;
+    }
+  }
+  /** Address of the next byte and how many follow it in the same range. */
+  next(): { readonly address: number; readonly length: number } {
+    if (this.left === 0) return { address: 0, length: 0 };
+    const range = this.current();
+    return { address: range.address + this.within, length: range.length - this.within };
+  }
+  /** The range that holds the next byte; there is one while `left` is not 0. */
+  private current(): { readonly address: number; readonly length: number } {
+    let range = this.ranges[this.index] as { address: number; length: number };
+    while (range.length === this.within) {
+      this.within = 0;
+      range = this.ranges[++this.index] as { address: number; length: number };
+    }
+    return range;
   }
 }

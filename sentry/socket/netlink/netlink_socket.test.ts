@@ -33,7 +33,7 @@ test('what getifaddrs(3) asks: links and addresses of lo', () => {
   const links = ask(u, fd, L.RTM_GETLINK, L.NLM_F_DUMP, Uint8Array.of(0));
   expect(links.map((a) => a.type)).toEqual([L.RTM_NEWLINK, L.NLMSG_DONE]);
   const link = links[0] as Answer;
-  expect(L.Ifinfomsg.decode(link.body)).toMatchObject({ ifi_index: 1, ifi_type: 772, ifi_flags: 0x49 });
+  expect(L.Ifinfomsg.decode(link.body)).toMatchObject({ ifi_index: 1, ifi_type: 772, ifi_flags: 0x10049 });
   expect(Buffer.from(parseAttributes(link.body.subarray(16)).get(L.IFLA_IFNAME) ?? []).toString()).toBe('lo\0');
   const addresses = ask(u, fd, L.RTM_GETADDR, L.NLM_F_DUMP, Uint8Array.of(2));
   expect(addresses.map((a) => a.type)).toEqual([L.RTM_NEWADDR, L.NLMSG_DONE]);

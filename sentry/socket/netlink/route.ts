@@ -8,6 +8,7 @@ import type { Task } from '../../kernel/task.ts';
 import { NetlinkMessage, parseAttributes } from './netlink_message.ts';
 import type { InterfaceAddress, RouteEntry } from './route_provider.ts';
 
+const IFF_LOWER_UP = 0x10000;
 const IF_OPER_UNKNOWN = 0;
 const IF_OPER_UP = 6;
 const IFA_F_PERMANENT = 0x80;
@@ -71,7 +72,7 @@ function linkMessage(device: NetDevice, flags: number): NetlinkMessage {
     ifi_family: AF_UNSPEC,
     ifi_type: device.type,
     ifi_index: device.index,
-    ifi_flags: device.flags,
+    ifi_flags: device.flags | (device.up ? IFF_LOWER_UP : 0),
     ifi_change: 0,
   });
   const loopback = device.type === 772; // ARPHRD_LOOPBACK
