@@ -1,4 +1,4 @@
-import { EEXIST, ENOENT, ENOTEMPTY } from '../../../abi/errno.ts';
+import { EEXIST, ENODATA, ENOENT, ENOTEMPTY } from '../../../abi/errno.ts';
 import { AT_FDCWD, O_APPEND, O_CREAT, O_DIRECTORY, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../../abi/fcntl.ts';
 import { PROT_READ } from '../../../abi/mman.ts';
 import { FileMachine, type FileUser } from '../../testing/fake_files.ts';
@@ -170,4 +170,20 @@ test('known paths cost the lower layer nothing', () => {
   u.stat('/etc/missing');
   u.stat('/etc/missing2');
   expect(asked).toBe(0);
+});
+
+test('a write takes file capabilities', () => {
+  const cap = Buffer.alloc(20, 1);
+  const { u } = image((l) => {
+    l.file('/ping', 'elf');
+    l.call('setxattr', '/ping', 'security.capability', cap, 20, 0);
+  });
+  u.file('/own', 'elf');
+  u.call('setxattr', '/own', 'security.capability', cap, 20, 0);
+  for (const path of ['/ping', '/own']) {
+    expect(u.call('chmod', path, 0o755)).toBe(0);
+    expect(u.call('getxattr', path, 'security.capability', 0, 0)).toBe(20);
+    u.write(u.open(path, O_WRONLY), 'x');
+    expect(u.call('getxattr', path, 'security.capability', 0, 0)).toBe(ENODATA);
+  }
 });

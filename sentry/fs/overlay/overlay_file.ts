@@ -7,7 +7,7 @@ import type { Blocking, SyscallResult } from '../../kernel/wait.ts';
 import { FileDescription, type FileImpl, type HostMapping } from '../../vfs/file.ts';
 import type { Attributes, Inode, OpenContext } from '../../vfs/inode.ts';
 import { BufferIo, type Sink, type Source } from '../../vfs/io.ts';
-import { TmpFile, TmpFileImpl } from '../tmpfs/tmp_file.ts';
+import { FILE_CAPABILITIES, TmpFile, TmpFileImpl } from '../tmpfs/tmp_file.ts';
 import type { OverlayFs } from './overlay_fs.ts';
 
 /** Bytes that are copied at once where there is no host descriptor. */
@@ -78,6 +78,8 @@ export class OverlayFile extends TmpFile {
       return r;
     }
     this.forgetOrigin();
+    // It is copied to be written: capabilities do not survive that.
+    if (typeof this.getXattr(FILE_CAPABILITIES) !== 'number') this.removeXattr(FILE_CAPABILITIES);
     return 0;
   }
 

@@ -12,6 +12,8 @@ import { modeAfterWrite } from '../../vfs/permission.ts';
 import { FileData } from './file_data.ts';
 import { TmpInode } from './tmp_inode.ts';
 
+export const FILE_CAPABILITIES = 'security.capability';
+
 export class TmpFile extends TmpInode {
   private content: FileData | null = null;
   /** FileImpls that refer to it: the bytes outlive the last name for them. */
@@ -38,9 +40,10 @@ export class TmpFile extends TmpInode {
     this.content?.release();
     this.fs.inodeFreed();
   }
-  /** inode(7): a write by somebody without the privilege to keep them takes setuid and setgid. */
-  dropPrivilegeBits(creds: Credentials): void {
+  /** A write takes file capabilities, and from those without the privilege to keep them setuid and setgid (inode(7), capabilities(7)). */
+  dropPrivileges(creds: Credentials): void {
     if ((this.bits & (S_ISUID | S_ISGID)) !== 0) this.bits = modeAfterWrite(this.bits, creds);
+    if (this.xattrs !== null) this.xattrs.remove(FILE_CAPABILITIES);
   }
 }
 
@@ -64,7 +67,7 @@ export class TmpFileImpl extends PositionedFile {
     const { inode } = this;
     const n = inode.data.write(src, (file.flags & O_APPEND) !== 0 ? inode.size : offset);
     if (n > 0) {
-      inode.dropPrivilegeBits(task.creds);
+      inode.dropPrivileges(task.creds);
       inode.touchModify();
     }
     return n;
