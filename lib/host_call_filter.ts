@@ -1,6 +1,6 @@
 /**
  * What a process of ours may ask of the host's kernel: a list of calls with a reason each, compiled into a seccomp filter (seccomp(2))
- * that holds for all its threads. Any other call ends the process.
+ * that holds for all its threads. Any other call ends the process, unless its owner says otherwise.
  */
 import { BPF_ABS, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W } from '../abi/bpf.ts';
 import {
@@ -46,8 +46,8 @@ const EQUAL = BPF_JMP | BPF_JEQ | BPF_K;
 const AT_LEAST = BPF_JMP | BPF_JGE | BPF_K;
 const RETURN = BPF_RET | BPF_K;
 
-/** struct sock_filter[]. Rows are tried in order: the frequent ones first. */
-export function compileFilter(calls: readonly HostCall[]): Uint8Array {
+/** struct sock_filter[]. Rows are tried in order: the frequent ones first. otherwise: what becomes of other calls (SECCOMP_RET_*). */
+export function compileFilter(calls: readonly HostCall[], otherwise = SECCOMP_RET_KILL_PROCESS): Uint8Array {
   const program = [
     op(LOAD, SECCOMP_DATA_ARCH),
     op(EQUAL, AUDIT_ARCH_X86_64, 1, 0),
@@ -56,7 +56,7 @@ export function compileFilter(calls: readonly HostCall[]): Uint8Array {
     op(AT_LEAST, X32_BIT, 0, 1),
     op(RETURN, SECCOMP_RET_KILL_PROCESS),
     ...calls.flatMap(compileCall),
-    op(RETURN, SECCOMP_RET_KILL_PROCESS),
+    op(RETURN, otherwise),
   ];
   const bytes = new Uint8Array(program.length * 8);
   const view = new DataView(bytes.buffer);
@@ -83,8 +83,8 @@ function compileCall({ nr, when = [] }: HostCall): Instruction[] {
 }
 
 /** Applies to every thread, for ever. The process has no_new_privs. 0, an errno, or the id of a thread that could not be brought along. */
-export function installFilter(host: Host, calls: readonly HostCall[]): number {
-  const program = compileFilter(calls);
+export function installFilter(host: Host, calls: readonly HostCall[], otherwise = SECCOMP_RET_KILL_PROCESS): number {
+  const program = compileFilter(calls, otherwise);
   const description = new BigUint64Array([BigInt(program.length / 8), BigInt(host.addressOf(program))]); // struct sock_fprog
   return host.syscall(SECCOMP, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, description);
 }

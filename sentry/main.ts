@@ -2,9 +2,13 @@
 import { host } from '../lib/host.ts';
 import { boot } from './boot/boot.ts';
 
+const EXIT_GROUP = 231;
+const STDERR = 2;
+
+// It ends by the system call: the runtime's own way out makes calls that a process that is locked in may not.
 try {
-  process.exit(boot(host, process.argv.slice(2)));
+  host.syscall(EXIT_GROUP, boot(host, process.argv.slice(2)));
 } catch (e) {
-  process.stderr.write(`sentry: ${(e as Error).stack ?? e}\n`);
-  process.exit(70); // EX_SOFTWARE
+  host.write(STDERR, Buffer.from(`sentry: ${(e as Error).stack ?? e}\n`));
+  host.syscall(EXIT_GROUP, 70); // EX_SOFTWARE
 }

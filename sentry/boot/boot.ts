@@ -16,7 +16,7 @@ import { type BootConfig, readConfig } from './config.ts';
 import { consoleSize, watchConsole } from './console_size.ts';
 import { registerFilesystems } from './filesystems.ts';
 import { connectGofer } from './gofer_trees.ts';
-import { dropIdentity, emptyRoot, openProc, verify } from './lockdown.ts';
+import { dropIdentity, emptyRoot, filterCalls, openProc, verify } from './lockdown.ts';
 import { SandboxLog } from './log.ts';
 import { Sandbox } from './sandbox.ts';
 
@@ -35,7 +35,10 @@ export function boot(host: Host, argv: readonly string[]): number {
   if (config.strace) kernel.strace = new Strace(SYSCALLS, log.line);
   registerDevices(kernel);
   registerFilesystems(kernel);
-  return new Lifetime(kernel, config, log).run();
+  const lifetime = new Lifetime(kernel, config, log);
+  // The platform has started its first process, which has a filter of its own and must not inherit this one.
+  filterCalls(host);
+  return lifetime.run();
 }
 
 /** Opens what the platform needs, then locks the process in. Nothing of an application has run before. */

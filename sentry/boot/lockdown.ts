@@ -6,10 +6,14 @@
  *   3. emptyRoot: "/" becomes an empty, read-only folder in memory.
  *   4. dropIdentity: another uid in every thread, and with it no capability; it cannot come back (no_new_privs since before exec).
  *   5. verify: reads back from the kernel that it is so for every thread. A Sentry that is not locked in does not run.
+ *   6. filterCalls, once the platform has its first process: a list of host calls (allowed_calls.ts).
  */
-import { EINVAL, errnoName } from '../../abi/errno.ts';
+import { EINVAL, ENOSYS, errnoName } from '../../abi/errno.ts';
 import { O_CLOEXEC, O_DIRECTORY, O_RDONLY } from '../../abi/fcntl.ts';
+import { SECCOMP_RET_ERRNO } from '../../abi/seccomp.ts';
 import type { Host } from '../../lib/host.ts';
+import { installFilter } from '../../lib/host_call_filter.ts';
+import { ALLOWED_CALLS } from './allowed_calls.ts';
 
 // Host system calls, x86-64.
 const NR = {
@@ -125,4 +129,10 @@ function listNumbers(host: Host, fd: number): number[] {
       if (/^\d+$/.test(name)) found.push(Number(name));
     }
   }
+}
+
+/** From here on only the listed host calls; for every thread. */
+export function filterCalls(host: Host): void {
+  const r = must('filter host calls', installFilter(host, ALLOWED_CALLS, SECCOMP_RET_ERRNO | -ENOSYS));
+  if (r > 0) throw new Error(`cannot lock the sandbox in: thread ${r} does not take the filter of host calls`);
 }
