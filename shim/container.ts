@@ -88,6 +88,7 @@ export class TaskContainer {
     const { execId } = process;
     if (process.state !== 'added') throw new StatusError(FAILED_PRECONDITION, `exec ${execId} is ${process.state}, not added`);
     if (this.init.state !== 'running') throw new StatusError(FAILED_PRECONDITION, `container ${this.id} is not running`);
+    if (this.paused) throw new StatusError(FAILED_PRECONDITION, `cannot exec in the paused container ${this.id}`);
     process.state = 'created';
     const owner: StdioOwner = { namespace: this.#context.namespace, containerId: this.id };
     let pid: number;

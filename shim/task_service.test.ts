@@ -191,10 +191,12 @@ test('pause, resize, pids, stats, update, connect, shutdown', async () => {
   await call('Start', { id: 'c' });
   await call('Pause', { id: 'c' });
   expect((await state('c')).status).toBe(Task.Status.PAUSED);
+  await call('Exec', execRequest('c', 'e', ['true']), Task.ExecProcessRequest);
+  await expect(call('Start', { id: 'c', exec_id: 'e' })).rejects.toMatchObject({ code: FAILED_PRECONDITION });
   await call('Resume', { id: 'c' });
   expect((await state('c')).status).toBe(Task.Status.RUNNING);
   expect(fake.calls).toEqual(['resize 24x80 ', 'start']);
-  expect(events.slice(2)).toEqual(['paused c', 'resumed c']);
+  expect(events.slice(2)).toEqual(['paused c', 'exec-added c e', 'resumed c']);
 
   expect(Task.PidsResponse.decode(await call('Pids', { id: 'c' })).processes.map((p) => p.pid)).toEqual([1000, 1001]);
   const stats = Task.StatsResponse.decode(await call('Stats', { id: 'c' })).stats;
