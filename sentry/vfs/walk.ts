@@ -72,10 +72,8 @@ export class Walk {
   run(path: ByteString, end: WalkEnd): 0 | Errno {
     let text = path;
     let at = 0;
-    if (text.charCodeAt(0) === SLASH) {
-      const r = this.toRoot();
-      if (r !== 0) return r;
-    }
+    const begun = text.charCodeAt(0) === SLASH ? this.toRoot() : 0;
+    if (begun !== 0) return begun;
     for (;;) {
       while (text.charCodeAt(at) === SLASH) at++;
       if (at >= text.length) return this.finish();
@@ -87,10 +85,8 @@ export class Walk {
       if (final) this.trailingSlash = stop < text.length;
 
       const directory = this.dentry.inode as Inode;
-      if (!directory.isDirectory) return ENOTDIR;
-      const denied = checkSearch(directory, this.creds);
+      const denied = this.checkUse(directory, stop - at);
       if (denied !== 0) return denied;
-      if (stop - at > NAME_MAX) return ENAMETOOLONG;
       const name = text.slice(at, stop);
       at = next;
       this.component++;
@@ -119,33 +115,49 @@ export class Walk {
         return this.stopBefore(name);
       }
       if ((inode.mode & S_IFMT) === S_IFLNK && (!final || this.trailingSlash || (this.options & LOOKUP_FOLLOW) !== 0)) {
-        const target = this.followLink(inode);
-        if (typeof target === 'number') {
-          if (target < 0) return target as Errno;
-          continue; // a magic link: we are there
-        }
-        text = final ? (this.trailingSlash ? `${target}/` : target) : `${target}/${text.slice(next)}`;
-        at = 0;
-        if (text.charCodeAt(0) === SLASH) {
-          const r = this.toRoot();
-          if (r !== 0) return r;
+        const expanded = this.expand(inode, text, next, final);
+        if (typeof expanded === 'number') return expanded;
+        if (expanded !== null) {
+          text = expanded;
+          at = 0;
         }
         continue;
       }
-      if (final) {
-        this.last = 'name';
-        this.name = name;
-      }
-      this.dentry = child;
-      if (child.mountCount > 0) {
-        const r = this.descend();
-        if (r !== 0) return r;
-      }
+      const entered = this.enter(child, name, final);
+      if (entered !== 0) return entered;
     }
+  }
+
+  private enter(child: Dentry, name: ByteString, final: boolean): 0 | Errno {
+    if (final) {
+      this.last = 'name';
+      this.name = name;
+    }
+    this.dentry = child;
+    return child.mountCount > 0 ? this.descend() : 0;
   }
 
   get path(): VfsPath {
     return { mount: this.mount, dentry: this.dentry };
+  }
+
+  /** May a name of this length be looked up here? */
+  private checkUse(directory: Inode, length: number): 0 | Errno {
+    if (!directory.isDirectory) return ENOTDIR;
+    const denied = checkSearch(directory, this.creds);
+    return denied === 0 && length > NAME_MAX ? ENAMETOOLONG : denied;
+  }
+
+  /** The path to go on with behind a link, from its root if it is absolute; null: a magic link took the walk to its object. */
+  private expand(link: Inode, text: ByteString, next: number, final: boolean): ByteString | null | Errno {
+    const target = this.followLink(link);
+    if (typeof target === 'number') return target === 0 ? null : (target as Errno);
+    if (target.charCodeAt(0) === SLASH) {
+      const r = this.toRoot();
+      if (r !== 0) return r;
+    }
+    if (final) return this.trailingSlash ? `${target}/` : target;
+    return `${target}/${text.slice(next)}`;
   }
 
   /** What follows `name` in `text` from `next` on, for a look-up that may cost a round trip. */
