@@ -1,7 +1,7 @@
 /** An address space: one host process with a stub, its slots and its socket. */
 import { EAGAIN, EFAULT, EINVAL, type Errno } from '../../abi/errno.ts';
 import { FUTEX_WAKE_OP } from '../../abi/futex.ts';
-import { MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE, PROT_WRITE } from '../../abi/mman.ts';
+import { MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE, PROT_EXEC, PROT_WRITE } from '../../abi/mman.ts';
 import { native } from '../../native-addon/native.ts';
 import type { AddressSpace, ThreadContext } from '../platform.ts';
 import { ANONYMOUS_FLAGS, fileFlags, setBitOperation } from '../ptrace/injection.ts';
@@ -62,11 +62,11 @@ export class SystrapSpace implements AddressSpace {
     if (this.threads.size > 1) return this.now(thread, HOST_CALL.munmap, address, length, 0);
     return thread.defer(HOST_CALL.munmap, address, length, 0);
   }
-  /** Only taking rights away cannot fail. */
+  /** The host may refuse writing (a file opened for reading) and execution (a mount without it): those are asked at once. */
   protect(via: ThreadContext, address: number, length: number, prot: number): 0 | Errno {
     if (!inRange(address, length)) return EINVAL;
     const thread = via as SystrapThread;
-    if ((prot & PROT_WRITE) === 0) return thread.defer(HOST_CALL.mprotect, address, length, prot);
+    if ((prot & (PROT_WRITE | PROT_EXEC)) === 0) return thread.defer(HOST_CALL.mprotect, address, length, prot);
     return this.now(thread, HOST_CALL.mprotect, address, length, prot);
   }
   move(via: ThreadContext, from: number, oldLength: number, to: number, newLength: number, keepSource: boolean): 0 | Errno {
