@@ -65,6 +65,14 @@ export class Container implements ContainerHandle {
     return reopenCgroup(this.stored.cgroupPaths);
   }
 
+  private cgroupIfThere(): Cgroup | null {
+    try {
+      return this.cgroup;
+    } catch {
+      return null;
+    }
+  }
+
   async state(): Promise<OciState> {
     const stored = this.stored;
     const status = this.statusOf(stored);
@@ -336,6 +344,8 @@ export class Container implements ContainerHandle {
     } catch {
       how = 'closed its control connection but still runs';
     }
+    if ((this.cgroupIfThere()?.oomKills() ?? 0) > 0)
+      how += ' (out of memory: the limit of its cgroup counts the sandbox itself, about 40 MiB)';
     const words = lastWords('the sandbox', logPath(this.store, stored.settings, this.sandboxId, 'sentry'));
     const gofer = lastWords('the gofer', logPath(this.store, stored.settings, this.id, 'gofer'));
     return new RuntimeError('Internal', `cannot ${during}: the sandbox process (pid ${sandbox?.pid}) ${how}${words}${gofer}`);

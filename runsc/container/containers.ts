@@ -121,7 +121,10 @@ class Creation {
       this.store.write(state);
       const container = new Container(this.store, state);
       this.undo.add(() => container.close());
-      await this.hooksBefore(container);
+      await this.hooksBefore(container).catch(async (e: Error) => {
+        // A hook that finds no process fails with words of its own.
+        throw isAlive(sandbox) ? e : await container.explain(state, 'run the hooks');
+      });
       await this.sendCreate(container, state, plan, terminal, fds);
       await runHooks('createContainer', this.spec.hooks?.createContainer, await container.state());
       if (this.options.pidFile !== undefined) writeFileSync(this.options.pidFile, String(sandbox.pid));
