@@ -121,6 +121,7 @@ export class TaskContainer {
       status = { exitCode: KILLED, exitedAt: Date.now() };
     }
     await process.started;
+    await process.stdio?.drained();
     if (execId === '') await this.#endExecs();
     this.#end(process, status);
   }

@@ -46,6 +46,22 @@ test('output outlives its reader, and waits for it', async () => {
   closeSync(again);
 });
 
+test('what the client has not read yet is waited for', async () => {
+  const opened = await openStdio({ ...none, stdout: at('out') }, owner);
+  await opened.drained();
+  const client = openSync(at('out'), O_RDONLY | O_NONBLOCK);
+  writeSync(opened.stdio.stdout as number, 'tail');
+  let done = false;
+  const drained = opened.drained().then(() => (done = true));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(done).toBe(false);
+  expect(readAll(client)).toBe('tail');
+  await drained;
+  opened.handedOver();
+  opened.close();
+  closeSync(client);
+});
+
 test('input ends after CloseIO and the close of the client', async () => {
   const opened = await openStdio({ ...none, stdin: at('in') }, owner);
   const stdin = opened.stdio.stdin as number;

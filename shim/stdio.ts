@@ -6,6 +6,7 @@
  */
 import { closeSync, constants, fstatSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { host } from '../lib/host.ts';
 import type { Stdio } from '../runsc/container/types.ts';
 import { type BinaryLogger, startBinaryLogger } from './binary_logger.ts';
 
@@ -31,6 +32,11 @@ export interface ProcessStdio {
   handedOver(): void;
   /** CloseIO. */
   closeStdin(): void;
+  /**
+   * Resolves when the client has read what lies in the output fifos: some clients stop reading as soon as they hear of the exit.
+   * A client that is away or does not go on reading is not waited for long.
+   */
+  drained(): Promise<void>;
   /** The process has exited and its output is delivered. */
   close(): void;
 }
@@ -55,6 +61,13 @@ export async function openStdio(names: StdioNames, owner: StdioOwner): Promise<P
   }
   return opened;
 }
+
+// ioctl(2): bytes that can be read.
+const FIONREAD = 0x541b;
+/** ms without progress after which nobody reads, and most ms in all. */
+const DRAIN_STALL = 500;
+const DRAIN_LIMIT = 5000;
+const DRAIN_INTERVAL = 2;
 
 class OpenedStdio implements ProcessStdio {
   stdin: number | null = null;
@@ -97,6 +110,25 @@ class OpenedStdio implements ProcessStdio {
   closeStdin(): void {
     if (this.#stdinWriter !== null) closeSync(this.#stdinWriter);
     this.#stdinWriter = null;
+  }
+
+  async drained(): Promise<void> {
+    let left = this.#unread();
+    const end = Date.now() + DRAIN_LIMIT;
+    for (let progress = Date.now(); left > 0; ) {
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_INTERVAL));
+      const now = this.#unread();
+      if (now < left) progress = Date.now();
+      left = now;
+      if (Date.now() > end || Date.now() - progress > DRAIN_STALL) return;
+    }
+  }
+
+  #unread(): number {
+    const count = new Int32Array(1);
+    let total = 0;
+    for (const fd of this.#readers) if (host.ioctl(fd, FIONREAD, count) === 0) total += count[0] as number;
+    return total;
   }
 
   close(): void {
