@@ -111,7 +111,7 @@ function remember(parent: Dentry, dentry: Dentry): void {
 }
 
 /**
- * Forgets missing names and files that nobody has open. Directories stay: two dentries of one directory would disagree about what
+ * Forgets missing names and files that nobody has open, watches or has bound a socket to. Directories stay: two dentries of one directory would disagree about what
  * is in it. An object that is looked up again gets a new dentry.
  */
 function sweep(fs: Filesystem): void {
@@ -120,7 +120,7 @@ function sweep(fs: Filesystem): void {
   for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
     for (const [name, child] of directory.children ?? []) {
       if (child.children !== null || child.inode?.isDirectory) pending.push(child);
-      else if (child.openFiles === 0 && child.mountCount === 0) {
+      else if (!isInUse(child)) {
         directory.children?.delete(name);
         continue;
       }
@@ -129,6 +129,10 @@ function sweep(fs: Filesystem): void {
   }
   fs.cachedDentries = kept;
   fs.sweepAt = kept + SWEEP_STEP;
+}
+
+function isInUse({ inode, openFiles, mountCount }: Dentry): boolean {
+  return openFiles > 0 || mountCount > 0 || (inode !== null && (inode.attachment !== null || inode.watched));
 }
 
 /** A copy that does not keep the whole path alive, of which the name was cut. */

@@ -120,6 +120,8 @@ export abstract class Inode {
   readonly fs: Filesystem;
   /** What hangs on the object while it is in use: the Pipe of a fifo, the socket bound to a socket file. */
   attachment: object | null = null;
+  /** inotify(7) watches this very object: the dentry cache must not forget it. */
+  watched = false;
   constructor(fs: Filesystem) {
     this.fs = fs;
   }

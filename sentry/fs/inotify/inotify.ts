@@ -100,13 +100,17 @@ export class InotifyHub implements N.FsNotify {
     const others = this.watches.get(watch.inode);
     if (others === undefined) this.watches.set(watch.inode, [watch]);
     else others.push(watch);
+    watch.inode.watched = true;
     this.kernel.notify = this;
     return 0;
   }
   remove(watch: Watch): void {
     const others = (this.watches.get(watch.inode) ?? []).filter((w) => w !== watch);
     if (others.length > 0) this.watches.set(watch.inode, others);
-    else this.watches.delete(watch.inode);
+    else {
+      this.watches.delete(watch.inode);
+      watch.inode.watched = false;
+    }
     if (--this.count === 0) this.kernel.notify = null;
   }
 }
