@@ -76,8 +76,12 @@ function walkx(c: Connection): number {
   const taken = m.newfid === P9_NOFID ? 0 : c.checkNew(m.newfid);
   if (taken !== 0) return taken;
   c.begin(Rwalkx);
-  const { out } = c.channel;
-  const header = out.take(9); // ecode[4] opened[1] entries[4]
+  const { out, outBase } = c.channel;
+  const header = out.take(5); // ecode[4] opened[1]
+  const started = c.calls.stat(from.fd, outBase + out.at);
+  if (started < 0) return started;
+  out.take(ATTR_SIZE);
+  const length = out.take(4);
   let result: Fid | null | number;
   if (m.names.length === 0) {
     const r = putEntry(c, from.fd, 0);
@@ -102,7 +106,7 @@ function walkx(c: Connection): number {
   }
   out.view.setUint32(header, typeof result === 'number' ? -result : 0, true);
   out.bytes[header + 4] = opened;
-  out.view.setUint32(header + 5, out.at - header - 9, true);
+  out.view.setUint32(length, out.at - length - 4, true);
   return 0;
 }
 

@@ -316,6 +316,15 @@ test('a shared mount sees what others do', () => {
   file.release();
   rmSync(at('other'));
   expect(root.lookup('other', null)).toBe(ENOENT);
+  // The mode of the directory itself is no older than the last look into it.
+  mkdirSync(at('judged'));
+  const judged = inode(root.lookup('judged', null));
+  chmodSync(at('judged'), 0o700);
+  expect(judged.lookup('x', null)).toBe(ENOENT);
+  expect(judged.mode & 0o777).toBe(0o700);
+  chmodSync(folder.path, 0o711);
+  expect(root.lookup('x', null)).toBe(ENOENT);
+  expect(root.mode & 0o777).toBe(0o711);
   // Opening again what was just open costs no more than looking whether it is the same.
   writeFileSync(at('again'), 'x');
   const again1 = inode(root.lookup('again', null));

@@ -123,10 +123,10 @@ const names = list(name, P9_MAX_WALK_EXTENDED);
  */
 export const Twalkx = message('Twalkx', 200, { fid: u32, newfid: u32, open: u32, names });
 /**
- * ecode: 0, or why it went no further. entries: one attr[144] target[s] for each name found (or one for `fid` itself if there were no
+ * ecode: 0, or why it went no further. start: attributes of `fid`'s own object, where the walk began. entries: one attr[144] target[s] for each name found (or one for `fid` itself if there were no
  * names); target is empty but for symbolic links. opened: a descriptor came along.
  */
-export const Rwalkx = message('Rwalkx', 201, { ecode: u32, opened: u8, entries: data });
+export const Rwalkx = message('Rwalkx', 201, { ecode: u32, opened: u8, start: attr, entries: data });
 /**
  * Entries of the directory at a place, without "." and "..": from the first one on if `restart` is not 0, otherwise those that follow
  * what was told last. The fid that stands for the directory (`newfid`, or `fid` if there are no names) keeps it open until the

@@ -288,6 +288,9 @@ export class GoferInode extends Inode {
     if (base > 0 && (here === undefined || isErrno(here) || !this.sameObject(here.attributes))) {
       return here === undefined && answer.ecode !== 0 && fs.exclusive ? fs.client.errnoOf(answer.ecode) : ESTALE;
     }
+    // Whoever searches here next is judged by what this directory is now.
+    if (!fs.exclusive)
+      this.tell(here === undefined || isErrno(here) ? readAttributes(viewOf(answer.start), 0, fs.device) : here.attributes);
     if (answer.ecode !== 0 && entries.length < names.length) entries.push(fs.client.errnoOf(answer.ecode));
     const results = entries.slice(base);
     if (ahead !== undefined) fs.fetched = { names: ahead.names, first: ahead.index, directory: this.ino, results };
