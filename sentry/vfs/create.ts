@@ -6,7 +6,7 @@ import type { Credentials } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { instantiate, lookupChild } from './dentry_cache.ts';
 import type { Inode } from './inode.ts';
-import { IN_ATTRIB, IN_CREATE } from './notify.ts';
+import { IN_CREATE } from './notify.ts';
 import { Dentry, inodeOf, type VfsPath } from './path.ts';
 import { checkMountWrite, checkPermission, createOptions, MAY_EXEC, MAY_READ, MAY_WRITE, ownerOrCapable } from './permission.ts';
 import { resolveParent } from './walk.ts';
@@ -94,7 +94,7 @@ export function makeLink(task: Task, source: VfsPath, dirfd: number, path: ByteS
   const r = parent.link(place.dentry.name, target);
   if (r !== 0) return r;
   instantiate(place.dentry, target);
-  task.kernel.notify?.object(IN_ATTRIB, source.dentry);
+  task.kernel.notify?.linkCount(target);
   task.kernel.notify?.entry(IN_CREATE, parent, place.dentry.name, target);
   return 0;
 }

@@ -29,6 +29,8 @@ export interface FsNotify {
   entry(mask: number, directory: Inode, name: ByteString, child: Inode): void;
   /** rename(2): both halves share one cookie. */
   moved(from: Inode, oldName: ByteString, to: Inode, newName: ByteString, child: Inode): void;
+  /** IN_ATTRIB of the object alone: a name came or went. */
+  linkCount(inode: Inode): void;
   /** IN_DELETE_SELF: the last link is gone (and the last user, where the filesystem can tell). */
   deleted(inode: Inode): void;
 }

@@ -168,6 +168,7 @@ function describe(task: Task, path: VfsPath, flags: number): OpenResult {
   const impl = openInode(task, inode, type, flags, { path, creds: task.creds, task });
   if (typeof impl === 'number') return impl;
   const file = new FileDescription(impl, kept, path);
+  task.kernel.notify?.object(IN_OPEN, path.dentry);
   if ((flags & O_TRUNC) !== 0 && type === S_IFREG) {
     const r = truncateAtOpen(task, path, inode);
     if (r !== 0) {
@@ -175,7 +176,6 @@ function describe(task: Task, path: VfsPath, flags: number): OpenResult {
       return r;
     }
   }
-  task.kernel.notify?.object(IN_OPEN, path.dentry);
   return file;
 }
 

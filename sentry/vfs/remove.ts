@@ -5,7 +5,7 @@ import type { Credentials } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { lookupChild, unhash } from './dentry_cache.ts';
 import type { Inode } from './inode.ts';
-import { IN_ATTRIB, IN_DELETE } from './notify.ts';
+import { IN_DELETE } from './notify.ts';
 import type { Dentry } from './path.ts';
 import { checkMountWrite, checkPermission, checkSticky, MAY_EXEC, MAY_WRITE } from './permission.ts';
 import { resolveParent, type Walk } from './walk.ts';
@@ -46,9 +46,9 @@ export function unlinkFile(task: Task, dirfd: number, path: ByteString): 0 | Err
   unhash(dentry);
   const { notify } = task.kernel;
   if (notify === null) return 0;
-  notify.object(IN_ATTRIB, dentry);
-  notify.entry(IN_DELETE, walk.dentry.inode as Inode, walk.name, inode);
+  notify.linkCount(inode);
   if (inode.attributes().nlink === 0) notify.deleted(inode);
+  notify.entry(IN_DELETE, walk.dentry.inode as Inode, walk.name, inode);
   return 0;
 }
 
@@ -66,7 +66,7 @@ export function removeDirectory(task: Task, dirfd: number, path: ByteString): 0 
   if (r !== 0) return r;
   unhash(dentry);
   dentry.children = null;
-  task.kernel.notify?.entry(IN_DELETE, walk.dentry.inode as Inode, walk.name, inode);
   task.kernel.notify?.deleted(inode);
+  task.kernel.notify?.entry(IN_DELETE, walk.dentry.inode as Inode, walk.name, inode);
   return 0;
 }

@@ -63,8 +63,8 @@ export class InotifyHub implements N.FsNotify {
     const { inode, parent } = dentry;
     if (inode === null) return;
     const bits = mask | (inode.isDirectory ? N.IN_ISDIR : 0);
-    this.tell(inode, bits, '', 0, false);
     if (parent?.inode != null) this.tell(parent.inode, bits, dentry.name, 0, dentry.deleted);
+    this.tell(inode, bits, '', 0, false);
   }
   entry(mask: number, directory: Inode, name: ByteString, child: Inode): void {
     this.tell(directory, mask | (child.isDirectory ? N.IN_ISDIR : 0), name, 0, false);
@@ -76,9 +76,11 @@ export class InotifyHub implements N.FsNotify {
     this.tell(to, N.IN_MOVED_TO | directory, newName, this.cookie, false);
     this.tell(child, N.IN_MOVE_SELF | directory, '', 0, false);
   }
+  linkCount(inode: Inode): void {
+    this.tell(inode, N.IN_ATTRIB, '', 0, false);
+  }
   deleted(inode: Inode): void {
     if (!this.watches.has(inode)) return;
-    if (!inode.isDirectory) this.tell(inode, N.IN_ATTRIB, '', 0, false);
     this.tell(inode, N.IN_DELETE_SELF, '', 0, false);
     for (const watch of (this.watches.get(inode) ?? []).slice()) watch.instance.drop(watch);
   }
