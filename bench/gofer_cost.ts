@@ -1,16 +1,17 @@
 /**
  * What the gofer's round trips cost: prints one line each. Needs root.
- * esbuild bench/gofer_cost.ts --bundle --platform=node --outfile=dist/gofer_cost.cjs && node dist/gofer_cost.cjs [FOLDER]
+ * esbuild bench/gofer_cost.ts --bundle --platform=node --external:esbuild --outfile=dist/gofer_cost.cjs && node dist/gofer_cost.cjs [FOLDER]
  * With FOLDER it also lists and looks up everything below it once, as `find -size` would on an exclusive mount.
  */
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { O_RDONLY } from '../abi/fcntl.ts';
-import { idleKernel, mountGofer, startGofer, temporaryFolder } from '../integration/gofer_process.ts';
+import { buildGofer, idleKernel, mountGofer, startGofer, temporaryFolder } from '../integration/gofer_process.ts';
 import type { GoferInode } from '../sentry/fs/gofer/inode.ts';
 import { FileDescription } from '../sentry/vfs/file.ts';
 import { BufferIo } from '../sentry/vfs/io.ts';
 
+buildGofer();
 const folder = temporaryFolder();
 const at = (path: string): string => join(folder.path, path);
 const kernel = idleKernel((line) => console.error(line));

@@ -7,7 +7,7 @@ import { host } from '../lib/host.ts';
 import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, spawn } from '../lib/spawn.ts';
 import type { GoferFilesystem } from '../sentry/fs/gofer/filesystem.ts';
 import type { GoferInode } from '../sentry/fs/gofer/inode.ts';
-import { buildGofer, idleKernel, mountGofer, temporaryFolder } from './gofer_process.ts';
+import { buildGofer, GOFER, idleKernel, mountGofer, temporaryFolder } from './gofer_process.ts';
 
 const ROOT = resolve(__dirname, '..');
 const O_PATH = 0o10000000;
@@ -34,7 +34,7 @@ beforeAll(() => {
   host.write(memory, Buffer.from(JSON.stringify(config)));
   pid = spawn({
     file: join(ROOT, 'node_modules/node/bin/node'),
-    args: ['gofer', '--jitless', '--no-warnings', join(ROOT, 'dist/gofer.cjs'), '--config-fd', '3'],
+    args: ['gofer', '--jitless', '--no-warnings', GOFER, '--config-fd', '3'],
     env: [],
     fds: [nothing, 1, 2, memory, pair[1], root, packets[1]],
     namespaces: CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET,

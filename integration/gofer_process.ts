@@ -1,8 +1,9 @@
 /** A gofer process on folders of this machine, and the Sentry's client for it. For tests; needs root. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { buildSync } from 'esbuild';
 import type { GoferConfig } from '../lib/gofer_config.ts';
 import { host } from '../lib/host.ts';
 import { HostPoll } from '../platforms/host_poll.ts';
@@ -29,9 +30,18 @@ export interface GoferProcess {
   readonly exited: Promise<number | null>;
 }
 
+const BUNDLE = join(ROOT, '.cache/gofer-test');
+export const GOFER = join(BUNDLE, 'gofer.cjs');
+
+/** Suites run side by side: each puts its files in place whole, and they are the same. */
 export function buildGofer(): void {
-  execFileSync('bash', ['scripts/build-native.sh'], { cwd: ROOT });
-  execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: ROOT });
+  mkdirSync(BUNDLE, { recursive: true });
+  const own = `${process.pid}.new`;
+  const options = { bundle: true, platform: 'node', format: 'cjs', target: 'node24' } as const;
+  buildSync({ ...options, entryPoints: [join(ROOT, 'gofer/main.ts')], outfile: join(BUNDLE, own) });
+  renameSync(join(BUNDLE, own), GOFER);
+  copyFileSync(join(ROOT, 'native-addon/build/Release/tsvisor_native.node'), join(BUNDLE, own));
+  renameSync(join(BUNDLE, own), join(BUNDLE, 'tsvisor_native.node'));
 }
 
 /** `inMemory`: for tests that make more files than a disk likes. */
@@ -53,7 +63,7 @@ export function startGofer(
   const config: GoferConfig = { connections: [{ socketFd: 4, mounts }], confine };
   const memory = host.memfdCreate('config', 0);
   host.write(memory, Buffer.from(JSON.stringify(config)));
-  const command = [...wrap, NODE, '--jitless', '--no-warnings', join(ROOT, 'dist/gofer.cjs'), '--config-fd', '3'];
+  const command = [...wrap, NODE, '--jitless', '--no-warnings', GOFER, '--config-fd', '3'];
   const child = spawn(command[0] as string, command.slice(1), { stdio: ['ignore', 'inherit', 'inherit', memory, pair[1], ...roots] });
   for (const fd of [memory, pair[1], ...roots]) host.close(fd);
   const exited = new Promise<number | null>((done) => child.on('exit', (code) => done(code)));
