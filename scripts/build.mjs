@@ -31,6 +31,7 @@ const options = {
   format: 'cjs',
   target: 'node24',
   minifySyntax: true,
+  supported: { 'dynamic-import': false }, // scripts from the code cache have none: becomes require
   external: ['koffi', '@grpc/grpc-js', '@grpc/proto-loader'],
   logLevel: 'warning',
 };

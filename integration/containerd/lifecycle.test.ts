@@ -1,5 +1,5 @@
 /** What people do with a task besides running it: exec, kill, pause, look, and restart containerd in between. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { BUSYBOX, Containerd, DEBIAN, eventually, missing, processesInCgroup, processesWith, RUNSC, sleep } from './containerd.ts';
 
 const suite = missing().length === 0 ? describe : describe.skip;
@@ -143,7 +143,22 @@ suite('the life of a task', () => {
     remove(id);
   }, 60_000);
 
-  test('memory of one task, ten at once', async () => {
+  test('options: log files of the shim and of the sandbox, system calls in it', () => {
+    const logs = `${containerd.folder}/logs`;
+    mkdirSync(logs);
+    const options = `${containerd.folder}/runsc.toml`;
+    writeFileSync(
+      options,
+      `log_level = "debug"\nlog_path = "${logs}/%NAMESPACE%.%ID%.log"\n[runsc_config]\ndebug = true\nstrace = true\ndebug-log = "${logs}"\n`,
+    );
+    const id = containerd.newId();
+    const r = containerd.ctr(['run', '--rm', '--runtime', RUNSC, '--runtime-config-path', options, BUSYBOX, id, 'echo', 'traced']);
+    expect(r).toEqual({ status: 0, stdout: 'traced\n', stderr: '' });
+    expect(readFileSync(`${logs}/default.${id}.log`, 'utf8')).toContain('/tasks/start');
+    expect(readFileSync(`${logs}/${id}.sentry.log`, 'utf8')).toMatch(/write\(1, "traced\\n", 7\)/);
+  }, 30_000);
+
+  test('ten tasks at once', async () => {
     const runs = Array.from({ length: 10 }, (_, i) =>
       containerd.ctrAsync(['run', '--rm', '--runtime', RUNSC, BUSYBOX, containerd.newId(), 'sh', '-c', `sleep 0.2; echo ${i}; exit ${i}`]),
     );
