@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path';
 const ROOT = resolve(__dirname, '../..');
 const OUT = join(ROOT, '.cache/conformance');
 const RUNSC = join(ROOT, 'bin/runsc');
-const PLATFORMS = (process.env.TSVISOR_TEST_PLATFORMS ?? 'ptrace').split(',');
+const PLATFORMS = (process.env.TSVISOR_TEST_PLATFORMS ?? 'systrap,ptrace').split(',');
 const programs = readdirSync(__dirname)
   .filter((name) => name.endsWith('.c'))
   .map((name) => name.slice(0, -2));

@@ -94,7 +94,7 @@ export class PtracePlatform implements Platform {
     this.host.kill(thread.space.pid, 9);
     this.forget(thread);
     thread.space.threads.delete(thread);
-    this.lost.push({ thread, cause });
+    if (thread !== this.seedThread) this.lost.push({ thread, cause }); // of the seed nobody has heard
   }
 
   wait(events: ThreadEvents, deadline: number): void {

@@ -94,6 +94,7 @@ export class SystrapPlatform implements Platform {
     this.doorbell = this.host.eventfd();
     this.placement = new CpuPlacement(options.host, this.running, true);
     const globalFd = this.sealedMemory('sandbox', PAGE);
+    if (globalFd < 0) throw new Error(`memfd_create: errno ${-globalFd}`);
     const global = native.mapShared(globalFd, PAGE, 0, 3);
     if (typeof global === 'number') throw new Error(`systrap: mmap: errno ${-global}`);
     this.global = new Int32Array(global);
@@ -105,7 +106,9 @@ export class SystrapPlatform implements Platform {
 
   private startSeed(options: SystrapOptions, globalFd: number): SystrapThread {
     const slots = this.sealedMemory('slots', SLOTS_LENGTH, F_SEAL_SEAL);
-    const [ours, theirs] = this.socketPair();
+    const pair = this.host.socketpair(SOCK_SEQPACKET);
+    if (slots < 0 || typeof pair === 'number') throw new Error('systrap: no descriptors');
+    const [ours, theirs] = pair;
     const space = new SystrapSpace(this, slots, ours, 0, 0);
     const thread = space.addThread(0, null);
     if (typeof thread === 'number') throw new Error(`systrap: slot: errno ${-thread}`);
@@ -125,18 +128,14 @@ export class SystrapPlatform implements Platform {
     const r = this.host.syscall(HOST_CALL.wait4, pid, this.status, __WALL | WNOHANG, null);
     return r === pid ? describeEnd(this.status[0] as number) : 'still running';
   }
-  /** A memfd that keeps its size. */
+  /** A memfd that keeps its size, or an errno. */
   private sealedMemory(name: string, length: number, more = 0): number {
     const fd = this.host.memfdCreate(name, MFD_CLOEXEC_SEALABLE);
-    if (fd < 0) throw new Error(`memfd_create: errno ${-fd}`);
-    this.host.ftruncate(fd, length);
-    this.host.fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | more);
-    return fd;
-  }
-  private socketPair(): [number, number] {
-    const pair = this.host.socketpair(SOCK_SEQPACKET);
-    if (typeof pair === 'number') throw new Error(`socketpair: errno ${-pair}`);
-    return pair;
+    if (fd < 0) return fd;
+    const sized = this.host.ftruncate(fd, length);
+    const r = sized < 0 ? sized : this.host.fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | more);
+    if (r < 0) this.host.close(fd);
+    return r < 0 ? r : fd;
   }
 
   newAddressSpace(): ThreadContext | Errno {
@@ -149,7 +148,13 @@ export class SystrapPlatform implements Platform {
   /** A child process of `via`'s, whose one thread has stopped where `via` has. */
   forkFrom(via: SystrapThread): SystrapThread | Errno {
     const slots = this.sealedMemory('slots', SLOTS_LENGTH, F_SEAL_SEAL);
-    const [ours, theirs] = this.socketPair();
+    if (slots < 0) return slots as Errno;
+    const pair = this.host.socketpair(SOCK_SEQPACKET);
+    if (typeof pair === 'number') {
+      this.host.close(slots);
+      return pair;
+    }
+    const [ours, theirs] = pair;
     const space = new SystrapSpace(this, slots, ours, via.index, via.space.vdsoBase);
     const thread = space.addThread(via.index, via);
     const r = typeof thread === 'number' ? thread : this.forkInto(via, thread, slots, theirs);
@@ -224,7 +229,7 @@ export class SystrapPlatform implements Platform {
     if (thread.space.pid > 0) this.host.kill(thread.space.pid, 9);
     this.forget(thread);
     thread.space.threads.delete(thread);
-    this.lost.push({ thread, cause });
+    if (thread !== this.seed) this.lost.push({ thread, cause }); // of the seed nobody has heard
   }
   /** Children that have ended. Those of released spaces have no listener. */
   private reap(): void {
