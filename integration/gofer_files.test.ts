@@ -349,6 +349,24 @@ test('a shared mount sees what others do', () => {
   fs.release();
 });
 
+test('trees deeper than one message reaches', () => {
+  const names = Array.from({ length: 300 }, (_, i) => `d${i}`);
+  mkdirSync(at(names.join('/')), { recursive: true });
+  for (const exclusive of [true, false]) {
+    const fs = mounted(exclusive);
+    let found = fs.root;
+    for (const name of names) found = inode(found.lookup(name, null));
+    fs.shrink(); // no fid but the root's is left
+    expect(found.lookup('none', null)).toBe(ENOENT);
+    expect(found.setAttributes({ mode: 0o711 })).toBe(0);
+    fs.shrink();
+    let again = fs.root;
+    for (const [index, name] of names.entries()) again = inode(again.lookup(name, null, { names, index }));
+    expect(again.attributes().mode & 0o777).toBe(0o711);
+    fs.release();
+  }
+});
+
 test('hard links of the host are one inode', () => {
   writeFileSync(at('h1'), 'x');
   linkSync(at('h1'), at('h2'));

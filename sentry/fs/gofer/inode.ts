@@ -6,7 +6,7 @@ import { EIO, EISDIR, EMFILE, ENFILE, ENOENT, ENXIO, type Errno, ESTALE, isErrno
 import { O_ACCMODE, O_RDONLY, O_RDWR } from '../../../abi/fcntl.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
-import { isPlainName, P9_MAX_WALK_EXTENDED, P9_NO_OPEN, P9_NOFID } from '../../../lib/p9/constants.ts';
+import { P9_MAX_WALK_EXTENDED, P9_NO_OPEN, P9_NOFID } from '../../../lib/p9/constants.ts';
 import { Rsetattrx, Rwalkx, Tsetattrx, Twalkx } from '../../../lib/p9/messages.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { FileImpl } from '../../vfs/file.ts';
@@ -14,6 +14,7 @@ import { type AttributeChange, type Attributes, type CreateOptions, Inode, type 
 import type { HostFd } from '../host_fd.ts';
 import { readAttributes, viewOf } from './attributes.ts';
 import { GoferDirectory, listDirectory } from './directory.ts';
+import { fetchEntry } from './fetch.ts';
 import type { GoferFilesystem } from './filesystem.ts';
 import { type Entry, type Listing, readEntries } from './listing.ts';
 import { createObject, linkObject, makeTemporary, removeName, renameObject } from './names.ts';
@@ -157,8 +158,8 @@ export class GoferInode extends Inode {
       if (at.parent === null) return ESTALE;
       names.push(at.name);
       at = at.parent;
-      // Too deep for one walk: a fid on the way.
-      if (names.length >= P9_MAX_WALK_EXTENDED && at.fid < 0) {
+      // Too deep for one walk that also looks something up: a fid on the way.
+      if (names.length >= P9_MAX_WALK_EXTENDED - 1 && at.fid < 0) {
         const r = at.ensureFid();
         if (r !== 0) return r;
       }
@@ -257,58 +258,18 @@ export class GoferInode extends Inode {
       if (entry === null) return ENOENT;
       if (entry !== 'outdated') return this.fs.inodeFor(this, name, entry);
     }
-    const found = this.fetch(name, ahead);
+    const found = fetchEntry(this, name, ahead);
     return isErrno(found) ? found : this.fs.inodeFor(this, name, found);
   }
   override revalidate(parent: Inode, name: ByteString, ahead?: WalkAhead): boolean {
     if (this.fs.exclusive) return true;
-    const found = (parent as GoferInode).fetch(name, ahead);
+    const found = fetchEntry(parent as GoferInode, name, ahead);
     if (isErrno(found) || !this.sameObject(found.attributes)) return false;
     this.told(found);
     this.moveTo(parent as GoferInode, name);
     return true;
   }
 
-  /** What a name in this directory means now; what follows it in the walk is asked in the same round trip. */
-  private fetch(name: ByteString, ahead: WalkAhead | undefined): Entry | Errno {
-    const { fs } = this;
-    if (this.isGone) return ENOENT;
-    const known = this.fetchedBefore(ahead);
-    if (known !== null) return known;
-    const place = this.directoryPlace();
-    if (isErrno(place)) return place;
-    const base = place.names.length;
-    const rest = ahead === undefined ? [name] : plainNames(ahead, P9_MAX_WALK_EXTENDED - base);
-    const names = base === 0 ? rest : [...place.names, ...rest];
-    const answer = fs.client.call(Twalkx, { fid: place.fid, newfid: P9_NOFID, open: P9_NO_OPEN, names }, Rwalkx);
-    if (isErrno(answer)) return answer;
-    const entries: (Entry | Errno)[] | null = readEntries(answer.entries, fs.device);
-    if (entries === null) return EIO;
-    const here = base === 0 ? undefined : entries[base - 1];
-    if (base > 0 && (here === undefined || isErrno(here) || !this.sameObject(here.attributes))) {
-      return here === undefined && answer.ecode !== 0 && fs.exclusive ? fs.client.errnoOf(answer.ecode) : ESTALE;
-    }
-    // Whoever searches here next is judged by what this directory is now.
-    if (!fs.exclusive)
-      this.tell(here === undefined || isErrno(here) ? readAttributes(viewOf(answer.start), 0, fs.device) : here.attributes);
-    if (answer.ecode !== 0 && entries.length < names.length) entries.push(fs.client.errnoOf(answer.ecode));
-    const results = entries.slice(base);
-    if (ahead !== undefined) fs.fetched = { names: ahead.names, first: ahead.index, directory: this.ino, results };
-    return results[0] ?? EIO;
-  }
-  /** What the same walk has fetched, if it was in this directory. */
-  private fetchedBefore(ahead: WalkAhead | undefined): Entry | Errno | null {
-    const { fetched } = this.fs;
-    if (ahead === undefined || fetched === null || fetched.names !== ahead.names) return null;
-    const at = ahead.index - fetched.first;
-    const result = fetched.results[at];
-    if (result === undefined) return null;
-    const before = at === 0 ? null : fetched.results[at - 1];
-    const directory = before === null ? fetched.directory : before === undefined || isErrno(before) ? -1 : before.attributes.ino;
-    if (directory !== this.ino) return null;
-    // ELOOP and ENOTDIR say that the walk went through something else than the names say: ask again, from here.
-    return isErrno(result) && result !== ENOENT ? null : result;
-  }
   forgetListing(): void {
     this.wasListed = true;
     this.misses = 0;
@@ -415,11 +376,4 @@ export class GoferInode extends Inode {
   override removeXattr(name: ByteString): 0 | Errno {
     return this.xattrs.remove(name);
   }
-}
-
-/** The names of a walk from here on, up to one that no directory can hold: the walk will find out when it gets there. */
-function plainNames({ names, index }: WalkAhead, max: number): ByteString[] {
-  let end = index + 1;
-  while (end < names.length && end - index < max && isPlainName(names[end] as string)) end++;
-  return names.slice(index, end);
 }
