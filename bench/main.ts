@@ -9,6 +9,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { type IdleCost, measureIdle } from './idle.ts';
 import { addSample, chart, type Samples, summarize, table } from './report.ts';
 import { hostTarget, runtimeTarget, type Target } from './targets.ts';
 
@@ -59,6 +60,8 @@ const { values: options } = parseArgs({
     programs: { type: 'string', default: PROGRAMS.join(',') },
     rootfs: { type: 'string', default: join(ROOT, '.cache/images/debian-rootfs') },
     gvisor: { type: 'string', default: '' },
+    idle: { type: 'string', default: '1,10' },
+    'idle-seconds': { type: 'string', default: '10' },
     out: { type: 'string', default: join(ROOT, 'docs/bench') },
   },
 });
@@ -118,7 +121,7 @@ function startToExit(samples: Samples, target: Target, errors: string[]): void {
   }
 }
 
-function main(): void {
+async function main(): Promise<void> {
   const work = mkdtempSync(join(tmpdir(), 'tsvisor-bench-'));
   const micro: Samples = new Map();
   const programs: Samples = new Map();
@@ -142,6 +145,7 @@ function main(): void {
     report(
       micro,
       programs,
+      await idleRows(work, errors),
       targets.map((t) => t.name),
       errors,
     );
@@ -150,7 +154,30 @@ function main(): void {
   }
 }
 
-function report(micro: Samples, programs: Samples, targets: readonly string[], errors: readonly string[]): void {
+/** Idle sandboxes of ours, by number. */
+async function idleRows(work: string, errors: string[]): Promise<IdleCost[]> {
+  const rows: IdleCost[] = [];
+  for (const count of list(options.idle).map(Number)) {
+    try {
+      rows.push(
+        await measureIdle(join(ROOT, 'bin/runsc'), ['--network=none'], options.rootfs, work, count, Number(options['idle-seconds'])),
+      );
+    } catch (e) {
+      errors.push(`idle ${count}: ${(e as Error).message}`);
+    }
+  }
+  return rows;
+}
+
+function idleTable(rows: readonly IdleCost[]): string {
+  const lines = rows.map(
+    (r) =>
+      `| ${r.sandboxes} | ${(r.privateKiB / 1024).toFixed(1)} | ${(r.proportionalKiB / 1024).toFixed(1)} | ${r.cpuMs} ms in ${r.seconds} s |`,
+  );
+  return ['| idle sandboxes | private MiB each | proportional MiB each | CPU of all |', '|--:|--:|--:|--:|', ...lines, ''].join('\n');
+}
+
+function report(micro: Samples, programs: Samples, idle: readonly IdleCost[], targets: readonly string[], errors: readonly string[]): void {
   const base = targets[0] as string;
   const [a, b] = [summarize(micro), summarize(programs)];
   const problems = [...new Set(errors)];
@@ -159,15 +186,19 @@ function report(micro: Samples, programs: Samples, targets: readonly string[], e
     `Medians of ${options.rounds} interleaved rounds on one machine; lower is better.\n`,
     table(a, targets, base, 'µs'),
     table(b, targets, base, 'ms'),
+    idleTable(idle),
     ...problems.map((e) => `- ${e}`),
     '',
   ].join('\n');
   mkdirSync(options.out, { recursive: true });
   writeFileSync(join(options.out, 'results.md'), text);
-  writeFileSync(join(options.out, 'results.json'), `${JSON.stringify({ targets, micro: a, programs: b, errors: problems }, null, 1)}\n`);
+  writeFileSync(
+    join(options.out, 'results.json'),
+    `${JSON.stringify({ targets, micro: a, programs: b, idle, errors: problems }, null, 1)}\n`,
+  );
   if (a.length > 0) writeFileSync(join(options.out, 'micro.svg'), chart(a, targets, 'µs per operation, lower is better (logarithmic)'));
   if (b.length > 0) writeFileSync(join(options.out, 'programs.svg'), chart(b, targets, 'ms per run, lower is better (logarithmic)'));
   process.stdout.write(text);
 }
 
-main();
+void main();

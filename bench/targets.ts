@@ -72,7 +72,7 @@ const CAPABILITIES = [
 ];
 
 /** The smallest ordinary container: one root, proc, dev, tmp in memory. */
-function spec(rootfs: string, args: readonly string[]): object {
+export function spec(rootfs: string, args: readonly string[]): object {
   return {
     ociVersion: '1.0.2',
     process: {
