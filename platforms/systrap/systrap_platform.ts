@@ -175,6 +175,7 @@ export class SystrapPlatform implements Platform {
     const pid = via.runCommands();
     if (pid < 0) return pid;
     if (!this.isChild(pid, child, nonce)) {
+      this.dismiss(child, via);
       this.lose(via, 'the stub names a process that is not its child');
       return EAGAIN;
     }
@@ -193,6 +194,12 @@ export class SystrapPlatform implements Platform {
     const address = SLOTS + child.index * SLOT_SIZE + W_NONCE * 4;
     if (native.readProcess(pid, address, seen, 0, NONCE_WORDS * 4) !== NONCE_WORDS * 4) return false;
     return seen.every((word, i) => word === nonce[i]);
+  }
+  /** Whatever process it is that serves the child's slot: it is told to end. */
+  private dismiss(child: SystrapThread, via: SystrapThread): void {
+    if (native.slotAwait(this.window.buffer, child.place, via.space.pid) < 0) return;
+    child.tid = -1; // not the first thread of a process that we keep
+    child.leave();
   }
   /** A new thread's stub reports. False if `tid`, which its process has named, is none of the process's. */
   begin(thread: SystrapThread, tid: number): boolean {
