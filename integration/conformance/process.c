@@ -40,15 +40,21 @@ static void wait_statuses(void)
 	CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	FAILS(waitpid(pid, &status, 0), ECHILD);
 	FAILS(waitpid(-1, &status, WNOHANG), ECHILD);
+	int hold[2];
+	CHECK(pipe(hold) == 0);
 	pid = fork();
 	if (pid == 0) {
+		char c;
+		close(hold[1]);
 		raise(SIGSTOP);
+		CHECK(read(hold[0], &c, 1) == 0); /* an exit now would hide the continuation */
 		_exit(3);
 	}
 	CHECK(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
 	CHECK(waitpid(pid, &status, WNOHANG | WUNTRACED) == 0);
 	CHECK(kill(pid, SIGCONT) == 0);
 	CHECK(waitpid(pid, &status, WCONTINUED) == pid && WIFCONTINUED(status));
+	close(hold[1]);
 	CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 3);
 }
 

@@ -2,7 +2,7 @@
  * do: runs a command of this machine in a sandbox. The machine's files are the root, read-only: what the command writes stays in memory
  * and is gone with it. Working directory and environment are kept. No daemon, no bundle.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isatty } from 'node:tty';
@@ -64,8 +64,17 @@ async function runIn(context: Context, bundle: string, terminal: boolean): Promi
   const id = `do-${process.pid}-${Date.now().toString(36)}`;
   // No limits, so no cgroup: making one costs more than much of the rest.
   const containers = new Containers({ ...context.settings, ignoreCgroups: true });
+  await removeAbandoned(containers);
   const container = await containers.create({ id, bundle, stdio: terminal ? terminalStdio() : inheritedStdio(), attached: true });
   return runToEnd(context, container, terminal);
+}
+
+/** State of earlier runs that were killed before they could clean up: their sandboxes ended with them. */
+async function removeAbandoned(containers: Containers): Promise<void> {
+  for (const { id } of await containers.list()) {
+    const pid = /^do-(\d+)-/.exec(id)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) await containers.destroy(id).catch(() => {});
+  }
 }
 
 type DoFlags = {
@@ -98,6 +107,8 @@ function describe(args: readonly string[], flags: DoFlags, terminal: boolean): S
       noNewPrivileges: false,
       rlimits: [{ type: 'RLIMIT_NOFILE', soft: 1024, hard: 1_048_576 }],
     },
+    // Without a pid namespace of its own the command is not process 1, whom signals without a handler do not end.
+    linux: { ...base.linux, namespaces: (base.linux?.namespaces ?? []).filter(({ type }) => type !== 'pid') },
     mounts: [...(base.mounts ?? []), ...flags.tmpfs.map(tmpfsMount), ...flags.volume.map(volumeMount)],
   };
 }

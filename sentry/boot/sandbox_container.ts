@@ -79,7 +79,7 @@ export class SandboxContainer {
     this.isRoot = request.root_container;
     const taken = new TakenFds(fds);
     const creds = credentialsOf(spec.process);
-    this.container = new Container(this.id, pidNamespace(kernel, from), creds, request.cgroup_path);
+    this.container = new Container(this.id, pidNamespace(kernel, spec, from), creds, request.cgroup_path);
     this.container.limits = cgroupLimits(spec.linux?.resources);
     if (this.isRoot) showLimits(kernel, this.container.limits);
     for (const [name, value] of Object.entries(spec.linux?.sysctl ?? {})) {
@@ -339,9 +339,12 @@ function makeNamespaces(
   };
 }
 
-/** The sandbox's first container lives in the root namespace, and is its process 1. */
-function pidNamespace(kernel: Kernel, from: ContainerInit): PidNamespace {
-  if (from.pod === null) return kernel.rootPidNamespace;
+/** The sandbox's first container lives in the root namespace, and is its process 1 unless its specification has no pid namespace. */
+function pidNamespace(kernel: Kernel, spec: Spec, from: ContainerInit): PidNamespace {
+  if (from.pod === null) {
+    if (!(spec.linux?.namespaces ?? []).some(({ type }) => type === 'pid')) kernel.rootPidNamespace.reserve(1);
+    return kernel.rootPidNamespace;
+  }
   return from.joined?.container.pidNamespace ?? new PidNamespace(kernel.rootPidNamespace, kernel.uniqueId());
 }
 

@@ -25,6 +25,11 @@ export class PidNamespace {
     this.id = id;
   }
 
+  /** Gives out no number up to `id` before the numbers wrap: nobody is process 1 then. */
+  reserve(id: number): void {
+    this.last = Math.max(this.last, id);
+  }
+
   /** A free number. It stays taken while a task, a group or a session has it. */
   allocate(): number {
     for (let tries = 0; tries < PID_MAX; tries++) {
