@@ -16,6 +16,7 @@ const entries = Object.entries({
   gofer: 'gofer/main.ts',
   'containerd-shim-runsc-v1': 'shim/main.ts',
   bench: 'bench/main.ts',
+  fuzz: 'integration/fuzz/run.ts',
 }).filter(([, path]) => existsSync(path));
 /** Loaded when a log file is asked for, so a bundle of its own beside the others: an installation has no node_modules. */
 const winston = {

@@ -32,6 +32,7 @@ import type { FileDescription } from '../vfs/file.ts';
 import { FilesystemTypes } from '../vfs/filesystem_types.ts';
 import { LockTable } from '../vfs/locks.ts';
 import type { FsNotify } from '../vfs/notify.ts';
+import { endBrokenCall } from './broken_call.ts';
 import type { Container } from './container.ts';
 import { exitGroup } from './exit.ts';
 import { FutexTable } from './futex.ts';
@@ -175,7 +176,7 @@ export class Kernel implements ThreadEvents {
   /** One round: tasks that were woken, timers that are due, then whatever the platform reports until `deadline` (ns). */
   runOnce(deadline: number): void {
     this.timers.fireDue(this.now());
-    for (let n = this.ready.length; n > 0; n--) this.advanceBlocked(this.ready.shift() as Task);
+    for (let n = this.ready.length; n > 0; n--) this.advance(this.ready.shift() as Task);
     if (this.halted) return;
     this.platform.wait(this, this.ready.length > 0 ? 0 : Math.min(deadline, this.timers.next));
   }
@@ -189,8 +190,12 @@ export class Kernel implements ThreadEvents {
     const task = thread.data as Task;
     task.state = 'kernel';
     task.syscallNumber = thread.sysno;
-    if (task.trace !== null && stopAtEntry(task)) return;
-    this.dispatch(task);
+    try {
+      if (task.trace !== null && stopAtEntry(task)) return;
+      this.dispatch(task);
+    } catch (e) {
+      this.broken(task, e);
+    }
   }
   private dispatch(task: Task): void {
     if (this.strace !== null) this.strace.enter(task);
@@ -207,13 +212,21 @@ export class Kernel implements ThreadEvents {
   fault(thread: ThreadContext, signal: number, code: number, address: number): void {
     const task = thread.data as Task;
     task.state = 'kernel';
-    forceSignal(task, { signal, code, address });
-    this.returnToUser(task, null);
+    try {
+      forceSignal(task, { signal, code, address });
+      this.returnToUser(task, null);
+    } catch (e) {
+      this.broken(task, e);
+    }
   }
   interrupted(thread: ThreadContext): void {
     const task = thread.data as Task;
     task.state = 'kernel';
-    this.returnToUser(task, null);
+    try {
+      this.returnToUser(task, null);
+    } catch (e) {
+      this.broken(task, e);
+    }
   }
   exited(thread: ThreadContext, cause: string): void {
     const task = thread.data as Task;
@@ -245,6 +258,14 @@ export class Kernel implements ThreadEvents {
     task.blocked = new BlockedCall(task, generator);
     task.blocked.sleep(first.value);
     if (task.attention) task.blocked.notify('signal');
+  }
+
+  private advance(task: Task): void {
+    try {
+      this.advanceBlocked(task);
+    } catch (e) {
+      this.broken(task, e);
+    }
   }
 
   private advanceBlocked(task: Task): void {
@@ -352,6 +373,10 @@ export class Kernel implements ThreadEvents {
     this.host.getrandom(this.scratch8);
     const view = this.scratch8View;
     return (view.getUint16(4, true) * 0x1_0000_0000 + view.getUint32(0, true)) % limit;
+  }
+
+  private broken(task: Task, error: unknown): void {
+    endBrokenCall(task, error, this.syscalls[task.syscallNumber]?.man ?? '?');
   }
 
   private refuse(task: Task, number: number): number {

@@ -1,0 +1,510 @@
+/*
+ * A system-call fuzzer, to run inside a sandbox: syscalls SEED COUNT [SECONDS].
+ *
+ * The first process supervises: it starts workers, replaces those that die, kills those that hang, and says "start", "idle" (when
+ * everything is dead and removed again) on its output; then it waits for a line on its input and ends. A worker makes CALLS calls with
+ * random arguments; what they are follows from SEED and the worker's number alone. Some workers have threads, some another user.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WORKERS 5
+#define CALLS 400       /* by one worker */
+#define LIFE 2.0        /* seconds of one worker */
+#define PAGE 4096
+#define PAGES 24        /* of the arena; every fourth is special */
+#define HIGHEST_CALL 470
+#define TREE "/tmp/fuzz"
+
+static char *arena;
+static int supervisor;
+static int null;
+
+struct Random {
+  uint64_t state;
+};
+static uint64_t next(struct Random *r) { /* splitmix64 */
+  uint64_t z = r->state += 0x9e3779b97f4a7c15ull;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+  return z ^ (z >> 31);
+}
+static uint64_t below(struct Random *r, uint64_t limit) { return next(r) % limit; }
+static int chance(struct Random *r, int percent) { return below(r, 100) < (uint64_t)percent; }
+
+static double seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+/*
+ * What the arguments of a call are, by letters: f descriptor, d directory descriptor, b buffer, p path, s size, o offset, i small
+ * number, l flags, t timespec, v vector, a socket address, g signal, P process, m page-aligned address, F futex word, x anything.
+ */
+static const struct Shape {
+  short number;
+  const char *arguments;
+} SHAPES[] = {
+    {0, "fbs"},     {1, "fbs"},     {2, "pll"},     {4, "pb"},      {5, "fb"},      {6, "pb"},      {7, "bii"},    {8, "foi"},
+    {9, "msllfo"},  {10, "msl"},    {11, "ms"},     {13, "gbbi"},   {14, "ibbi"},   {16, "fIb"},    {17, "fbso"},  {18, "fbso"},
+    {19, "fvi"},    {20, "fvi"},    {21, "pl"},     {22, "b"},      {23, "ibbbt"},  {25, "mssl"},   {26, "msl"},   {27, "msb"},
+    {28, "msi"},    {29, "isl"},    {30, "iml"},    {31, "iib"},    {33, "ff"},     {35, "tb"},     {38, "ibb"},   {40, "ffbs"},
+    {41, "iii"},    {42, "fas"},    {43, "fab"},    {44, "fbslas"}, {45, "fbslab"}, {46, "fMl"},    {47, "fMl"},   {48, "fi"},
+    {49, "fai"},    {50, "fi"},     {51, "fab"},    {52, "fab"},    {53, "iiib"},   {54, "fiibi"},  {55, "fiibb"}, {56, "lb"},
+    {59, "pbb"},    {61, "Pblb"},   {62, "Pg"},     {64, "iil"},    {65, "ibi"},    {66, "iiib"},   {68, "il"},    {69, "ibsl"},
+    {70, "ibsil"},  {71, "iib"},    {72, "fix"},    {73, "fl"},     {74, "f"},      {76, "po"},     {77, "fo"},    {78, "fbs"},
+    {79, "bs"},     {80, "p"},      {81, "f"},      {82, "pp"},     {83, "pl"},     {84, "p"},      {85, "pl"},    {86, "pp"},
+    {87, "p"},      {88, "pp"},     {89, "pbs"},    {90, "pl"},     {91, "fl"},     {92, "pii"},    {93, "fii"},   {97, "ib"},
+    {98, "ib"},     {99, "b"},      {101, "iPbb"},  {103, "ibs"},   {115, "ib"},    {127, "bi"},    {128, "bbti"}, {129, "Pgb"},
+    {130, "bi"},    {131, "bb"},    {133, "pli"},   {137, "pb"},    {138, "fb"},    {140, "iP"},    {141, "iPi"},  {149, "ms"},
+    {155, "pp"},    {157, "ixxxx"}, {158, "ib"},    {161, "p"},     {165, "pppbb"}, {166, "pl"},    {186, ""},     {187, "fos"},
+    {188, "pbbsl"}, {190, "fbbsl"}, {191, "pbbs"},  {193, "fbbs"},  {194, "pbs"},   {196, "fbs"},   {197, "pb"},   {199, "fb"},
+    {202, "FiitFi"}, {203, "Psb"},  {204, "Psb"},   {206, "ib"},    {207, "xiibt"}, {208, "xiibt"}, {209, "xib"},  {210, "xbb"},
+    {213, "i"},     {216, "mslll"}, {217, "fbs"},   {218, "b"},     {220, "ibit"},  {221, "fosi"},  {222, "ibb"},  {223, "ilbb"},
+    {226, "i"},     {228, "ib"},    {229, "ib"},    {230, "iltb"},  {232, "fbii"},  {233, "fifb"},  {234, "PPg"},  {235, "pb"},
+    {240, "plib"},  {241, "p"},     {242, "ibsit"}, {243, "ibsbt"}, {244, "ib"},    {245, "ibb"},   {247, "iPbib"}, {253, ""},
+    {254, "fpl"},   {255, "fi"},    {257, "dpll"},  {258, "dpl"},   {259, "dpli"},  {260, "dpiil"}, {261, "dpb"},  {262, "dpbl"},
+    {263, "dpl"},   {264, "dpdp"},  {265, "dpdpl"}, {266, "pdp"},   {267, "dpbs"},  {268, "dpl"},   {269, "dpl"},  {270, "ibbbtb"},
+    {271, "bitbs"}, {272, "l"},     {273, "bs"},    {274, "Pbb"},   {275, "fbfbsl"}, {276, "ffsl"}, {277, "fosl"}, {278, "fvil"},
+    {279, "Pibbbl"}, {280, "dptl"}, {281, "fbiibs"}, {282, "fbs"},  {283, "il"},    {284, "il"},    {285, "floo"}, {286, "fltb"},
+    {287, "fb"},    {288, "fabl"},  {289, "fbsl"},  {290, "il"},    {291, "l"},     {292, "ffl"},   {293, "bl"},   {294, "l"},
+    {295, "fvioo"}, {296, "fvioo"}, {297, "PPgb"},  {299, "fMilt"}, {302, "Pibb"},  {303, "dpbbl"}, {306, "f"},    {307, "fMil"},
+    {309, "bbb"},   {310, "PvivIl"}, {311, "Pvivil"}, {314, "Pbl"}, {315, "Pbsl"},  {316, "dpdpl"}, {317, "ilb"},  {318, "bsl"},
+    {319, "pl"},    {322, "dpbbl"}, {324, "il"},    {325, "msl"},   {326, "fbfbsl"}, {327, "fviool"}, {328, "fviool"}, {332, "dpllb"},
+    {334, "bsil"},  {424, "fgbl"},  {425, "ib"},    {426, "fiilbs"}, {434, "Pl"},   {435, "bs"},    {436, "ffl"},  {437, "dpbs"},
+    {438, "ffl"},   {439, "dpll"},  {440, "fvill"}, {441, "fbitbs"}, {444, "bsl"},  {447, "l"},     {449, "biltl"}, {451, "fbbl"},
+    {452, "dpll"},
+};
+#define SHAPE_COUNT (sizeof SHAPES / sizeof SHAPES[0])
+
+static const char *const PATHS[] = {
+    "", ".", "..", "/", TREE "/f", TREE "/dir", TREE "/dir/g", TREE "/link", TREE "/loop", TREE "/fifo", TREE "/socket", TREE "/none",
+    TREE "/dir/none", TREE "/f/x", "f", "dir", "dir/g", "link", "none", "/proc/self/fd/3", "/proc/self/maps", "/proc/self/mem",
+    "/proc/self/status", "/proc/self/fdinfo/5", "/proc/self/exe", "/proc/self", "/proc", "/proc/1/status", "/proc/self/task", "/proc/sys",
+    "/proc/self/attr/current", "/proc/self/cwd", "/proc/self/root", "/proc/self/environ", "/proc/self/oom_score_adj",
+    "/proc/self/comm", "/proc/self/uid_map", "/proc/self/ns/net", "/proc/self/mountinfo", "/proc/meminfo", "/proc/net/unix", "/dev",
+    "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/ptmx", "/dev/pts/0", "/dev/tty", "/dev/shm", "/dev/shm/s",
+    "/dev/mqueue/q", "/sys", "/sys/class/net", "/sys/devices/system/cpu/online", "/proc/self/timerslack_ns", "/proc/self/pagemap",
+    "/proc/self/auxv", "/proc/self/smaps", "/proc/self/limits", "/proc/self/io", "/proc/self/cmdline", "/proc/cpuinfo", "/proc/stat",
+};
+#define PATH_COUNT (sizeof PATHS / sizeof PATHS[0])
+
+static const uint64_t ODD[] = {
+    0, 1, 2, 3, 4, 7, 8, 15, 16, 63, 64, 100, 127, 128, 255, 256, 1000, 4095, 4096, 4097, 65535, 65536, 1 << 20, 0x7ffffffe, 0x7fffffff,
+    0x80000000, 0xfffffffe, 0xffffffff, 0x100000000, 0x1fffffffffffff, 0x20000000000001, 0x7ffffffff000, 0x7fffffffffff, 0x800000000000,
+    0x7ffffffffffffff0, 0x7fffffffffffffff, 0x8000000000000000, 0xffff800000000000, 0xffffffffff600000, 0xfffffffffffff000,
+    0xffffffffffffff9c, 0xfffffffffffffffe, 0xffffffffffffffff,
+};
+#define ODD_COUNT (sizeof ODD / sizeof ODD[0])
+
+static uint64_t odd(struct Random *r) { return ODD[below(r, ODD_COUNT)]; }
+static uint64_t flagMix(struct Random *r) {
+  if (chance(r, 25)) return 0;
+  uint64_t bits = 0;
+  for (int n = 1 + below(r, 4); n > 0; n--) bits |= 1ull << below(r, chance(r, 90) ? 22 : 64);
+  return bits;
+}
+
+/* An address in the arena; the pages are writable, read-only, without any right, or absent. */
+static char *place(struct Random *r) {
+  char *page = arena + PAGE * below(r, PAGES);
+  if (chance(r, 20)) return page + PAGE - 1 - below(r, 24);
+  return page + (below(r, PAGE) & ~7ull);
+}
+static char *writable(struct Random *r) {
+  uint64_t page = below(r, PAGES);
+  if (page % 4 == 3) page--;
+  return arena + PAGE * page + 64 * below(r, 48);
+}
+static uint64_t word(struct Random *r) {
+  switch (below(r, 6)) {
+    case 0: return (uint64_t)place(r);
+    case 1: return (uint64_t)writable(r);
+    case 2: return below(r, 40);
+    case 3: return below(r, 1024) | below(r, 64) << 32;
+    case 4: return odd(r);
+    default: return next(r);
+  }
+}
+
+/* Fills what a buffer argument points to. */
+static char *filled(struct Random *r) {
+  if (chance(r, 12)) return place(r);
+  uint64_t *at = (uint64_t *)writable(r);
+  for (int i = 0; i < 16; i++) at[i] = word(r);
+  return (char *)at;
+}
+static char *path(struct Random *r) {
+  if (chance(r, 5)) return place(r);
+  char *at = writable(r);
+  strcpy(at, PATHS[below(r, PATH_COUNT)]);
+  if (chance(r, 3)) memset(at, 'x', 600);
+  return at;
+}
+static char *timespec(struct Random *r) {
+  if (chance(r, 30)) return NULL;
+  struct timespec *t = (struct timespec *)writable(r);
+  t[0].tv_sec = t[1].tv_sec = 0;
+  t[0].tv_nsec = t[1].tv_nsec = below(r, 2000000);
+  if (chance(r, 20)) t[0].tv_sec = odd(r);
+  if (chance(r, 20)) t[below(r, 2)].tv_nsec = odd(r);
+  return (char *)t;
+}
+static char *vector(struct Random *r) {
+  uint64_t *at = (uint64_t *)writable(r);
+  for (int i = 0; i < 8; i++) {
+    at[2 * i] = (uint64_t)(chance(r, 80) ? writable(r) : (char *)word(r));
+    at[2 * i + 1] = chance(r, 85) ? below(r, 300) : odd(r);
+  }
+  return (char *)at;
+}
+static char *address(struct Random *r) {
+  static const short FAMILIES[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNSPEC};
+  char *at = filled(r);
+  if (at < arena || chance(r, 10)) return at;
+  at = writable(r);
+  uint64_t *words = (uint64_t *)at;
+  for (int i = 0; i < 16; i++) words[i] = chance(r, 50) ? 0 : word(r);
+  *(short *)at = FAMILIES[below(r, 6)];
+  if (*(short *)at == AF_UNIX) strcpy(at + 2, chance(r, 50) ? TREE "/socket" : TREE "/socket2");
+  if (*(short *)at == AF_INET && chance(r, 70)) memcpy(at + 2, "\x1f\x90\x7f\x00\x00\x01", 6);
+  return at;
+}
+static char *message(struct Random *r) {
+  struct msghdr *m = (struct msghdr *)writable(r);
+  memset(m, 0, sizeof *m);
+  if (chance(r, 40)) m->msg_name = address(r), m->msg_namelen = chance(r, 80) ? 16 : odd(r);
+  m->msg_iov = (struct iovec *)vector(r);
+  m->msg_iovlen = chance(r, 90) ? below(r, 5) : odd(r);
+  if (chance(r, 50)) {
+    uint64_t *c = (uint64_t *)writable(r);
+    c[0] = chance(r, 80) ? 16 + 4 * below(r, 4) : odd(r);
+    c[1] = (chance(r, 80) ? 1 : below(r, 300)) | (1 + below(r, 3)) << 32;
+    c[2] = below(r, 30) | below(r, 30) << 32;
+    c[3] = word(r);
+    m->msg_control = c;
+    m->msg_controllen = chance(r, 80) ? 24 + 8 * below(r, 3) : odd(r);
+  }
+  return (char *)m;
+}
+static uint64_t ioctlRequest(struct Random *r) {
+  switch (below(r, 5)) {
+    case 0:
+    case 1: return 0x5400 + below(r, 0x70);
+    case 2: return 0x8900 + below(r, 0x80);
+    case 3: return 0x80045430 + below(r, 16);
+    default: return chance(r, 50) ? 0x40045431 : next(r) & 0xffffffff;
+  }
+}
+
+static uint64_t argument(struct Random *r, char kind) {
+  if (chance(r, 7)) return word(r);
+  switch (kind) {
+    case 'f': return chance(r, 96) ? below(r, 40) : odd(r);
+    case 'd': return chance(r, 60) ? (uint64_t)AT_FDCWD : below(r, 40);
+    case 'b': return (uint64_t)filled(r);
+    case 'p': return (uint64_t)path(r);
+    case 's': return chance(r, 75) ? below(r, 600) : odd(r);
+    case 'o': return chance(r, 75) ? below(r, 20000) : odd(r);
+    case 'i': return chance(r, 85) ? below(r, 40) : odd(r);
+    case 'l': return flagMix(r);
+    case 't': return (uint64_t)timespec(r);
+    case 'v': return (uint64_t)vector(r);
+    case 'a': return (uint64_t)address(r);
+    case 'M': return (uint64_t)message(r);
+    case 'g': return chance(r, 90) ? below(r, 66) : odd(r);
+    case 'P': return chance(r, 60) ? 0 : chance(r, 50) ? (uint64_t)getpid() : below(r, 60) + 2;
+    case 'm': return (uint64_t)arena + PAGE * below(r, PAGES + 4);
+    case 'F': return (uint64_t)writable(r) & ~3ull;
+    case 'I': return ioctlRequest(r);
+    default: return word(r);
+  }
+}
+
+/* Calls that end or stop the worker, or its random walk, are made rarely. */
+static int rare(long number) {
+  switch (number) {
+    case SYS_exit:
+    case SYS_exit_group:
+    case SYS_rt_sigreturn:
+    case SYS_execve:
+    case SYS_execveat:
+    case SYS_clone:
+    case SYS_clone3:
+    case SYS_fork:
+    case SYS_vfork:
+    case SYS_seccomp:
+    case SYS_pause:
+    case SYS_rt_sigsuspend:
+    case SYS_brk:
+    case SYS_chroot:
+    case SYS_close_range: return 1;
+    default: return 0;
+  }
+}
+
+static long oneCall(struct Random *r) {
+  uint64_t a[6];
+  long number;
+  if (chance(r, 80)) {
+    const struct Shape *shape = &SHAPES[below(r, SHAPE_COUNT)];
+    number = shape->number;
+    size_t known = strlen(shape->arguments);
+    for (size_t i = 0; i < 6; i++) a[i] = i < known ? argument(r, shape->arguments[i]) : 0;
+  } else {
+    number = below(r, HIGHEST_CALL + 1);
+    for (int i = 0; i < 6; i++) a[i] = argument(r, "fbpslix"[below(r, 7)]);
+  }
+  if (rare(number) && !chance(r, 4)) return 0;
+  /* The supervisor's limits stay. */
+  if (number == SYS_prlimit64 && a[0] == (uint64_t)supervisor) return 0;
+  return syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+static void nothing(int signal) { (void)signal; }
+static void arm(void) {
+  struct sigaction act = {.sa_handler = nothing};
+  struct itimerval every = {{0, 20000}, {0, 20000}};
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  sigaction(SIGALRM, &act, NULL);
+  setitimer(ITIMER_REAL, &every, NULL);
+}
+
+static void calls(struct Random *r, int count) {
+  int self = syscall(SYS_gettid);
+  for (int i = 0; i < count; i++) {
+    if (i % 8 == 0) arm();
+    oneCall(r);
+    int now = syscall(SYS_gettid);
+    if (now == self) continue;
+    /* A child of clone(2): a few calls, then the end. */
+    self = now;
+    count = i + (count - i) / 4;
+  }
+}
+static void *thread(void *seed) {
+  struct Random r = {(uint64_t)seed};
+  calls(&r, CALLS / 2);
+  return NULL;
+}
+
+static void mapArena(void) {
+  int rights[] = {PROT_NONE, PROT_READ, PROT_READ | PROT_EXEC};
+  int how = MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED;
+  mmap(arena, PAGE * PAGES, PROT_READ | PROT_WRITE, how, -1, 0);
+  for (int page = 3, n = 0; page < PAGES; page += 4, n++) {
+    if (n % 4 == 3) munmap(arena + PAGE * page, PAGE);
+    else mprotect(arena + PAGE * page, PAGE, rights[n % 4]);
+  }
+}
+
+/* Descriptors 3 and up: one of everything. */
+static void openPool(struct Random *r) {
+  int pair[2];
+  open("/dev/null", O_RDWR);
+  open(TREE "/f", O_RDWR | O_CREAT, 0666);
+  open(TREE "/dir/g", O_RDONLY | O_CREAT, 0666);
+  open(TREE, O_RDONLY | O_DIRECTORY);
+  open(TREE "/dir", O_PATH | O_DIRECTORY);
+  open(TREE "/f", O_PATH);
+  pipe2(pair, chance(r, 50) ? O_NONBLOCK : 0);
+  socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+  socketpair(AF_UNIX, chance(r, 50) ? SOCK_DGRAM : SOCK_SEQPACKET, 0, pair);
+  socket(AF_UNIX, SOCK_STREAM, 0);
+  socket(AF_INET, SOCK_STREAM, 0);
+  socket(AF_INET, SOCK_DGRAM, 0);
+  socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  socket(AF_INET6, SOCK_DGRAM, 0);
+  socket(AF_NETLINK, SOCK_RAW, 0);
+  socket(AF_PACKET, SOCK_RAW, 0);
+  socket(AF_INET, SOCK_RAW, 1);
+  int epoll = epoll_create1(0);
+  int event = eventfd(0, 0);
+  struct epoll_event watch = {.events = EPOLLIN | EPOLLET};
+  epoll_ctl(epoll, EPOLL_CTL_ADD, event, &watch);
+  epoll_ctl(epoll, EPOLL_CTL_ADD, pair[0], &watch);
+  timerfd_create(CLOCK_MONOTONIC, 0);
+  sigset_t all;
+  sigfillset(&all);
+  signalfd(-1, &all, 0);
+  int memory = memfd_create("m", MFD_ALLOW_SEALING);
+  ftruncate(memory, 10000);
+  int notify = inotify_init1(0);
+  inotify_add_watch(notify, TREE, IN_ALL_EVENTS);
+  int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+  grantpt(terminal);
+  unlockpt(terminal);
+  open(ptsname(terminal), O_RDWR | O_NOCTTY);
+  open("/proc/self/mem", O_RDWR);
+  open("/proc/self/maps", O_RDONLY);
+  open("/proc", O_RDONLY | O_DIRECTORY);
+}
+
+static void limit(int what, rlim_t value) {
+  struct rlimit l = {value, value};
+  setrlimit(what, &l);
+}
+
+static void worker(uint64_t seed) {
+  struct Random r = {seed};
+  next(&r);
+  limit(RLIMIT_AS, 1ull << 30);
+  limit(RLIMIT_FSIZE, 8 << 20);
+  limit(RLIMIT_CORE, 0);
+  limit(RLIMIT_NPROC, 200);
+  limit(RLIMIT_NOFILE, 256);
+  prctl(PR_SET_DUMPABLE, 1);
+  for (int fd = 0; fd < 3; fd++) dup2(null, fd);
+  close(null);
+  chdir(TREE);
+  mapArena();
+  openPool(&r);
+  if (chance(&r, 50)) setresgid(1000, 1000, 1000), setresuid(1000, 1000, 1000);
+  if (chance(&r, 20)) setsid();
+  if (chance(&r, 35)) {
+    pthread_t id;
+    for (int n = 0; n < 2; n++) pthread_create(&id, NULL, thread, (void *)next(&r));
+  }
+  calls(&r, CALLS);
+  _exit(0);
+}
+
+static int removeOne(const char *name, const struct stat *s, int kind, struct FTW *at) {
+  (void)s, (void)kind;
+  if (at->level > 0) remove(name);
+  return 0;
+}
+static void clearTree(void) {
+  static const char *const PLACES[] = {TREE, "/dev/shm", "/dev/mqueue"};
+  for (int i = 0; i < 3; i++) nftw(PLACES[i], removeOne, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+static void makeTree(void) {
+  mkdir("/tmp", 01777);
+  mkdir(TREE, 0777);
+  chmod(TREE, 0777);
+  mkdir(TREE "/dir", 0777);
+  chmod(TREE "/dir", 0777);
+  close(open(TREE "/f", O_CREAT | O_RDWR, 0666));
+  symlink("f", TREE "/link");
+  symlink("loop", TREE "/loop");
+  mkfifo(TREE "/fifo", 0666);
+  mknod("/dev/null", S_IFCHR | 0666, makedev(1, 3));
+  mknod("/dev/zero", S_IFCHR | 0666, makedev(1, 5));
+  mknod("/dev/tty", S_IFCHR | 0666, makedev(5, 0));
+  symlink("pts/ptmx", "/dev/ptmx");
+}
+static void clearIpc(void) {
+  struct shmid_ds info;
+  int highest = shmctl(0, SHM_INFO, &info);
+  for (int i = 0; i <= highest; i++) {
+    int id = shmctl(i, SHM_STAT, &info);
+    if (id >= 0) shmctl(id, IPC_RMID, NULL);
+  }
+}
+
+struct Worker {
+  pid_t pid;
+  double start;
+};
+static struct Worker workers[WORKERS];
+
+static int isWorker(pid_t pid) {
+  for (int i = 0; i < WORKERS; i++)
+    if (workers[i].pid == pid) return 1;
+  return 0;
+}
+/* Kills what is not a worker and lives longer than one should: children of workers. */
+static void killStrays(int everything) {
+  DIR *folder = opendir("/proc");
+  if (folder == NULL) return;
+  for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+    pid_t pid = atoi(entry->d_name);
+    if (pid > 1 && pid != supervisor && (everything || !isWorker(pid))) kill(pid, SIGKILL);
+  }
+  closedir(folder);
+}
+static void reapAll(void) {
+  for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG | __WALL)) > 0;)
+    for (int i = 0; i < WORKERS; i++)
+      if (workers[i].pid == pid) workers[i].pid = 0;
+}
+static void rest(void) {
+  struct timespec t = {0, 10000000};
+  nanosleep(&t, NULL);
+}
+
+int main(int argc, char **argv) {
+  if (argc < 3 || strtoull(argv[2], NULL, 10) == 0) return 2;
+  uint64_t seed = strtoull(argv[1], NULL, 10), count = strtoull(argv[2], NULL, 10);
+  double end = seconds() + (argc > 3 ? atof(argv[3]) : 1e9), strays = seconds() + 1;
+  supervisor = getpid();
+  null = open("/dev/null", O_RDWR); /* now: workers remove what they can */
+  if (null < 0) return 2;
+  /* Workers share our user: without CAP_SYS_PTRACE they cannot reach into a process that is not dumpable. */
+  prctl(PR_SET_DUMPABLE, 0);
+  for (int n = 1; n < 65; n++)
+    if (n != SIGCHLD && n != SIGSEGV) signal(n, SIG_IGN);
+  arena = mmap(NULL, PAGE * (PAGES + 16), PROT_NONE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
+  makeTree();
+  printf("start\n");
+  fflush(stdout);
+
+  uint64_t started = 0;
+  while (started * CALLS < count && seconds() < end) {
+    reapAll();
+    for (int i = 0; i < WORKERS; i++) {
+      struct Worker *w = &workers[i];
+      if (w->pid != 0 && seconds() - w->start > LIFE) kill(w->pid, SIGKILL);
+      if (w->pid != 0) continue;
+      if (started % 16 == 0) makeTree();
+      uint64_t own = seed * 1000003 + started++;
+      w->start = seconds();
+      w->pid = fork();
+      if (w->pid < 0) w->pid = 0;
+      else if (w->pid == 0) {
+        for (int n = 1; n < 65; n++) signal(n, SIG_DFL);
+        worker(own);
+      }
+    }
+    if (seconds() > strays) killStrays(0), strays = seconds() + 1;
+    rest();
+  }
+  for (int i = 0; i < 20; i++) killStrays(1), reapAll(), rest();
+  clearTree();
+  clearIpc();
+  printf("idle %llu\n", (unsigned long long)(started * CALLS));
+  fflush(stdout);
+  char line[16];
+  if (read(0, line, sizeof line) < 0) return 1;
+  return 0;
+}
