@@ -210,6 +210,15 @@ static void clone_refuses_nonsense(void)
 	FAILS(syscall(SYS_clone3, NULL, 64), EFAULT);
 }
 
+static void clone_with_an_exit_signal_that_is_none(void)
+{
+	pid_t pid = syscall(SYS_clone, 255, 0, 0, 0, 0);
+	if (pid == 0)
+		_exit(3);
+	int status;
+	CHECK(waitpid(pid, &status, __WALL) == pid && WEXITSTATUS(status) == 3);
+}
+
 static void many_children(void)
 {
 	for (int i = 0; i < 200; i++) {
@@ -259,6 +268,7 @@ int main(int argc, char **argv, char **envp)
 	PART(threads_join);
 	PART(exit_group_ends_threads);
 	PART(clone_refuses_nonsense);
+	PART(clone_with_an_exit_signal_that_is_none);
 	PART(many_children);
 	PART(times_add_up);
 	return 0;

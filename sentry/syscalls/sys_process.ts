@@ -48,9 +48,11 @@ const CLONE_ARGS_MAX = 4096;
 function sysClone(task: Task, cloneFlags: number, stack: number, parentTid: number, childTid: number, tls: number): number {
   // CLONE_PIDFD shares the argument with CLONE_PARENT_SETTID.
   if ((cloneFlags & CLONE_PIDFD) !== 0 && (cloneFlags & (CLONE_PARENT_SETTID | CLONE_DETACHED)) !== 0) return EINVAL;
+  // Not a signal: the parent gets none.
+  const exitSignal = (cloneFlags & CSIGNAL) <= NSIG ? cloneFlags & CSIGNAL : 0;
   return clone(task, {
     flags: cloneFlags & ~CSIGNAL,
-    exitSignal: cloneFlags & CSIGNAL,
+    exitSignal,
     stackPointer: stack,
     tls,
     parentTid,
