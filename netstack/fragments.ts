@@ -1,0 +1,80 @@
+/** Reassembly of fragments (RFC 791 §3.2, RFC 8200 §4.5), in bounded memory. Overlaps are an attack (RFC 5722): the packet is dropped. */
+import type { Environment } from './environment.ts';
+import type { IncomingPacket } from './packet.ts';
+
+/** Packets in the making, bytes of all of them, fragments of one. */
+const MAX_PACKETS = 64;
+const MAX_BYTES = 4 << 20;
+const MAX_PIECES = 128;
+const LONGEST = 65_535;
+/** ns. */
+const PATIENCE = 30e9;
+
+interface Making {
+  readonly key: string;
+  readonly born: number;
+  readonly pieces: { readonly offset: number; readonly bytes: Uint8Array }[];
+  bytes: number;
+  /** Length of the whole payload once the last piece is there. */
+  total: number;
+}
+
+export class Reassembly {
+  private readonly making = new Map<string, Making>();
+  private bytes = 0;
+  private readonly environment: Environment;
+  constructor(environment: Environment) {
+    this.environment = environment;
+  }
+
+  /** The whole packet when this was the piece that was missing. */
+  add(packet: IncomingPacket): IncomingPacket | null {
+    const { fragment } = packet;
+    if (fragment === null) return packet;
+    const length = packet.end - packet.start;
+    const end = fragment.offset + length;
+    if (length === 0 || end > LONGEST || (fragment.more && length % 8 !== 0)) return null;
+    this.expire();
+    const key = `${packet.source}${packet.destination}${packet.protocol}:${fragment.id}`;
+    const entry = this.making.get(key) ?? this.begin(key);
+    if (entry.pieces.length >= MAX_PIECES || this.bytes + length > MAX_BYTES || collides(entry, fragment.offset, end)) {
+      this.drop(entry);
+      return null;
+    }
+    if (!fragment.more) entry.total = end;
+    entry.pieces.push({ offset: fragment.offset, bytes: packet.bytes.slice(packet.start, packet.end) });
+    entry.bytes += length;
+    this.bytes += length;
+    if (entry.bytes !== entry.total) return null;
+    this.drop(entry);
+    return whole(packet, entry);
+  }
+  private begin(key: string): Making {
+    if (this.making.size >= MAX_PACKETS) this.drop(this.making.values().next().value as Making);
+    const entry: Making = { key, born: this.environment.now(), pieces: [], bytes: 0, total: -1 };
+    this.making.set(key, entry);
+    return entry;
+  }
+  private drop(entry: Making): void {
+    if (this.making.delete(entry.key)) this.bytes -= entry.bytes;
+  }
+  /** In the order of their birth. */
+  private expire(): void {
+    const limit = this.environment.now() - PATIENCE;
+    for (const entry of this.making.values()) {
+      if (entry.born > limit) return;
+      this.drop(entry);
+    }
+  }
+}
+
+function collides(entry: Making, offset: number, end: number): boolean {
+  if (entry.total >= 0 && end > entry.total) return true;
+  return entry.pieces.some((piece) => offset < piece.offset + piece.bytes.length && piece.offset < end);
+}
+
+function whole(packet: IncomingPacket, entry: Making): IncomingPacket {
+  const bytes = new Uint8Array(entry.total);
+  for (const piece of entry.pieces) bytes.set(piece.bytes, piece.offset);
+  return { ...packet, bytes, header: 0, start: 0, end: bytes.length, trusted: false, fragment: null };
+}

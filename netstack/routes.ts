@@ -1,0 +1,88 @@
+/** The routing table: the longest prefix wins, then the least metric. */
+import { ENETUNREACH, type Errno } from '../abi/errno.ts';
+import { BROADCAST4, type IpAddress, isMulticast, samePrefix } from './address.ts';
+import type { NetInterface } from './interface.ts';
+
+export interface TableEntry {
+  readonly destination: IpAddress;
+  readonly prefixLength: number;
+  /** Null: the destination is on the link. */
+  readonly gateway: IpAddress | null;
+  /** Preferred source, or null. */
+  readonly source: IpAddress | null;
+  readonly device: NetInterface;
+  readonly metric: number;
+}
+
+/** Where a packet goes. */
+export interface Route {
+  readonly device: NetInterface;
+  readonly nextHop: IpAddress;
+  readonly source: IpAddress;
+  /** A broadcast address of the link. */
+  readonly broadcast: boolean;
+}
+
+export class RoutingTable {
+  readonly entries: TableEntry[] = [];
+  private readonly loopback: NetInterface;
+  private readonly devices: readonly NetInterface[];
+
+  constructor(devices: readonly NetInterface[]) {
+    this.devices = devices;
+    this.loopback = devices[0] as NetInterface;
+  }
+
+  /** Sorted as they are tried. */
+  add(entry: TableEntry): void {
+    const before = (e: TableEntry): boolean =>
+      e.prefixLength < entry.prefixLength || (e.prefixLength === entry.prefixLength && e.metric > entry.metric);
+    const at = this.entries.findIndex(before);
+    this.entries.splice(at < 0 ? this.entries.length : at, 0, entry);
+  }
+
+  /** Is it one of ours? All of 127.0.0.0/8 is. */
+  isLocal(address: IpAddress): boolean {
+    if (address.length === 4 && address.charCodeAt(0) === 127) return true;
+    for (const device of this.devices) if (device.owns(address)) return true;
+    return false;
+  }
+  /** 255.255.255.255 or the last address of a network we are in. */
+  isBroadcast(address: IpAddress): boolean {
+    if (address === BROADCAST4) return true;
+    return this.devices.some((device) => device.addresses.some((own) => own.broadcast === address));
+  }
+
+  /** source: what the socket is bound to, or null. `device`: the only one allowed, or null. */
+  find(destination: IpAddress, source: IpAddress | null, device: NetInterface | null): Route | Errno {
+    if (this.isLocal(destination)) {
+      return { device: this.loopback, nextHop: destination, source: source ?? destination, broadcast: false };
+    }
+    for (const entry of this.entries) {
+      if (device !== null && entry.device !== device) continue;
+      if (!samePrefix(entry.destination, destination, entry.prefixLength)) continue;
+      return this.along(entry, destination, source);
+    }
+    if (!isMulticast(destination) && destination !== BROADCAST4) return ENETUNREACH;
+    const out = device ?? this.devices.find((d) => !d.loopback) ?? this.loopback;
+    const chosen = source ?? sourceOn(out, destination);
+    return chosen === null ? ENETUNREACH : { device: out, nextHop: destination, source: chosen, broadcast: destination === BROADCAST4 };
+  }
+  private along(entry: TableEntry, destination: IpAddress, source: IpAddress | null): Route | Errno {
+    const chosen = source ?? entry.source ?? sourceOn(entry.device, entry.gateway ?? destination);
+    if (chosen === null) return ENETUNREACH;
+    return {
+      device: entry.device,
+      nextHop: entry.gateway ?? destination,
+      source: chosen,
+      broadcast: destination === BROADCAST4 || entry.device.addresses.some((own) => own.broadcast === destination),
+    };
+  }
+}
+
+/** The address of the network that `target` is in, or the first of the family. */
+function sourceOn(device: NetInterface, target: IpAddress): IpAddress | null {
+  const family = device.addresses.filter((own) => own.address.length === target.length);
+  const near = family.find((own) => samePrefix(own.address, target, own.prefixLength));
+  return near?.address ?? family[0]?.address ?? null;
+}

@@ -1,0 +1,268 @@
+/** UDP (RFC 768): endpoints, who gets a datagram, what it costs to keep it. */
+import { EAGAIN, EINVAL, EISCONN, EMSGSIZE, ENETUNREACH, type Errno, isErrno } from '../abi/errno.ts';
+import { POLLERR, POLLIN, POLLOUT, POLLRDNORM } from '../abi/poll.ts';
+import { anyLike, type IpAddress, isAny, isMulticast } from './address.ts';
+import type { IcmpError } from './icmp.ts';
+import { get16, type IncomingPacket, IPPROTO_UDP, Packet, put16 } from './packet.ts';
+import { type Binding, PortTable } from './ports.ts';
+import type { Route } from './routes.ts';
+import { DEFAULT_TTL, type SendOptions, type Stack } from './stack.ts';
+
+const HEADER = 8;
+const LONGEST4 = 65_507;
+const LONGEST6 = 65_527;
+/** What a datagram costs beside its bytes. */
+const DATAGRAM_COST = 512;
+
+export interface Datagram {
+  readonly bytes: Uint8Array;
+  readonly source: IpAddress;
+  readonly sourcePort: number;
+  readonly destination: IpAddress;
+  readonly arrival: number;
+  readonly ttl: number;
+  readonly tos: number;
+}
+
+export class Udp {
+  readonly stack: Stack;
+  readonly ports: PortTable;
+  private readonly byPort = new Map<number, UdpEndpoint[]>();
+  constructor(stack: Stack) {
+    this.stack = stack;
+    this.ports = new PortTable(stack.environment, false);
+  }
+  *all(): Iterable<UdpEndpoint> {
+    for (const endpoints of this.byPort.values()) yield* endpoints;
+  }
+  enter(endpoint: UdpEndpoint, port: number): void {
+    const there = this.byPort.get(port);
+    if (there === undefined) this.byPort.set(port, [endpoint]);
+    else there.push(endpoint);
+  }
+  leave(endpoint: UdpEndpoint, port: number): void {
+    const there = this.byPort.get(port) ?? [];
+    const at = there.indexOf(endpoint);
+    if (at >= 0) there.splice(at, 1);
+    if (there.length === 0) this.byPort.delete(port);
+  }
+
+  input(packet: IncomingPacket): void {
+    const { bytes, start, source, destination } = packet;
+    const length = packet.end - start < HEADER ? 0 : get16(bytes, start + 4);
+    if (length < HEADER || length > packet.end - start) return;
+    const sourcePort = get16(bytes, start);
+    const endpoints = this.byPort.get(get16(bytes, start + 2)) ?? [];
+    const many = isMulticast(destination) || this.stack.routes.isBroadcast(destination);
+    const takers = many ? endpoints.filter((one) => one.score(packet, sourcePort) > 0) : best(endpoints, packet, sourcePort);
+    if (takers.length === 0) {
+      this.stack.icmp.refuse(packet, 'port');
+      return;
+    }
+    const datagram: Datagram = {
+      bytes: bytes.slice(start + HEADER, start + length),
+      source,
+      sourcePort,
+      destination,
+      arrival: packet.arrival,
+      ttl: packet.ttl,
+      tos: packet.tos,
+    };
+    for (const endpoint of takers) endpoint.take(datagram);
+  }
+  icmpError(inner: IncomingPacket, error: IcmpError): void {
+    const local = get16(inner.bytes, inner.start);
+    const remote = get16(inner.bytes, inner.start + 2);
+    for (const endpoint of this.byPort.get(local) ?? []) endpoint.refused(inner.source, inner.destination, remote, error);
+  }
+}
+
+/** The endpoint that fits closest; among equals of a SO_REUSEPORT group one by the sender's numbers, else the newest. */
+function best(endpoints: readonly UdpEndpoint[], packet: IncomingPacket, sourcePort: number): UdpEndpoint[] {
+  let top = 0;
+  let equal: UdpEndpoint[] = [];
+  for (const endpoint of endpoints) {
+    const score = endpoint.score(packet, sourcePort);
+    if (score === 0 || score < top) continue;
+    if (score > top) equal = [];
+    top = score;
+    equal.push(endpoint);
+  }
+  if (equal.length <= 1) return equal;
+  const grouped = equal.every((one) => one.reusePort);
+  const at = grouped ? hashOf(packet.source, sourcePort) % equal.length : equal.length - 1;
+  return [equal[at] as UdpEndpoint];
+}
+export function hashOf(address: IpAddress, port: number): number {
+  let hash = port;
+  for (let i = 0; i < address.length; i++) hash = (Math.imul(hash, 31) + address.charCodeAt(i)) >>> 0;
+  return (hash ^ (hash >>> 15)) >>> 0;
+}
+
+export class UdpEndpoint {
+  readonly udp: Udp;
+  /** The family of the socket: an IPv6 socket takes IPv4, too, unless onlyV6. */
+  readonly version: 4 | 6;
+  onlyV6 = false;
+  reusePort = false;
+  local: IpAddress;
+  remote: IpAddress | null = null;
+  remotePort = 0;
+  error: Errno | 0 = 0;
+  /** Bytes that may wait to be read, cost included. */
+  receiveLimit = 212_992;
+  /** IP_RECVERR: softer errors count, too. */
+  wantsErrors = false;
+  device = 0;
+  drops = 0;
+  private binding: Binding | null = null;
+  private boundAddress = false;
+  private readonly queue: Datagram[] = [];
+  private cost = 0;
+  private readonly notify: (events: number) => void;
+
+  constructor(udp: Udp, version: 4 | 6, local: IpAddress, notify: (events: number) => void) {
+    this.udp = udp;
+    this.version = version;
+    this.local = local;
+    this.notify = notify;
+  }
+  get port(): number {
+    return this.binding?.port ?? 0;
+  }
+  get pending(): number {
+    return this.queue.length;
+  }
+  get first(): Datagram | null {
+    return this.queue[0] ?? null;
+  }
+  get queuedBytes(): number {
+    return this.cost;
+  }
+
+  /** 0, EADDRINUSE, EINVAL if it has a port. */
+  bind(address: IpAddress, port: number, options: { reuseAddress: boolean; reusePort: boolean; uid: number }): 0 | Errno {
+    if (this.binding !== null) return EINVAL;
+    const wanted: Binding = { address, port, onlyV6: this.onlyV6, listening: false, shared: false, ...options };
+    const binding = this.udp.ports.bind(wanted);
+    if (isErrno(binding)) return binding;
+    this.binding = binding;
+    this.reusePort = options.reusePort;
+    this.local = address;
+    this.boundAddress = !isAny(address);
+    this.udp.enter(this, binding.port);
+    return 0;
+  }
+  private autobind(): 0 | Errno {
+    if (this.binding !== null) return 0;
+    return this.bind(this.local, 0, { reuseAddress: false, reusePort: false, uid: 0 });
+  }
+  connect(address: IpAddress, port: number): 0 | Errno {
+    const route = this.udp.stack.route(address, this.boundAddress ? this.local : null, this.device);
+    if (isErrno(route)) return route;
+    const r = this.autobind();
+    if (r !== 0) return r;
+    if (!this.boundAddress) this.local = route.source;
+    this.remote = address;
+    this.remotePort = port;
+    return 0;
+  }
+  disconnect(): void {
+    this.remote = null;
+    this.remotePort = 0;
+    if (!this.boundAddress) this.local = anyLike(this.local);
+  }
+
+  /** `take` fills the payload in: its bytes or an errno. */
+  send(
+    to: { address: IpAddress; port: number } | null,
+    length: number,
+    take: (into: Uint8Array, start: number) => number,
+    options: SendOptions,
+    from: IpAddress | null,
+  ): number {
+    const destination = to?.address ?? this.remote;
+    if (destination === null) return EISCONN; // the caller has looked
+    if (length > (destination.length === 4 ? LONGEST4 : LONGEST6)) return EMSGSIZE;
+    const r = this.autobind();
+    if (r !== 0) return r;
+    const source = from ?? (isAny(this.local) || this.local.length !== destination.length ? null : this.local);
+    const route = this.udp.stack.route(destination, source, this.device);
+    if (isErrno(route)) return route;
+    return this.emit(route, destination, to?.port ?? this.remotePort, length, take, options);
+  }
+  private emit(
+    route: Route,
+    destination: IpAddress,
+    port: number,
+    length: number,
+    take: (into: Uint8Array, start: number) => number,
+    options: SendOptions,
+  ): number {
+    const packet = new Packet(destination.length === 4 ? 4 : 6, HEADER + length);
+    const at = packet.transport;
+    put16(packet.bytes, at, this.port);
+    put16(packet.bytes, at + 2, port);
+    put16(packet.bytes, at + 4, HEADER + length);
+    packet.checksumOffset = 6;
+    const n = length === 0 ? 0 : take(packet.bytes, at + HEADER);
+    if (n < length) return n < 0 ? n : EINVAL;
+    const sent = this.udp.stack.send(packet, route, destination, IPPROTO_UDP, options.ttl > 0 ? options : { ...options, ttl: DEFAULT_TTL });
+    return sent === 0 ? length : sent;
+  }
+
+  /** How closely a packet fits; 0: not at all. */
+  score(packet: IncomingPacket, sourcePort: number): number {
+    if (packet.version === 4 && this.version === 6 && this.onlyV6) return 0;
+    if (this.device !== 0 && this.device !== packet.arrival) return 0;
+    let score = 1;
+    if (this.version === packet.version) score += 1;
+    if (!isAny(this.local)) {
+      if (this.local !== packet.destination) return 0;
+      score += 4;
+    } else if (packet.version === 6 && this.version === 4) return 0;
+    if (this.remote !== null) {
+      if (this.remote !== packet.source || this.remotePort !== sourcePort) return 0;
+      score += 8;
+    }
+    return score;
+  }
+  take(datagram: Datagram): void {
+    const cost = datagram.bytes.length + DATAGRAM_COST;
+    if (this.queue.length > 0 && this.cost + cost > this.receiveLimit) {
+      this.drops++;
+      return;
+    }
+    this.queue.push(datagram);
+    this.cost += cost;
+    this.notify(POLLIN | POLLRDNORM);
+  }
+  /** The oldest datagram, or EAGAIN. */
+  next(): Datagram | Errno {
+    const datagram = this.queue.shift();
+    if (datagram === undefined) return EAGAIN;
+    this.cost -= datagram.bytes.length + DATAGRAM_COST;
+    return datagram;
+  }
+  refused(source: IpAddress, destination: IpAddress, port: number, error: IcmpError): void {
+    if (this.remote !== destination || this.remotePort !== port) return;
+    if (!isAny(this.local) && this.local !== source) return;
+    if (!error.hard && !this.wantsErrors) return;
+    this.error = error.errno === ENETUNREACH && !this.wantsErrors ? 0 : error.errno;
+    if (this.error !== 0) this.notify(POLLERR | POLLOUT | POLLIN);
+  }
+  takeError(): Errno | 0 {
+    const { error } = this;
+    this.error = 0;
+    return error;
+  }
+  close(): void {
+    if (this.binding !== null) {
+      this.udp.leave(this, this.binding.port);
+      this.udp.ports.release(this.binding);
+    }
+    this.binding = null;
+    this.queue.length = 0;
+    this.cost = 0;
+  }
+}
