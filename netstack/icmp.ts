@@ -10,7 +10,6 @@ import {
   IPPROTO_TCP,
   IPPROTO_UDP,
   Packet,
-  put16,
   put32,
 } from './packet.ts';
 import { PLAIN_SEND, type Stack } from './stack.ts';

@@ -78,6 +78,11 @@ function establish(c: Connection, s: Segment): void {
 }
 
 function takeSynchronized(c: Connection, s: Segment): void {
+  if (c.state === C.SYN_RECEIVED && s.seq === c.irs && (s.flags & (SYN | ACK | RST)) === (SYN | ACK)) {
+    // The answer of one who opened at the same time: its SYN is known.
+    s.flags &= ~SYN;
+    s.seq = add(s.seq, 1);
+  }
   const length = s.end - s.start + ((s.flags & FIN) !== 0 ? 1 : 0) + ((s.flags & SYN) !== 0 ? 1 : 0);
   if (isOld(c, s) && (s.flags & RST) === 0) {
     c.timers.heard();
@@ -85,15 +90,7 @@ function takeSynchronized(c: Connection, s: Segment): void {
     return;
   }
   if (!acceptable(c, s.seq, length)) {
-    if ((s.flags & RST) !== 0) return;
-    if (c.state === C.SYN_RECEIVED && (s.flags & SYN) !== 0 && s.seq === c.irs) sendSyn(c);
-    else {
-      // A keepalive probe, a duplicate, a probe of our window.
-      c.timers.heard();
-      if ((s.flags & ACK) !== 0 && c.state !== C.TIME_WAIT && c.state !== C.SYN_RECEIVED) takeAck(c, s);
-      if (c.state === C.TIME_WAIT) c.timers.startTimeWait();
-      if (c.state !== C.CLOSED) sendAck(c);
-    }
+    takeUnacceptable(c, s);
     return;
   }
   if ((s.flags & RST) !== 0) {
@@ -102,13 +99,8 @@ function takeSynchronized(c: Connection, s: Segment): void {
     return;
   }
   if ((s.flags & SYN) !== 0) {
-    if (c.state === C.SYN_RECEIVED && s.seq === c.irs && (s.flags & ACK) !== 0)
-      s.flags &= ~SYN; // the answer of an opener
-    else {
-      challenge(c);
-      return;
-    }
-    s.seq = add(s.seq, 1);
+    challenge(c);
+    return;
   }
   if ((s.flags & ACK) === 0) return;
   if (c.state === C.SYN_RECEIVED && !leaveSynReceived(c, s)) return;
@@ -117,6 +109,19 @@ function takeSynchronized(c: Connection, s: Segment): void {
   if (!takeAck(c, s)) return;
   takePayload(c, s);
   transmit(c);
+}
+/** Outside of the window: a keepalive probe, a duplicate, a probe of our window. */
+function takeUnacceptable(c: Connection, s: Segment): void {
+  if ((s.flags & RST) !== 0) return;
+  if (c.state === C.SYN_RECEIVED) {
+    if ((s.flags & SYN) !== 0 && s.seq === c.irs) sendSyn(c);
+    else sendAck(c);
+    return;
+  }
+  c.timers.heard();
+  if (c.state === C.TIME_WAIT) c.timers.startTimeWait();
+  else if ((s.flags & ACK) !== 0) takeAck(c, s);
+  if (c.state !== C.CLOSED) sendAck(c);
 }
 
 function leaveSynReceived(c: Connection, s: Segment): boolean {

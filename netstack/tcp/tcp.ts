@@ -160,7 +160,7 @@ export class Tcp {
     let top = 0;
     let equal: Listener[] = [];
     for (const listener of this.listeners.get(s.destinationPort) ?? []) {
-      const score = fit(listener, packet);
+      const score = closeness(listener, packet);
       if (score === 0 || score < top) continue;
       if (score > top) equal = [];
       top = score;
@@ -194,7 +194,7 @@ export class Tcp {
 }
 
 /** 0: not for it. An exact address before a wildcard, the same family before the other. */
-function fit(listener: Listener, packet: IncomingPacket): number {
+function closeness(listener: Listener, packet: IncomingPacket): number {
   if (listener.device !== 0 && listener.device !== packet.arrival) return 0;
   if (packet.version === 4 && listener.version === 6 && listener.binding.onlyV6) return 0;
   if (packet.version === 6 && listener.version === 4) return 0;
