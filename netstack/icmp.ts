@@ -1,17 +1,7 @@
 /** ICMP (RFC 792) and ICMPv6 (RFC 4443): echo, errors to send within a rate, errors that concern sockets of ours. */
 import { ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENOPROTOOPT, EPROTO, type Errno } from '../abi/errno.ts';
 import { isAny, isMulticast } from './address.ts';
-import {
-  get16,
-  get32,
-  type IncomingPacket,
-  IPPROTO_ICMP,
-  IPPROTO_ICMPV6,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
-  Packet,
-  put32,
-} from './packet.ts';
+import { get16, get32, type IncomingPacket, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, Packet, put32 } from './packet.ts';
 import { PLAIN_SEND, type Stack } from './stack.ts';
 
 const ECHO_REPLY = 0;
