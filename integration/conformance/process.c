@@ -219,6 +219,22 @@ static void clone_with_an_exit_signal_that_is_none(void)
 	CHECK(waitpid(pid, &status, __WALL) == pid && WEXITSTATUS(status) == 3);
 }
 
+/* What an orphan was to send to its parent does not kill the one that adopts it. */
+static void an_orphan_tells_its_reaper_with_SIGCHLD(void)
+{
+	CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+	pid_t parent = fork();
+	if (parent == 0) {
+		if (syscall(SYS_clone, SIGUSR1, 0, 0, 0, 0) == 0)
+			usleep(20000);
+		_exit(5);
+	}
+	int status;
+	for (int i = 0; i < 2; i++)
+		CHECK(waitpid(-1, &status, __WALL) > 0 && WEXITSTATUS(status) == 5);
+	CHECK(prctl(PR_SET_CHILD_SUBREAPER, 0) == 0);
+}
+
 static void many_children(void)
 {
 	for (int i = 0; i < 200; i++) {
@@ -269,6 +285,7 @@ int main(int argc, char **argv, char **envp)
 	PART(exit_group_ends_threads);
 	PART(clone_refuses_nonsense);
 	PART(clone_with_an_exit_signal_that_is_none);
+	PART(an_orphan_tells_its_reaper_with_SIGCHLD);
 	PART(many_children);
 	PART(times_add_up);
 	return 0;

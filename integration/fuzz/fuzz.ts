@@ -118,7 +118,7 @@ class FuzzRun {
     const end = Date.now() + patience;
     while (!this.output.includes('idle')) {
       const now = holdings(pid);
-      if (now === null) return this.finding(`the Sentry died: ${this.output}`);
+      if (now === null) return this.finding('the sandbox ended early');
       if (Date.now() > end) return this.finding('the program did not come to its end');
       this.peakResident = Math.max(this.peakResident, now.resident);
       if (now.resident - start.resident > MAX_GROWTH) return this.finding(`${now.resident >> 20} MiB are resident`);

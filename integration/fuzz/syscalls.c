@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -83,7 +84,7 @@ static const struct Shape {
     {70, "ibsil"},  {71, "iib"},    {72, "fix"},    {73, "fl"},     {74, "f"},      {76, "po"},     {77, "fo"},    {78, "fbs"},
     {79, "bs"},     {80, "p"},      {81, "f"},      {82, "pp"},     {83, "pl"},     {84, "p"},      {85, "pl"},    {86, "pp"},
     {87, "p"},      {88, "pp"},     {89, "pbs"},    {90, "pl"},     {91, "fl"},     {92, "pii"},    {93, "fii"},   {97, "ib"},
-    {98, "ib"},     {99, "b"},      {101, "iPbb"},  {103, "ibs"},   {115, "ib"},    {127, "bi"},    {128, "bbti"}, {129, "Pgb"},
+    {98, "ib"},     {99, "b"},      {101, "TPbb"}, {101, "TPib"}, {56, "C"}, {435, "bi"},  {103, "ibs"},   {115, "ib"},    {127, "bi"},    {128, "bbti"}, {129, "Pgb"},
     {130, "bi"},    {131, "bb"},    {133, "pli"},   {137, "pb"},    {138, "fb"},    {140, "iP"},    {141, "iPi"},  {149, "ms"},
     {155, "pp"},    {157, "ixxxx"}, {158, "ib"},    {161, "p"},     {165, "pppbb"}, {166, "pl"},    {186, ""},     {187, "fos"},
     {188, "pbbsl"}, {190, "fbbsl"}, {191, "pbbs"},  {193, "fbbs"},  {194, "pbs"},   {196, "fbs"},   {197, "pb"},   {199, "fb"},
@@ -245,6 +246,8 @@ static uint64_t argument(struct Random *r, char kind) {
     case 'm': return (uint64_t)arena + PAGE * below(r, PAGES + 4);
     case 'F': return (uint64_t)writable(r) & ~3ull;
     case 'I': return ioctlRequest(r);
+    case 'T': return chance(r, 60) ? below(r, 34) : 0x4200 + below(r, 18);
+    case 'C': return chance(r, 70) ? flagMix(r) & ~0xffull & ~(uint64_t)CLONE_VM : flagMix(r);
     default: return word(r);
   }
 }
@@ -271,6 +274,26 @@ static int rare(long number) {
   }
 }
 
+/* The supervisor is to stay alive, with its limits; no kernel has to prevent that. */
+static int reachesSupervisor(long number, const uint64_t *a) {
+  int pid = (int)a[0];
+  switch (number) {
+    case SYS_tgkill:
+    case SYS_rt_tgsigqueueinfo:
+      if ((int)a[1] == supervisor) return 1; /* fall through */
+    case SYS_kill:
+    case SYS_tkill:
+    case SYS_rt_sigqueueinfo:
+    case SYS_pidfd_open:
+    case SYS_prlimit64:
+    case SYS_sched_setscheduler:
+    case SYS_sched_setaffinity: return pid == supervisor || pid == -supervisor || pid == -1;
+    case SYS_clone: return (a[0] & CLONE_PARENT) != 0 && (a[0] & 0xff) == SIGKILL;
+    case SYS_ptrace: return (int)a[1] == supervisor;
+    default: return 0;
+  }
+}
+
 static long oneCall(struct Random *r) {
   uint64_t a[6];
   long number;
@@ -283,9 +306,9 @@ static long oneCall(struct Random *r) {
     number = below(r, HIGHEST_CALL + 1);
     for (int i = 0; i < 6; i++) a[i] = argument(r, "fbpslix"[below(r, 7)]);
   }
-  if (rare(number) && !chance(r, 4)) return 0;
-  /* The supervisor's limits stay. */
-  if (number == SYS_prlimit64 && a[0] == (uint64_t)supervisor) return 0;
+  int forks = number == SYS_clone || number == SYS_clone3 || number == SYS_fork || number == SYS_vfork;
+  if (rare(number) && !chance(r, forks ? 25 : 4)) return 0;
+  if (reachesSupervisor(number, a)) return 0;
   return syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
@@ -391,6 +414,7 @@ static void worker(uint64_t seed) {
   openPool(&r);
   if (chance(&r, 50)) setresgid(1000, 1000, 1000), setresuid(1000, 1000, 1000);
   if (chance(&r, 20)) setsid();
+  else setpgid(0, 0);
   if (chance(&r, 35)) {
     pthread_t id;
     for (int n = 0; n < 2; n++) pthread_create(&id, NULL, thread, (void *)next(&r));
@@ -471,6 +495,12 @@ static void rest(void) {
   nanosleep(&t, NULL);
 }
 
+/* signal(3) refuses those that the C library uses. */
+static void ignore(int signal) {
+  uint64_t action[4] = {1 /* SIG_IGN */, 0, 0, 0};
+  syscall(SYS_rt_sigaction, signal, action, NULL, 8);
+}
+
 int main(int argc, char **argv) {
   if (argc < 3 || strtoull(argv[2], NULL, 10) == 0) return 2;
   uint64_t seed = strtoull(argv[1], NULL, 10), count = strtoull(argv[2], NULL, 10);
@@ -480,8 +510,9 @@ int main(int argc, char **argv) {
   if (null < 0) return 2;
   /* Workers share our user: without CAP_SYS_PTRACE they cannot reach into a process that is not dumpable. */
   prctl(PR_SET_DUMPABLE, 0);
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
   for (int n = 1; n < 65; n++)
-    if (n != SIGCHLD && n != SIGSEGV) signal(n, SIG_IGN);
+    if (n != SIGCHLD) ignore(n);
   arena = mmap(NULL, PAGE * (PAGES + 16), PROT_NONE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
   makeTree();
   printf("start\n");
@@ -500,7 +531,7 @@ int main(int argc, char **argv) {
       w->pid = fork();
       if (w->pid < 0) w->pid = 0;
       else if (w->pid == 0) {
-        for (int n = 1; n < 65; n++) signal(n, SIG_DFL);
+        for (int n = 1; n < 65; n++) signal(n, SIG_DFL); /* but for 32 and 33 */
         worker(own);
       }
     }

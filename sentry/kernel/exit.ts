@@ -108,6 +108,7 @@ function reparentChildren(group: ThreadGroup): void {
   for (const child of group.children) {
     group.children.delete(child);
     child.parent = reaper;
+    child.exitSignal = SIGCHLD; // what clone(2) asked for was for the first parent: it could kill the reaper
     reaper?.children.add(child);
     for (const task of child.tasks) {
       if (task.parentDeathSignal !== 0)
