@@ -116,4 +116,12 @@ suite('runsc run', () => {
     expect(r.status).toBe(1);
     expect(r.stderr).toContain('descriptor 3 is not open');
   });
+
+  test('do: users by name or number, statuses of a shell', () => {
+    expect(world.runsc(['do', '-u', 'nobody', '--', '/bin/sh', '-c', 'id -u; exit 3'])).toMatchObject({ status: 3, stdout: '65534\n' });
+    expect(world.runsc(['do', '-u', '7:8', '--', '/bin/sh', '-c', 'id -u; id -g']).stdout).toBe('7\n8\n');
+    expect(world.runsc(['do', '-u', 'no-such-user', '--', 'true']).stderr).toContain('has no user "no-such-user"');
+    expect(world.runsc(['do', '--', 'no-such-program']).status).toBe(127);
+    expect(world.runsc(['do', '--', '/etc/passwd']).status).toBe(126);
+  });
 });

@@ -15,8 +15,12 @@ mkdir -p "$(dirname "$target")" "${DESTDIR:-}$prefix/bin"
 new=$target.new
 rm -rf "$new"
 mkdir "$new"
-find dist -maxdepth 1 -type f ! -name '.*' ! -name 'bench*' -exec cp -p {} "$new/" \;
+find dist -maxdepth 1 -type f ! -name '.*' ! -name 'bench*' ! -name 'fuzz*' -exec cp -p {} "$new/" \;
 install -m 755 node_modules/node/bin/node "$new/node"
+# User names are looked up through koffi.
+mkdir -p "$new/node_modules/@koromix"
+cp -rp node_modules/koffi "$new/node_modules/"
+cp -rp node_modules/@koromix/koffi-linux-x64 "$new/node_modules/@koromix/"
 cp LICENSE "$new/" 2>/dev/null || true
 rm -rf "$target.old"
 [ ! -e "$target" ] || mv "$target" "$target.old"

@@ -15,6 +15,7 @@ import type { Spec, SpecMount } from '../container/spec.ts';
 import { RuntimeError } from '../container/types.ts';
 import { defaultSpec } from './default_spec.ts';
 import { terminalStdio } from './foreground.ts';
+import { hostUser } from './host_user.ts';
 import { runToEnd } from './run.ts';
 import { inheritedStdio } from './stdio.ts';
 
@@ -22,7 +23,7 @@ const FLAGS = {
   root: { kind: 'string', help: 'folder to see as / (default: this machine)' },
   cwd: { kind: 'string', help: 'working directory (default: the current one)' },
   env: { kind: 'list', alias: 'e', help: 'NAME=value, added to this environment' },
-  user: { kind: 'string', alias: 'u', help: 'UID[:GID] (default: 0:0)' },
+  user: { kind: 'string', alias: 'u', help: 'name of a user here, or UID[:GID] (default: 0:0)' },
   hostname: { kind: 'string', help: 'name of the sandbox' },
   volume: { kind: 'list', alias: 'v', help: 'HOST:PLACE[:ro], a folder or file to share' },
   tmpfs: { kind: 'list', help: 'PLACE for files in memory' },
@@ -115,8 +116,10 @@ function describe(args: readonly string[], flags: DoFlags, terminal: boolean): S
 
 function userOf(text = '0:0'): [number, number] {
   const match = /^(\d+)(?::(\d+))?$/.exec(text);
-  if (match === null) throw new UsageError(`--user: ${text} is not of the form UID[:GID]`);
-  return [Number(match[1]), Number(match[2] ?? match[1])];
+  if (match !== null) return [Number(match[1]), Number(match[2] ?? match[1])];
+  if (!/^[a-z_][\w.-]*\$?$/i.test(text)) throw new UsageError(`--user: ${text} is neither a name nor of the form UID[:GID]`);
+  const { uid, gid } = hostUser(text);
+  return [uid, gid];
 }
 
 function tmpfsMount(place: string): SpecMount {
