@@ -2,7 +2,7 @@
  * One run of the system-call fuzzer (syscalls.c) in a sandbox, with the Sentry watched from outside. A finding is one line: the
  * Sentry died or does not answer, a handler threw, descriptors or host processes stay behind, memory grows without bound.
  */
-import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -152,7 +152,7 @@ class FuzzRun {
   private async finish(): Promise<void> {
     this.child.stdin?.on('error', () => {});
     this.child.stdin?.end('end\n');
-    const status = await Promise.race([this.ended, new Promise<string>((done) => setTimeout(done, END_PATIENCE, 'late'))]);
+    const status = await Promise.race([this.ended, new Promise<string>((done) => setTimeout(done, END_PATIENCE, 'late').unref())]);
     if (status !== 0) this.finding(`runsc ended with ${status}`);
     if (status === 'late') this.child.kill('SIGKILL');
   }
@@ -181,12 +181,11 @@ class FuzzRun {
     return condition();
   }
 
+  /** Ends what a finding has left running. */
   close(): void {
     for (const id of existsSync(this.state) ? readdirSync(this.state) : [])
-      if (id.startsWith('do-')) execFile(RUNSC, ['--root', this.state, 'delete', '--force', id], () => this.remove());
-    this.remove();
-  }
-  private remove(): void {
+      if (id.startsWith('do-')) spawnSync(RUNSC, ['--root', this.state, 'delete', '--force', id], { timeout: END_PATIENCE });
+    this.child.kill('SIGKILL');
     if (process.env.TSVISOR_FUZZ_KEEP === undefined) rmSync(this.folder, { recursive: true, force: true });
   }
 }
