@@ -16,6 +16,8 @@ import { openPidFd, pidFdTarget } from '../fs/pidfd.ts';
 import { PipeAccount } from '../fs/pipefs/pipe.ts';
 import { LOOPBACK, type NetDevice } from '../fs/sys/net_class.ts';
 import { AioContexts } from '../ipc/aio.ts';
+import { registerInet } from '../socket/inet/inet_family.ts';
+import type { Networks } from '../socket/inet/networks.ts';
 import { makeNetlinkSocket, NetlinkPorts } from '../socket/netlink/netlink_socket.ts';
 import { LOOPBACK_ROUTES, type RouteProvider } from '../socket/netlink/route_provider.ts';
 import { SocketFamilies } from '../socket/socket.ts';
@@ -124,6 +126,8 @@ export class Kernel implements ThreadEvents {
   routeProvider: RouteProvider = LOOPBACK_ROUTES;
   readonly inotify: InotifyHub = new InotifyHub(this);
   readonly socketFamilies = new SocketFamilies();
+  /** TCP/IP, a stack for each network namespace. */
+  readonly networks: Networks;
   readonly unix = new UnixSockets((file) => (file.impl instanceof UnixSocket ? file.impl : null));
   private readonly syscalls: readonly (Syscall | undefined)[];
   private readonly ready: Task[] = [];
@@ -141,6 +145,7 @@ export class Kernel implements ThreadEvents {
     this.anonymous = new AnonymousFiles(this);
     this.socketFamilies.register(AF_UNIX, makeUnixSocket);
     this.socketFamilies.register(AF_NETLINK, makeNetlinkSocket);
+    this.networks = registerInet(this);
     this.procNet.set('unix', (namespace) => unixSocketTable(this, namespace));
   }
 

@@ -1,0 +1,32 @@
+/** AF_INET and AF_INET6 as the kernel sees them: sockets, /proc/net, addresses and routes for netlink. */
+import { EPROTONOSUPPORT, type Errno, ESOCKTNOSUPPORT } from '../../../abi/errno.ts';
+import { IPPROTO_TCP, IPPROTO_UDP } from '../../../abi/in.ts';
+import { AF_INET, AF_INET6, SOCK_DGRAM, SOCK_STREAM } from '../../../abi/socket.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
+import type { Task } from '../../kernel/task.ts';
+import { InetDatagram } from './inet_datagram.ts';
+import type { InetSocket } from './inet_socket.ts';
+import { InetStream } from './inet_stream.ts';
+import { Networks } from './networks.ts';
+import { tcpTable, udpTable } from './proc_net_inet.ts';
+
+/** Gives the kernel its network. */
+export function registerInet(kernel: Kernel): Networks {
+  const networks = new Networks(kernel);
+  const make =
+    (family: number) =>
+    (task: Task, type: number, protocol: number): InetSocket | Errno => {
+      const network = networks.of(task.namespaces.net);
+      if (type === SOCK_STREAM) return protocol === 0 || protocol === IPPROTO_TCP ? new InetStream(task, network, family) : EPROTONOSUPPORT;
+      if (type === SOCK_DGRAM)
+        return protocol === 0 || protocol === IPPROTO_UDP ? new InetDatagram(task, network, family) : EPROTONOSUPPORT;
+      return ESOCKTNOSUPPORT;
+    };
+  kernel.socketFamilies.register(AF_INET, make(AF_INET));
+  kernel.socketFamilies.register(AF_INET6, make(AF_INET6));
+  kernel.procNet.set('tcp', (net) => tcpTable(networks.of(net), 4));
+  kernel.procNet.set('tcp6', (net) => tcpTable(networks.of(net), 6));
+  kernel.procNet.set('udp', (net) => udpTable(networks.of(net), 4));
+  kernel.procNet.set('udp6', (net) => udpTable(networks.of(net), 6));
+  return networks;
+}
