@@ -28,7 +28,7 @@ jest_run unit --selectProjects unit --maxWorkers=2
 
 missing=$(node scripts/missing.mjs)
 if [ -z "$missing" ]; then
-  jest_run integration --selectProjects integration --runInBand
+  jest_run integration --selectProjects integration --runInBand --forceExit
 else
   echo "== integration: NOT ALL RUN. This machine lacks: $missing"
   jest_run integration --selectProjects integration --runInBand integration/imports.test.ts
