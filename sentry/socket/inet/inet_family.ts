@@ -9,6 +9,7 @@ import type { InetSocket } from './inet_socket.ts';
 import { InetStream } from './inet_stream.ts';
 import { Networks } from './networks.ts';
 import { tcpTable, udpTable } from './proc_net_inet.ts';
+import { stackDevices, stackRoutes } from './stack_routes.ts';
 
 /** Gives the kernel its network. */
 export function registerInet(kernel: Kernel): Networks {
@@ -28,5 +29,7 @@ export function registerInet(kernel: Kernel): Networks {
   kernel.procNet.set('tcp6', (net) => tcpTable(networks.of(net), 6));
   kernel.procNet.set('udp', (net) => udpTable(networks.of(net), 4));
   kernel.procNet.set('udp6', (net) => udpTable(networks.of(net), 6));
+  kernel.routeProvider = stackRoutes(networks);
+  kernel.netDevices = (net) => stackDevices(networks, net);
   return networks;
 }

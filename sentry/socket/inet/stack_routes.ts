@@ -1,0 +1,66 @@
+/** Interfaces, addresses and routes of the stacks, as netlink, /sys/class/net and netdevice(7) show them. */
+import { RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RT_TABLE_MAIN, RTN_UNICAST } from '../../../abi/netlink.ts';
+import { AF_INET, AF_INET6 } from '../../../abi/socket.ts';
+import { addressBytes, isLinkLocal6, isLoopback } from '../../../netstack/address.ts';
+import type { NetDevice } from '../../fs/sys/net_class.ts';
+import type { NetNamespace } from '../../kernel/namespaces.ts';
+import type { InterfaceAddress, RouteEntry, RouteProvider } from '../netlink/route_provider.ts';
+import type { Networks } from './networks.ts';
+
+const ARPHRD_ETHER = 1;
+const ARPHRD_LOOPBACK = 772;
+/** IFF_UP, IFF_RUNNING with IFF_LOOPBACK, or with IFF_BROADCAST and IFF_MULTICAST. */
+const LOOPBACK_FLAGS = 0x49;
+const LINK_FLAGS = 0x1043;
+const RTPROT_BOOT = 3;
+
+export function stackRoutes(networks: Networks): RouteProvider {
+  return {
+    addresses: (namespace) => addressesOf(networks, namespace),
+    routes: (namespace) => routesOf(networks, namespace),
+    change: () => null,
+  };
+}
+
+function addressesOf(networks: Networks, namespace: NetNamespace): InterfaceAddress[] {
+  return networks.of(namespace).stack.interfaces.flatMap((device) =>
+    device.addresses.map(({ address, prefixLength, broadcast }) => ({
+      family: address.length === 4 ? AF_INET : AF_INET6,
+      address: addressBytes(address),
+      ...(broadcast === null ? {} : { broadcast: addressBytes(broadcast) }),
+      prefixLength,
+      scope: isLoopback(address) ? RT_SCOPE_HOST : isLinkLocal6(address) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
+      index: device.index,
+      label: device.name,
+    })),
+  );
+}
+
+function routesOf(networks: Networks, namespace: NetNamespace): RouteEntry[] {
+  return networks.of(namespace).stack.routes.entries.map((entry) => ({
+    family: entry.destination.length === 4 ? AF_INET : AF_INET6,
+    destination: entry.prefixLength === 0 ? new Uint8Array(0) : addressBytes(entry.destination),
+    prefixLength: entry.prefixLength,
+    ...(entry.gateway === null ? {} : { gateway: addressBytes(entry.gateway) }),
+    ...(entry.source === null ? {} : { source: addressBytes(entry.source) }),
+    index: entry.device.index,
+    table: RT_TABLE_MAIN,
+    scope: entry.gateway === null ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
+    type: RTN_UNICAST,
+    protocol: RTPROT_BOOT,
+    ...(entry.metric === 0 ? {} : { metric: entry.metric }),
+  }));
+}
+
+export function stackDevices(networks: Networks, namespace: NetNamespace): NetDevice[] {
+  return networks.of(namespace).stack.interfaces.map((device) => ({
+    name: device.name,
+    index: device.index,
+    address: [...device.hardware].map((byte) => byte.toString(16).padStart(2, '0')).join(':'),
+    mtu: device.mtu,
+    type: device.loopback ? ARPHRD_LOOPBACK : ARPHRD_ETHER,
+    flags: device.loopback ? LOOPBACK_FLAGS : LINK_FLAGS,
+    up: true,
+    statistics: device.statistics,
+  }));
+}
