@@ -18,7 +18,7 @@ import { join, resolve } from 'node:path';
 import type { Spec, SpecProcess } from '../proto/oci_spec.ts';
 
 const ROOT = resolve(__dirname, '..');
-const RUNSC = join(ROOT, 'bin/runsc');
+export const RUNSC = join(ROOT, 'bin/runsc');
 const BUSYBOX = ['/usr/bin/busybox', '/bin/busybox'].find((path) => existsSync(path));
 const APPLETS = 'sh ls cat echo ps id mount sleep stty tty env true false pwd touch mkdir rm kill head wc hostname test printf'.split(' ');
 

@@ -1,7 +1,8 @@
 /** runsc run: what the program gets from its spec, and what comes out. */
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { missing, RunscWorld } from './runsc_bundle.ts';
+import { missing, RUNSC, RunscWorld } from './runsc_bundle.ts';
 
 const suite = missing().length === 0 ? describe : describe.skip;
 
@@ -123,5 +124,13 @@ suite('runsc run', () => {
     expect(world.runsc(['do', '-u', 'no-such-user', '--', 'true']).stderr).toContain('has no user "no-such-user"');
     expect(world.runsc(['do', '--', 'no-such-program']).status).toBe(127);
     expect(world.runsc(['do', '--', '/etc/passwd']).status).toBe(126);
+  });
+
+  test('programs that write to one file in turn share its position', () => {
+    const out = join(world.folder, 'shared');
+    const command = `"${RUNSC}" do -- cat /etc/hostname; "${RUNSC}" do -- echo two; "${RUNSC}" do -- cat /etc/hostname`;
+    execFileSync('sh', ['-c', `{ echo one; ${command}; } > "${out}"`]);
+    const name = readFileSync('/etc/hostname', 'utf8');
+    expect(readFileSync(out, 'utf8')).toBe(`one\n${name}two\n${name}`);
   });
 });

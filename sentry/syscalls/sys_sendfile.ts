@@ -1,6 +1,6 @@
 /** Transfers between files without user memory: sendfile(2), copy_file_range(2). */
 import { EAGAIN, EBADF, EFBIG, EINVAL, EISDIR, ERESTARTSYS, type Errno, ESPIPE } from '../../abi/errno.ts';
-import { O_APPEND } from '../../abi/fcntl.ts';
+import { O_APPEND, SEEK_CUR, SEEK_SET } from '../../abi/fcntl.ts';
 import { POLLHUP, POLLOUT } from '../../abi/poll.ts';
 import { off64, setLen64 } from '../../abi/struct.ts';
 import { RLIMIT_FSIZE } from '../kernel/rlimits.ts';
@@ -73,7 +73,7 @@ function* send(
   input.hold();
   output.hold();
   try {
-    const start = given ?? input.position;
+    const start = given ?? positionOf(input);
     const buffer = new Uint8Array(Math.min(CHUNK, count));
     let total = 0;
     let error = 0;
@@ -94,13 +94,21 @@ function* send(
     }
     if (total === 0 && error < 0) return error;
     tellBoth(task, input, output, total);
-    if (given === null) input.position = start + total;
+    if (given === null) moveTo(input, start + total);
     else if (writeOffset(task, offsetAddress, start + total) < 0) return total;
     return total;
   } finally {
     input.release();
     output.release();
   }
+}
+
+/** Asked of the file: the position of a donated descriptor is the host's. */
+function positionOf(file: FileDescription): number {
+  return Math.max(0, file.impl.seek(file, 0, SEEK_CUR));
+}
+function moveTo(file: FileDescription, position: number): void {
+  file.impl.seek(file, position, SEEK_SET);
 }
 
 function tellBoth(task: Task, input: FileDescription, output: FileDescription, n: number): void {
@@ -129,8 +137,8 @@ function copyFileRange(
   if (!input.readable || !output.writable || (output.flags & O_APPEND) !== 0) return EBADF;
   if (input.inode?.isDirectory || output.inode?.isDirectory) return EISDIR;
   if (!input.inode?.isRegular || !output.inode?.isRegular) return EINVAL;
-  const source = from ?? input.position;
-  const target = to ?? output.position;
+  const source = from ?? positionOf(input);
+  const target = to ?? positionOf(output);
   const wanted = Math.max(0, Math.min(count, MAX_RW_COUNT, input.inode.attributes().size - source));
   if (input.inode === output.inode && source < target + wanted && target < source + wanted) return EINVAL;
   const limit = task.group.limits.soft(RLIMIT_FSIZE);
@@ -173,9 +181,9 @@ function* copy(task: Task, input: FileDescription, output: FileDescription, plac
     }
     if (total === 0 && error < 0) return error;
     tellBoth(task, input, output, total);
-    if (places.inOffset === 0) input.position = source + total;
+    if (places.inOffset === 0) moveTo(input, source + total);
     else writeOffset(task, places.inOffset, source + total);
-    if (places.outOffset === 0) output.position = target + total;
+    if (places.outOffset === 0) moveTo(output, target + total);
     else writeOffset(task, places.outOffset, target + total);
     return total;
   } finally {
