@@ -127,7 +127,7 @@ suite('runsc run', () => {
   });
 
   test('programs that write to one file in turn share its position', () => {
-    const out = join(world.folder, 'shared');
+    const out = join(world.folder, 'position');
     const command = `"${RUNSC}" do -- cat /etc/hostname; "${RUNSC}" do -- echo two; "${RUNSC}" do -- cat /etc/hostname`;
     execFileSync('sh', ['-c', `{ echo one; ${command}; } > "${out}"`]);
     const name = readFileSync('/etc/hostname', 'utf8');
