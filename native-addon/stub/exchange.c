@@ -1,0 +1,101 @@
+/* The exchange through a slot: a request, the Sentry's commands, its answer. */
+#include "registers.h"
+#include "stub.h"
+
+/* Sleeps until the Sentry has changed the state. A spurious look costs nothing but itself. */
+static uint32_t wait_reply(struct slot *slot)
+{
+	uint32_t spin = slot->spin;
+	uint64_t start = spin > 0 ? __builtin_ia32_rdtsc() : 0;
+	for (;;) {
+		uint32_t state = __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE);
+		if (state == STATE_REPLY || state == STATE_COMMAND)
+			return state;
+		if (spin > 0) {
+			__builtin_ia32_pause();
+			if (__builtin_ia32_rdtsc() - start > spin)
+				spin = 0;
+			continue;
+		}
+		if (state == STATE_POSTED) {
+			uint32_t expected = STATE_POSTED;
+			if (!__atomic_compare_exchange_n(&slot->state, &expected, STATE_SLEEPING, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+				continue;
+		}
+		host6(__NR_futex, (uint64_t)&slot->state, 0 /* FUTEX_WAIT */, STATE_SLEEPING, 0, 0, 0);
+	}
+}
+
+void post(struct slot *slot)
+{
+	__atomic_exchange_n(&slot->state, STATE_POSTED, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&((struct global *)GLOBAL_PAGE)->sentry_sleeps, __ATOMIC_SEQ_CST) != 0) {
+		const uint64_t one = 1;
+		host(__NR_write, DOORBELL_FD, &one, sizeof(one));
+	}
+}
+
+void post_started(struct slot *slot)
+{
+	__atomic_exchange_n(&slot->state, STATE_POSTED, __ATOMIC_SEQ_CST);
+	host6(__NR_futex, (uint64_t)&slot->state, 1 /* FUTEX_WAKE */, 1, 0, 0, 0);
+}
+
+static int64_t carry_out(struct command *c, uint32_t op, struct ucontext *uc)
+{
+	switch (op) {
+	case OP_HOST:
+		return host6(c->nr, c->args[0], c->args[1], c->args[2], c->args[3], c->args[4], c->args[5]);
+	case OP_MAP_FILE:
+		return map_file(c);
+	case OP_THREAD:
+		return start_thread(c, uc);
+	case OP_FORK:
+		return start_process();
+	}
+	return -38;
+}
+
+static __attribute__((noreturn)) void leave(struct slot *slot)
+{
+	/* After this store neither slot nor stack is ours: no C code may follow. */
+	__asm__ volatile("movl %1, %0\n\tmovl %2, %%eax\n\txorl %%edi, %%edi\n\tsyscall\n\tud2"
+			 : "=m"(slot->state)
+			 : "i"(STATE_GONE), "i"(__NR_exit)
+			 : "rax", "rdi", "memory");
+	__builtin_unreachable();
+}
+
+/* Serves the thread's slot until the Sentry lets it go on. */
+void serve(struct slot *slot, struct ucontext *uc)
+{
+	for (;;) {
+		uint32_t state = wait_reply(slot);
+		uint32_t count = slot->command_count;
+		for (uint32_t i = 0; i < count && i < MAX_COMMANDS; i++) {
+			struct command *c = &slot->commands[i];
+			uint32_t op = c->op; /* a child does not find it there any more: its slot is a fresh one */
+			int64_t r = carry_out(c, op, uc);
+			if (r == 0 && op == OP_FORK) {
+				save_registers(slot->regs, &uc->mcontext);
+				slot->fpstate = uc->mcontext.fpstate;
+				slot->kind = KIND_STARTED;
+				state = STATE_COMMAND;
+				break;
+			}
+			c->result = r;
+			if (state == STATE_REPLY && (uint64_t)r > (uint64_t)-4096)
+				__builtin_trap(); /* a deferred operation failed: the Sentry has promised that it would not */
+		}
+		if (state == STATE_REPLY)
+			break;
+		post_started(slot);
+	}
+	uint32_t flags = slot->flags;
+	if (flags & REPLY_EXIT)
+		leave(slot);
+	if (flags & REPLY_REGISTERS)
+		load_registers(&uc->mcontext, slot->regs);
+	if (flags & REPLY_RESULT)
+		uc->mcontext.rax = slot->result;
+}

@@ -1,0 +1,46 @@
+/* How the stub's parts call each other. */
+#ifndef TSVISOR_STUB_H
+#define TSVISOR_STUB_H
+
+#include "host_abi.h"
+#include "systrap_stub.h"
+
+static inline uint64_t thread_index(const void *on_stack)
+{
+	return ((uint64_t)on_stack - STACKS) / STACK_SIZE;
+}
+static inline struct slot *slot_of(uint64_t index)
+{
+	return (struct slot *)(SLOTS + (index % MAX_THREADS) * SLOT_SIZE);
+}
+
+/* Reached without a table of addresses. */
+#pragma GCC visibility push(hidden)
+
+/* trap.c */
+void install_handlers(void);
+/* Returns to the application through the frame at the stack pointer. */
+void stub_restorer(void);
+
+/* exchange.c */
+/* Tells the Sentry of the slot's request; serve waits for its answer, carries out its commands until it lets the thread go on. */
+void post(struct slot *slot);
+/* As post, for a thread that the Sentry waits for and nothing else. */
+void post_started(struct slot *slot);
+void serve(struct slot *slot, struct ucontext *uc);
+
+/* descriptors.c */
+/* Receives up to four descriptors; how many bytes the message had, or an errno. */
+int64_t receive(int *fds, void *payload, uint64_t length, uint64_t flags);
+int64_t map_file(const struct command *c);
+
+/* thread.c, process.c */
+int64_t start_thread(const struct command *c, struct ucontext *uc);
+int64_t start_process(void);
+
+/* seed.c */
+__attribute__((noreturn)) void die(int status);
+
+#pragma GCC visibility pop
+
+#endif

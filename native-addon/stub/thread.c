@@ -1,0 +1,50 @@
+/* New threads of the process. */
+#include "registers.h"
+#include "stub.h"
+
+__attribute__((visibility("hidden"))) int64_t stub_clone_thread(uint64_t flags, uint64_t stack, struct ucontext *uc);
+
+/*
+ * A thread with number args[0]: it starts with a copy of our signal frame at the same place of its own block, from which it will
+ * return to the application like any other.
+ */
+int64_t start_thread(const struct command *c, struct ucontext *uc)
+{
+	uint64_t block = (uint64_t)uc & ~(STACK_SIZE - 1);
+	uint64_t delta = STACKS + (c->args[0] % MAX_THREADS) * STACK_SIZE - block;
+	uint64_t *end = (uint64_t *)(block + STACK_SIZE);
+	for (uint64_t *p = (uint64_t *)uc; p < end; p++)
+		p[delta / 8] = *p;
+	struct ucontext *theirs = (struct ucontext *)((uint64_t)uc + delta);
+	theirs->stack.sp = block + delta;
+	theirs->mcontext.fpstate += delta;
+	/* Below the frame; the word at the frame's bottom is the return address that rt_sigreturn's caller leaves out. */
+	uint64_t stack = ((uint64_t)theirs - 256) & ~15UL;
+	return stub_clone_thread(0x50f00 /* VM FS FILES SIGHAND THREAD SYSVSEM */, stack, theirs);
+}
+
+/* First code of a new thread, on its own block; returns through the frame there. */
+__attribute__((used)) void stub_thread_main(struct ucontext *uc)
+{
+	struct slot *slot = slot_of(thread_index(uc));
+	slot->kind = KIND_STARTED;
+	slot->fpstate = uc->mcontext.fpstate;
+	save_registers(slot->regs, &uc->mcontext);
+	post_started(slot);
+	serve(slot, uc);
+}
+
+__asm__(".text\n"
+	/* stub_clone_thread(flags, stack, uc): the child has nothing but its registers. */
+	".globl stub_clone_thread\n"
+	"stub_clone_thread:\n"
+	"	mov $56, %eax\n"
+	"	syscall\n"
+	"	test %rax, %rax\n"
+	"	jz 1f\n"
+	"	ret\n"
+	"1:	mov %rdx, %rdi\n"
+	"	mov %rdx, %rbx\n"
+	"	call stub_thread_main\n"
+	"	mov %rbx, %rsp\n" /* uc: what the stack pointer is when a handler has returned to its restorer */
+	"	jmp stub_restorer\n");

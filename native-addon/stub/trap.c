@@ -1,0 +1,63 @@
+/*
+ * The systrap platform's part in an application's process. Every system call of the application raises SIGSYS (the seccomp filter
+ * allows host calls from this code alone); the handler posts it into the thread's slot, waits, carries out what the Sentry orders,
+ * and returns to the application. Faults and the Sentry's kick signal take the same way.
+ *
+ * The application shares this address space: it can read all of this, jump anywhere in it, and write slots and stacks. So nothing
+ * here protects anything. What protects the host is the filter (platforms/systrap/host_calls.ts); what protects the Sentry is that it
+ * believes no slot.
+ *
+ * Interface rules: no writable data, no floating point (the application's state is in the signal frame only), no thread-local storage.
+ * All signals are blocked while a handler runs; a fault in here therefore kills the process.
+ */
+#include "registers.h"
+#include "stub.h"
+
+static void on_signal(int signal, struct siginfo *info, struct ucontext *uc)
+{
+	struct slot *slot = slot_of(thread_index(uc));
+	if (signal == SIG_SYS) {
+		slot->kind = KIND_SYSCALL;
+		slot->code = info->arch == AUDIT_ARCH_X86_64;
+	} else if (signal == KICK) {
+		slot->kind = KIND_INTERRUPT;
+	} else if (info->code > 0) {
+		slot->kind = KIND_FAULT;
+		slot->code = (uint32_t)info->code;
+		slot->signal = (uint32_t)signal;
+		slot->address = info->address;
+	} else {
+		return; /* sent by somebody on the host: not the instruction's doing */
+	}
+	slot->fpstate = uc->mcontext.fpstate;
+	save_registers(slot->regs, &uc->mcontext);
+	post(slot);
+	serve(slot, uc);
+}
+
+#define ALL_SIGNALS (~0UL)
+#define BIT(signal) (1UL << ((signal)-1))
+
+void install_handlers(void)
+{
+	static const unsigned char handled[] = { SIG_SYS, SIG_SEGV, SIG_BUS, SIG_FPE, SIG_ILL, SIG_TRAP, KICK };
+	struct altstack stack = { STACKS, 0, 0, STACK_SIZE };
+	struct sigaction action = { on_signal, 0x4 | 0x04000000 | 0x08000000 /* SIGINFO RESTORER ONSTACK */, stub_restorer, ALL_SIGNALS };
+	uint64_t mask = ALL_SIGNALS;
+	if (host(__NR_sigaltstack, &stack, 0, 0) < 0)
+		die(3);
+	for (unsigned i = 0; i < sizeof(handled); i++) {
+		if (host6(__NR_rt_sigaction, handled[i], (uint64_t)&action, 0, 8, 0, 0) < 0)
+			die(4);
+		mask &= ~BIT(handled[i]);
+	}
+	if (host6(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, (uint64_t)&mask, 0, 8, 0, 0) < 0)
+		die(5);
+}
+
+__asm__(".text\n"
+	".globl stub_restorer\n"
+	"stub_restorer:\n"
+	"	mov $15, %eax\n" /* rt_sigreturn(2) */
+	"	syscall\n"
+	"	ud2\n");
