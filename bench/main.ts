@@ -1,21 +1,23 @@
 /**
- * npm run bench [-- --rounds N] [--targets host,runc,…] [--rows a,b] [--programs a,b] [--rootfs DIR]
+ * npm run bench [-- --rounds N] [--targets host,runc,…] [--rows a,b] [--programs a,b] [--rootfs DIR] [--ctr no]
  *
  * Runs the workloads on the host, under runc, under gVisor and under tsvisor on each platform, interleaved round by round, and
  * writes medians and ratios: docs/bench/results.{md,json}, micro.svg, programs.svg. Nothing here passes or fails by a time.
  */
-import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { BenchContainerd } from './containerd.ts';
 import { type IdleCost, measureIdle } from './idle.ts';
+import { prepare } from './prepare.ts';
 import { addSample, chart, type Samples, summarize, table } from './report.ts';
 import { hostTarget, runtimeTarget, type Target } from './targets.ts';
 
 const ROOT = resolve(__dirname, '..');
 const MICRO = [
   'getpid',
+  'getpid-200-procs',
   'clock_gettime',
   'read-1',
   'write-null-4k',
@@ -46,10 +48,15 @@ const PROGRAMS = [
   'gcc-hello',
   'gcc-5000',
   'find-share',
+  'find-usr',
   'tar-doc',
   'tar-10000',
   'git-status',
   'sqlite-100k',
+  'npm-unpack',
+  'redis-set-get',
+  'volume-write-1g',
+  'volume-read-1g',
 ];
 
 const { values: options } = parseArgs({
@@ -60,6 +67,7 @@ const { values: options } = parseArgs({
     programs: { type: 'string', default: PROGRAMS.join(',') },
     rootfs: { type: 'string', default: join(ROOT, '.cache/images/debian-rootfs') },
     gvisor: { type: 'string', default: '' },
+    ctr: { type: 'string', default: 'yes' },
     idle: { type: 'string', default: '1,10' },
     'idle-seconds': { type: 'string', default: '10' },
     out: { type: 'string', default: join(ROOT, 'docs/bench') },
@@ -70,13 +78,13 @@ function list(text: string): string[] {
   return text.split(',').filter((word) => word !== '');
 }
 
-function makeTargets(work: string): Target[] {
+function makeTargets(work: string, volume: string): Target[] {
   const rootfs = options.rootfs;
   const gvisor = options.gvisor !== '' ? options.gvisor : join(ROOT, '.cache/peers/usr/bin/runsc');
   const ours = join(ROOT, 'bin/runsc');
-  const runtime = (name: string, binary: string, flags: readonly string[]) => runtimeTarget({ name, binary, flags, rootfs, work });
+  const runtime = (name: string, binary: string, flags: readonly string[]) => runtimeTarget({ name, binary, flags, rootfs, volume, work });
   const known: Record<string, () => Target> = {
-    host: () => hostTarget(rootfs),
+    host: () => hostTarget(rootfs, volume),
     runc: () => runtime('runc', '/usr/sbin/runc', []),
     gvisor: () => runtime('gvisor', gvisor, ['--platform=systrap', '--network=none', '--ignore-cgroups']),
     'tsvisor-ptrace': () => runtime('tsvisor-ptrace', ours, ['--platform=ptrace', '--network=none']),
@@ -87,16 +95,6 @@ function makeTargets(work: string): Target[] {
     if (make === undefined) throw new Error(`no target ${name}; there are ${Object.keys(known).join(', ')}`);
     return make();
   });
-}
-
-/** The programs into the root file system's /bench: every target sees the same files. */
-function prepare(): void {
-  const folder = join(options.rootfs, 'bench');
-  if (!existsSync(options.rootfs))
-    throw new Error(`no root file system at ${options.rootfs}: run scripts/images/build.sh, or give --rootfs`);
-  mkdirSync(join(folder, 'data'), { recursive: true });
-  execFileSync('gcc', ['-O2', '-static', '-o', join(folder, 'micro'), join(ROOT, 'bench/workloads/micro.c'), '-lpthread']);
-  copyFileSync(join(ROOT, 'bench/workloads/programs.sh'), join(folder, 'programs.sh'));
 }
 
 function sample(samples: Samples, target: Target, argv: readonly string[], errors: string[]): void {
@@ -121,25 +119,52 @@ function startToExit(samples: Samples, target: Target, errors: string[]): void {
   }
 }
 
+/** Targets that containerd can start: the platform of our shim, null for runc's. */
+const BY_CONTAINERD: Readonly<Record<string, string | null>> = { runc: null, 'tsvisor-ptrace': 'ptrace', 'tsvisor-systrap': 'systrap' };
+
+function containerdRun(samples: Samples, target: Target, containerd: BenchContainerd | null, errors: string[]): void {
+  const platform = BY_CONTAINERD[target.name];
+  if (containerd === null || platform === undefined) return;
+  try {
+    addSample(samples, 'ctr-run-true', target.name, containerd.run(platform, options.rootfs, ['/bin/true']));
+  } catch (e) {
+    errors.push(`${target.name}: ctr run: ${(e as Error).message}`);
+  }
+}
+
+async function startContainerd(folder: string, errors: string[]): Promise<BenchContainerd | null> {
+  try {
+    return await BenchContainerd.start(folder, join(ROOT, 'bin'));
+  } catch (e) {
+    errors.push(`ctr run: absent: ${(e as Error).message}`);
+    return null;
+  }
+}
+
 async function main(): Promise<void> {
   const work = mkdtempSync(join(tmpdir(), 'tsvisor-bench-'));
   const micro: Samples = new Map();
   const programs: Samples = new Map();
   const errors: string[] = [];
+  const volume = join(work, 'volume');
+  const containerd = options.ctr === 'no' ? null : await startContainerd(join(work, 'containerd'), errors);
   try {
-    prepare();
-    const all = makeTargets(work);
+    mkdirSync(volume);
+    prepare(options.rootfs, join(ROOT, 'bench/workloads'));
+    const all = makeTargets(work, volume);
     const targets = all.filter((t) => t.absent === null);
     for (const t of all) if (t.absent !== null) errors.push(`${t.name}: absent: ${t.absent}`);
     for (let round = 0; round < Number(options.rounds); round++) {
       for (const target of targets) {
         process.stderr.write(`round ${round + 1}: ${target.name}\n`);
         startToExit(programs, target, errors);
+        containerdRun(programs, target, containerd, errors);
         if (list(options.rows).length > 0) sample(micro, target, ['/bench/micro', '/bench/data', ...list(options.rows)], errors);
         for (const name of list(options.programs)) sample(programs, target, ['/bin/sh', '/bench/programs.sh', name], errors);
         rmSync(join(options.rootfs, 'bench/data'), { recursive: true, force: true });
         rmSync(join(options.rootfs, 'tmp/bench-programs'), { recursive: true, force: true });
         mkdirSync(join(options.rootfs, 'bench/data'), { recursive: true });
+        rmSync(join(volume, 'big'), { force: true });
       }
     }
     report(
@@ -150,6 +175,7 @@ async function main(): Promise<void> {
       errors,
     );
   } finally {
+    await containerd?.stop();
     rmSync(work, { recursive: true, force: true });
   }
 }

@@ -22,12 +22,16 @@ function execute(command: string, args: readonly string[], cwd?: string): string
   return stdout;
 }
 
+/** In a mount namespace of its own: the volume at its place, then the root file system as the root. */
+const ENTER = 'mount --bind "$1" "$2/volume"; root=$2; shift 2; exec chroot "$root" "$@"';
+
 /** On the host, in a chroot of the same root file system, so that every target runs the same programs. */
-export function hostTarget(rootfs: string): Target {
+export function hostTarget(rootfs: string, volume: string): Target {
+  const enter = ['-m', 'sh', '-c', ENTER, 'sh', volume, rootfs];
   return {
     name: 'host',
     absent: null,
-    run: (argv) => execute('chroot', [rootfs, '/usr/bin/env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', ...argv]),
+    run: (argv) => execute('unshare', [...enter, '/usr/bin/env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', ...argv]),
   };
 }
 
@@ -36,11 +40,13 @@ export interface RuntimeOptions {
   readonly binary: string;
   readonly flags: readonly string[];
   readonly rootfs: string;
+  /** Folder of the host that is at /volume. */
+  readonly volume: string;
   /** Folder of bundles and state. */
   readonly work: string;
 }
 
-export function runtimeTarget({ name, binary, flags, rootfs, work }: RuntimeOptions): Target {
+export function runtimeTarget({ name, binary, flags, rootfs, volume, work }: RuntimeOptions): Target {
   const state = join(work, `state-${name}`);
   let serial = 0;
   return {
@@ -49,7 +55,7 @@ export function runtimeTarget({ name, binary, flags, rootfs, work }: RuntimeOpti
     run: (argv) => {
       const bundle = join(work, `bundle-${name}`);
       mkdirSync(bundle, { recursive: true });
-      writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec(rootfs, argv)));
+      writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec(rootfs, argv, volume)));
       try {
         return execute(binary, ['--root', state, ...flags, 'run', '--bundle', bundle, `bench-${process.pid}-${serial++}`], bundle);
       } finally {
@@ -72,7 +78,8 @@ const CAPABILITIES = [
 ];
 
 /** The smallest ordinary container: one root, proc, dev, tmp in memory. */
-export function spec(rootfs: string, args: readonly string[]): object {
+export function spec(rootfs: string, args: readonly string[], volume?: string): object {
+  const volumes = volume === undefined ? [] : [{ destination: '/volume', type: 'bind', source: volume, options: ['rbind', 'rw'] }];
   return {
     ociVersion: '1.0.2',
     process: {
@@ -91,6 +98,7 @@ export function spec(rootfs: string, args: readonly string[]): object {
       { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'] },
       { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666'] },
       { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: ['nosuid', 'noexec', 'nodev', 'mode=1777'] },
+      ...volumes,
     ],
     linux: { namespaces: ['pid', 'ipc', 'uts', 'mount', 'network'].map((type) => ({ type })) },
   };

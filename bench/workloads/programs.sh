@@ -26,9 +26,27 @@ git-status)
 	run() { git status --short; } ;;
 sqlite-100k)
 	run() { rm -f t.db; { echo 'PRAGMA synchronous=OFF; CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT); BEGIN;'; i=0; while [ $i -lt 1000 ]; do echo "INSERT INTO t(b) SELECT 'row ' || value FROM (WITH RECURSIVE c(value) AS (SELECT 1 UNION ALL SELECT value+1 FROM c LIMIT 100) SELECT value FROM c);"; i=$((i + 1)); done; echo 'COMMIT; SELECT count(*) FROM t;'; } | sqlite3 t.db >/dev/null; } ;;
+find-usr) run() { find /usr -xdev >/dev/null; } ;;
+npm-unpack)
+	# What npm does with a package: unpack a compressed archive of many small files next to its place, then move it there.
+	mkdir -p package/lib; i=0; while [ $i -lt 20 ]; do mkdir -p package/lib/m$i/dist; (cd package/lib/m$i; j=0; while [ $j -lt 100 ]; do printf '"use strict";\nexports.f%d = (x) => x + %d;\n' $j $j | tee $j.js >dist/$j.js; j=$((j + 1)); done); i=$((i + 1)); done
+	tar czf package.tgz package && rm -rf package
+	run() { rm -rf node_modules && mkdir -p node_modules/.package-x && tar xzf package.tgz -C node_modules/.package-x --strip-components=1 && mv node_modules/.package-x node_modules/package; } ;;
+volume-write-1g) run() { dd if=/dev/zero of=/volume/big bs=1M count=1024 2>/dev/null; } ;;
+volume-read-1g)
+	[ -f /volume/big ] || dd if=/dev/zero of=/volume/big bs=1M count=1024 2>/dev/null
+	run() { dd if=/volume/big of=/dev/null bs=1M 2>/dev/null; } ;;
+redis-set-get)
+	# 20,000 of each, 10 connections over a unix socket, server and client inside.
+	export LD_LIBRARY_PATH=/bench/borrowed
+	/bench/borrowed/redis-server --port 0 --unixsocket $work/redis.sock --save '' --daemonize no >/dev/null &
+	server=$!
+	while [ ! -S redis.sock ]; do sleep 0.05; done
+	run() { /bench/borrowed/redis-benchmark -s $work/redis.sock -t set,get -n 20000 -c 10 -q >/dev/null; } ;;
 *) echo "programs.sh: no workload $1" >&2; exit 2 ;;
 esac
 start=$(date +%s%N)
 run
 end=$(date +%s%N)
+if [ -n "${server:-}" ]; then kill "$server"; wait "$server" || true; rm -f redis.sock; fi
 echo "row $1 $(((end - start) / 1000000))"
