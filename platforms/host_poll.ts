@@ -10,12 +10,18 @@ const EPOLL_CTL_DEL = 2;
 const EPOLL_CTL_MOD = 3;
 
 export type HostFdHandler = (events: number) => void;
+/** A handler that throws so many times in a row is not called again: level-triggered, it would be for ever. */
+const MAX_FAILURES = 8;
 
 export class HostPoll {
   /** The epoll descriptor itself: a platform may put it into a wait of its own. */
   readonly fd: number;
   private readonly host: Host;
   private readonly handlers = new Map<number, HostFdHandler>();
+  /** Throws in a row, by descriptor. */
+  private readonly failures = new Map<number, number>();
+  /** Told of what a handler throws; without it the exception leaves `wait`. */
+  onBroken: ((what: string, error: unknown) => void) | null = null;
   private readonly events = new DataView(new ArrayBuffer(EVENT_SIZE * MAX_EVENTS));
 
   constructor(host: Host) {
@@ -35,6 +41,7 @@ export class HostPoll {
   }
   /** Before the descriptor is closed. */
   remove(fd: number): void {
+    this.failures.delete(fd);
     if (this.handlers.delete(fd)) this.host.epollCtl(this.fd, EPOLL_CTL_DEL, fd, 0);
   }
 
@@ -46,8 +53,21 @@ export class HostPoll {
     for (let i = 0; i < n; i++) {
       const fd = this.events.getInt32(i * EVENT_SIZE + 4, true);
       // A handler that ran before may have removed this one.
-      this.handlers.get(fd)?.(this.events.getUint32(i * EVENT_SIZE, true));
+      const handler = this.handlers.get(fd);
+      if (handler !== undefined) this.run(fd, handler, this.events.getUint32(i * EVENT_SIZE, true));
     }
     return n;
+  }
+  private run(fd: number, handler: HostFdHandler, events: number): void {
+    try {
+      handler(events);
+      if (this.failures.size > 0) this.failures.delete(fd);
+    } catch (e) {
+      if (this.onBroken === null) throw e;
+      const count = (this.failures.get(fd) ?? 0) + 1;
+      this.failures.set(fd, count);
+      this.onBroken(`handler of host descriptor ${fd}`, e);
+      if (count >= MAX_FAILURES && this.handlers.get(fd) === handler) this.remove(fd);
+    }
   }
 }

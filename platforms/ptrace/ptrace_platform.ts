@@ -107,7 +107,7 @@ export class PtracePlatform implements Platform {
     const r = native.ptraceWait(this.childFd, this.poll.fd, this.placement.timeout(this.timeoutUntil(deadline)), this.stops);
     if (r < 0) throw new Error(`ptraceWait: errno ${-r}`);
     const count = r & (POLL_READABLE - 1);
-    for (let at = 0; at < count * STOP_WORDS; at += STOP_WORDS) this.handle(events, at);
+    for (let at = 0; at < count * STOP_WORDS; at += STOP_WORDS) this.handleSafely(events, at);
     if (r >= POLL_READABLE || (count > 0 && ++this.busyRounds >= BUSY_ROUNDS)) {
       this.busyRounds = 0;
       this.poll.wait(0);
@@ -119,6 +119,18 @@ export class PtracePlatform implements Platform {
     if (deadline === 0) return 0;
     if (deadline === Number.POSITIVE_INFINITY) return -1;
     return Math.max(0, deadline - this.host.monotonicNow());
+  }
+
+  /** Whatever a process has done, it costs that process at most. */
+  private handleSafely(events: ThreadEvents, at: number): void {
+    try {
+      this.handle(events, at);
+    } catch (e) {
+      const thread = this.threads.get(this.stops[at + STOP_PID] as number);
+      if (thread === undefined) throw e;
+      this.host.kill(thread.space.pid, 9);
+      if (!thread.dead) this.lost.push({ thread, cause: `broken platform: ${(e as Error).stack ?? e}` });
+    }
   }
 
   private handle(events: ThreadEvents, at: number): void {

@@ -325,9 +325,17 @@ export class SystrapPlatform implements Platform {
       }
       this.unlist(thread);
       handled++;
-      this.handle(events, thread);
+      this.handleSafely(events, thread);
     }
     return handled;
+  }
+  /** Whatever a stub has posted, it costs its own process at most. */
+  private handleSafely(events: ThreadEvents, thread: SystrapThread): void {
+    try {
+      this.handle(events, thread);
+    } catch (e) {
+      this.lose(thread, `broken platform: ${(e as Error).stack ?? e}`);
+    }
   }
   private handle(events: ThreadEvents, thread: SystrapThread): void {
     thread.stopped();

@@ -8,6 +8,7 @@
  */
 import { POLLIN } from '../../abi/poll.ts';
 import { CLD_DUMPED, CLD_EXITED, CLD_KILLED, SA_NOCLDWAIT, SI_USER, SIG_IGN, SIGCHLD, SIGKILL } from '../../abi/signal.ts';
+import { contain } from './contain.ts';
 import { clearChildTid } from './futex.ts';
 import { exitRobustList } from './futex_lock.ts';
 import { stopAfterExit } from './job_control.ts';
@@ -32,18 +33,22 @@ export function exitGroup(group: ThreadGroup, status: WaitStatus): void {
 export function exitTask(task: Task, status: WaitStatus): void {
   if (task.state === 'dead') return;
   const { group } = task;
-  task.blocked?.abandon();
+  // Every step is taken, whatever becomes of the others.
+  const step = (what: string, run: () => void): void => contain(task.kernel.log, `${what} of thread ${task.tid} of ${task.name}`, run);
+  step('waiting call', () => task.blocked?.abandon());
   task.blocked = null;
   task.state = 'dead';
   task.parked = null;
   task.exitCode = status;
-  for (const hook of task.exitHooks) hook(task);
-  traceEnded(task, status);
-  exitRobustList(task);
-  clearChildTid(task);
-  group.dead.userTime += task.thread.cpuTime();
-  group.dead.systemTime += task.systemTime;
-  releaseResources(task);
+  for (const hook of task.exitHooks) step('exit hook', () => hook(task));
+  step('tracing', () => traceEnded(task, status));
+  step('robust list', () => exitRobustList(task));
+  step('thread number', () => clearChildTid(task));
+  step('CPU time', () => {
+    group.dead.userTime += task.thread.cpuTime();
+    group.dead.systemTime += task.systemTime;
+  });
+  releaseResources(task, step);
   group.tasks.splice(group.tasks.indexOf(task), 1);
   if (group.tasks.length === 0) {
     processExited(group, group.exiting ?? group.leader.exitCode);
@@ -56,11 +61,13 @@ export function exitTask(task: Task, status: WaitStatus): void {
 }
 
 /** What the thread holds. The address space goes with its last user. */
-function releaseResources(task: Task): void {
-  releaseVforkParent(task);
-  task.fds.release((file) => task.kernel.closeFile(task, file));
-  task.fs.release();
-  if (!task.mm.release()) task.thread.exit();
+function releaseResources(task: Task, step: (what: string, run: () => void) => void): void {
+  step('vfork', () => releaseVforkParent(task));
+  step('descriptors', () => task.fds.release((file) => step('close', () => task.kernel.closeFile(task, file))));
+  step('directories', () => task.fs.release());
+  step('memory', () => {
+    if (!task.mm.release()) task.thread.exit();
+  });
 }
 
 /** The parent of vfork(2) may go on: the child has its own memory now, or none. */

@@ -35,6 +35,7 @@ import { FilesystemTypes } from '../vfs/filesystem_types.ts';
 import { LockTable } from '../vfs/locks.ts';
 import type { FsNotify } from '../vfs/notify.ts';
 import { endBrokenCall } from './broken_call.ts';
+import { describeBroken } from './contain.ts';
 import type { Container } from './container.ts';
 import { exitGroup } from './exit.ts';
 import { FutexTable } from './futex.ts';
@@ -56,6 +57,8 @@ import { type Blocking, isBlocking, type SyscallResult } from './wait.ts';
 const LOWEST_ERRNO = -511;
 /** Tasks of one sandbox: host threads each. */
 const DEFAULT_MAX_TASKS = 32_768;
+/** Waits of the platform that throw, in a row: nothing will come of the next one either. */
+const MAX_BROKEN_WAITS = 100;
 
 export interface KernelOptions {
   readonly host: Host;
@@ -70,7 +73,7 @@ export class Kernel implements ThreadEvents {
   readonly host: Host;
   readonly poll: HostPoll;
   readonly platform: Platform;
-  readonly timers = new TimerQueue();
+  readonly timers: TimerQueue;
   readonly rootPidNamespace: PidNamespace;
   readonly devices = new DeviceRegistry();
   /** Processors, memory: what /proc, sysinfo(2) and the like tell. */
@@ -133,6 +136,7 @@ export class Kernel implements ThreadEvents {
   private readonly ready: Task[] = [];
   private nextId = 1;
   private halted = false;
+  private brokenWaits = 0;
   private hostTransfers: HostIo | null = null;
 
   constructor(options: KernelOptions) {
@@ -141,6 +145,8 @@ export class Kernel implements ThreadEvents {
     this.platform = options.platform;
     this.syscalls = options.syscalls;
     this.log = options.log;
+    this.timers = new TimerQueue(this.brokenEvent);
+    options.poll.onBroken = this.brokenEvent;
     this.rootPidNamespace = new PidNamespace(null, this.uniqueId());
     this.anonymous = new AnonymousFiles(this);
     this.socketFamilies.register(AF_UNIX, makeUnixSocket);
@@ -183,7 +189,13 @@ export class Kernel implements ThreadEvents {
     this.timers.fireDue(this.now());
     for (let n = this.ready.length; n > 0; n--) this.advance(this.ready.shift() as Task);
     if (this.halted) return;
-    this.platform.wait(this, this.ready.length > 0 ? 0 : Math.min(deadline, this.timers.next));
+    try {
+      this.platform.wait(this, this.ready.length > 0 ? 0 : Math.min(deadline, this.timers.next));
+      this.brokenWaits = 0;
+    } catch (e) {
+      if (++this.brokenWaits >= MAX_BROKEN_WAITS) throw e;
+      this.brokenEvent('platform', e);
+    }
   }
   makeReady(task: Task): void {
     this.ready.push(task);
@@ -237,7 +249,11 @@ export class Kernel implements ThreadEvents {
     const task = thread.data as Task;
     if (task.state === 'dead') return;
     this.log(`thread ${task.tid} of ${task.name} ended on the host: ${cause}`);
-    exitGroup(task.group, SIGKILL);
+    try {
+      exitGroup(task.group, SIGKILL);
+    } catch (e) {
+      this.brokenEvent(`the end of thread ${task.tid}`, e);
+    }
   }
 
   // How a system call ends.
@@ -380,7 +396,13 @@ export class Kernel implements ThreadEvents {
     return (view.getUint16(4, true) * 0x1_0000_0000 + view.getUint32(0, true)) % limit;
   }
 
-  private broken(task: Task, error: unknown): void {
+  /** An exception that belongs to no system call. */
+  private readonly brokenEvent = (what: string, error: unknown): void => {
+    this.log(describeBroken(what, error));
+  };
+
+  /** What a task waited for, or did, has thrown: its process ends. */
+  broken(task: Task, error: unknown): void {
     endBrokenCall(task, error, this.syscalls[task.syscallNumber]?.man ?? '?');
   }
 

@@ -24,7 +24,13 @@ export class BlockedCall {
     this.wake = null;
     this.entries = wait.on.map(({ events }) => ({ events, wake: () => this.notify('ready') }));
     for (const [i, target] of wait.on.entries()) target.queue.add(this.entries[i] as WaitEntry);
-    if (wait.deadline !== undefined) this.timer = kernel.timers.add(wait.deadline, () => this.notify('timeout'));
+    if (wait.deadline === undefined) return;
+    const { task } = this;
+    this.timer = kernel.timers.add(
+      wait.deadline,
+      () => this.notify('timeout'),
+      (error) => kernel.broken(task, error),
+    );
   }
 
   /** The first reason counts; the task runs on in the kernel's next round. */

@@ -1,19 +1,28 @@
 /** Timers of the kernel: a binary heap by deadline. No clock of its own: the loop asks for the next deadline and fires what is due. */
 
+import type { BrokenHandler } from './contain.ts';
+
 export interface Timer {
   /** Kernel monotonic time, ns. */
   readonly deadline: number;
   /** Position in the heap; -1 once fired or cancelled. */
   index: number;
   readonly fire: () => void;
+  /** Called when `fire` has thrown: who waits for it must not wait for ever. */
+  readonly broken: ((error: unknown) => void) | undefined;
 }
 
 export class TimerQueue {
   private readonly heap: Timer[] = [];
+  private readonly onBroken: BrokenHandler;
+
+  constructor(onBroken: BrokenHandler) {
+    this.onBroken = onBroken;
+  }
 
   /** fire runs once, on the kernel thread, at or after `deadline`. */
-  add(deadline: number, fire: () => void): Timer {
-    const timer: Timer = { deadline, index: this.heap.length, fire };
+  add(deadline: number, fire: () => void, broken?: (error: unknown) => void): Timer {
+    const timer: Timer = { deadline, index: this.heap.length, fire, broken };
     this.heap.push(timer);
     this.up(timer.index);
     return timer;
@@ -40,7 +49,19 @@ export class TimerQueue {
   fireDue(now: number): void {
     for (let timer = this.heap[0]; timer !== undefined && timer.deadline <= now; timer = this.heap[0]) {
       this.cancel(timer);
-      timer.fire();
+      try {
+        timer.fire();
+      } catch (e) {
+        this.fail(timer, e);
+      }
+    }
+  }
+  private fail(timer: Timer, error: unknown): void {
+    this.onBroken('timer', error);
+    try {
+      timer.broken?.(error);
+    } catch (e) {
+      this.onBroken('timer', e);
     }
   }
 

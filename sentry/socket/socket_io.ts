@@ -35,8 +35,13 @@ function* sendBlocking(task: Task, file: FileDescription, socket: Socket, messag
   file.hold();
   try {
     for (;;) {
-      const wake = yield wait;
-      const n = socket.send(task, message);
+      // After a part was taken there may be room already, and then no wake-up comes: try before every wait.
+      let n = total > 0 ? socket.send(task, message) : (EAGAIN as number);
+      let wake: Wake = 'ready';
+      if (n === EAGAIN) {
+        wake = yield wait;
+        n = socket.send(task, message);
+      }
       if (n === EPIPE) {
         const r = brokenPipe(task, socket, message);
         return total > 0 ? total : r;
