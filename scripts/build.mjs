@@ -18,11 +18,15 @@ const entries = Object.entries({
   bench: 'bench/main.ts',
   fuzz: 'integration/fuzz/run.ts',
 }).filter(([, path]) => existsSync(path));
-/** Loaded when a log file is asked for, so a bundle of its own beside the others: an installation has no node_modules. */
-const winston = {
-  name: 'winston beside the programs',
+/** Loaded when they are asked for, so bundles of their own beside the others: an installation has no node_modules. */
+const BESIDE = { winston: 'winston', grpc: '@grpc/grpc-js' };
+const beside = {
+  name: 'libraries beside the programs',
   setup: ({ onResolve }) =>
-    onResolve({ filter: /^winston$/ }, ({ kind }) => (kind === 'entry-point' ? null : { path: './winston.cjs', external: true })),
+    onResolve({ filter: /^(winston|@grpc\/grpc-js)$/ }, ({ kind, path }) => {
+      const name = Object.keys(BESIDE).find((n) => BESIDE[n] === path);
+      return kind === 'entry-point' ? null : { path: `./${name}.cjs`, external: true };
+    }),
 };
 const options = {
   outdir: 'dist',
@@ -33,7 +37,7 @@ const options = {
   target: 'node24',
   minifySyntax: true,
   supported: { 'dynamic-import': false }, // scripts from the code cache have none: becomes require
-  external: ['koffi', '@grpc/grpc-js', '@grpc/proto-loader'],
+  external: ['koffi'],
   logLevel: 'warning',
 };
 const flags = JSON.parse(readFileSync('lib/node_flags.json', 'utf8'));
@@ -46,14 +50,17 @@ await build({
   banner: { js: '(function (exports, require, module, __filename, __dirname) {' },
   footer: { js: '})' },
   entryPoints: Object.fromEntries(entries),
-  plugins: [winston],
+  plugins: [beside],
 });
 for (const [name] of entries) {
   copyFileSync('scripts/start-cached.cjs', `dist/${name}.cjs`);
   execFileSync('node_modules/node/bin/node', [...(flags[name] ?? []), 'scripts/write-cache.cjs', `dist/${name}.js`, `dist/${name}.cache`]);
 }
-if (!existsSync('dist/winston.cjs') || statSync('dist/winston.cjs').mtimeMs < statSync('node_modules/winston/package.json').mtimeMs)
-  await build({ ...options, entryPoints: { winston: 'winston' }, minify: true });
+for (const [name, module] of Object.entries(BESIDE)) {
+  const out = `dist/${name}.cjs`;
+  if (!existsSync(out) || statSync(out).mtimeMs < statSync(`node_modules/${module}/package.json`).mtimeMs)
+    await build({ ...options, entryPoints: { [name]: module }, minify: true });
+}
 // Beside the old one, then in its place: running sandboxes keep what they have open.
 for (const name of ['tsvisor_native.node', 'ptrace_stub', 'systrap_stub', 'runsc-waiter']) {
   copyFileSync(`native-addon/build/Release/${name}`, `dist/${name}.new`);

@@ -1,4 +1,5 @@
-// Prints what this machine lacks for the integration suites, in one line; nothing if they can run.
+// Prints what this machine lacks for the integration suites, in one line; nothing if they can run. With --some: a line for each suite that
+// will be skipped although the others run.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -13,4 +14,16 @@ if (!/^ID="?debian"?$/m.test(release)) lacking.push('Debian');
 for (const program of ['containerd', 'ctr', 'runc', 'busybox', 'debootstrap'])
   if (spawnSync('sh', ['-c', `PATH=$PATH:/usr/sbin command -v ${program}`]).status !== 0) lacking.push(program);
 for (const image of ['busybox', 'debian']) if (!existsSync(join(cache, 'images', `${image}.tar`))) lacking.push(`the ${image} image`);
-console.log(lacking.join(', '));
+if (!process.argv.includes('--some')) {
+  console.log(lacking.join(', '));
+  process.exit(0);
+}
+const program = (name) => spawnSync('sh', ['-c', `PATH=$PATH:/usr/sbin command -v ${name}`]).status === 0;
+const suites = {
+  'integration/containerd/versions, containerd 1.7': existsSync(join(cache, 'containerd/1.7/usr/bin/containerd')) || 'containerd 1.7',
+  'integration/containerd/versions, containerd 2': existsSync(join(cache, 'containerd/2/usr/bin/containerd')) || 'containerd 2',
+  'integration/cri': existsSync('/usr/lib/cni/bridge') || 'containernetworking-plugins',
+  'integration/docker': (program('dockerd') && program('docker')) || 'docker.io',
+  'integration/kubernetes': program('kubectl') || 'kubectl (kubernetes-client)',
+};
+for (const [suite, lack] of Object.entries(suites)) if (lack !== true) console.log(`${suite}: no ${lack}`);

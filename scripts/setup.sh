@@ -36,3 +36,4 @@ if [ ${#wanted[@]} -gt 0 ]; then
   rm -f "$log"
 fi
 scripts/images/build.sh || echo "setup: the images could not be built; the suites that need them will not run" >&2
+scripts/containerd-versions.sh || echo "setup: not every containerd could be fetched; the suites that need them will not run" >&2

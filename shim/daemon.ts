@@ -2,8 +2,8 @@
 import { unlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { TtrpcClient } from '../lib/ttrpc/client.ts';
-import { TtrpcServer } from '../lib/ttrpc/server.ts';
 import type { ShimArguments } from './arguments.ts';
+import { serveConnections } from './connections.ts';
 import { eventSink } from './event_sink.ts';
 import { EventPublisher } from './events.ts';
 import { openContainers } from './library.ts';
@@ -39,11 +39,12 @@ export function serve(args: ShimArguments): void {
     shutdown: () => void lifetime.end(),
   });
   const methods = service.service();
-  const server = new TtrpcServer(process.geteuid?.() ?? 0);
-  server.register('containerd.task.v2.Task', methods);
-  server.register('containerd.task.v3.Task', methods);
   const listener = createServer();
-  server.serve(listener);
+  const services = new Map([
+    ['containerd.task.v2.Task', methods],
+    ['containerd.task.v3.Task', methods],
+  ]);
+  serveConnections(listener, services, log);
   listener.listen({ fd: LISTEN_FD });
 
   for (const signal of ['SIGINT', 'SIGHUP', 'SIGPIPE', 'SIGTERM'] as const)

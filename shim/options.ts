@@ -21,11 +21,20 @@ export interface ShimOptions {
   readonly grouping: boolean;
   /** 2: announced by a plain address; 3: by JSON, for containerd 2.x. */
   readonly taskApi: 2 | 3;
+  /** How containerd is to speak to the shim. */
+  readonly protocol: 'ttrpc' | 'grpc';
   /** Overrides of the runtime's settings. */
   readonly runscConfig: Partial<Record<keyof RuntimeSettings, unknown>>;
 }
 
-export const DEFAULT_OPTIONS: ShimOptions = { logLevel: 'info', logPath: '', grouping: true, taskApi: 2, runscConfig: {} };
+export const DEFAULT_OPTIONS: ShimOptions = {
+  logLevel: 'info',
+  logPath: '',
+  grouping: true,
+  taskApi: 2,
+  protocol: 'ttrpc',
+  runscConfig: {},
+};
 
 export class OptionsError extends Error {}
 
@@ -96,6 +105,7 @@ const KEYS: Readonly<Record<string, Check>> = {
   log_path: string,
   grouping: boolean,
   task_api: oneOf(2, 3),
+  protocol: oneOf('ttrpc', 'grpc'),
   runsc_config: (v) => (typeof v === 'object' && v !== null && !Array.isArray(v) ? null : 'a table'),
 };
 
@@ -134,6 +144,7 @@ function checkOptions(table: Record<string, unknown>, origin: string): ShimOptio
     logPath: (table.log_path as string) ?? '',
     grouping: (table.grouping as boolean) ?? true,
     taskApi: (table.task_api as 2 | 3) ?? 2,
+    protocol: (table.protocol as 'ttrpc' | 'grpc') ?? 'ttrpc',
     runscConfig,
   };
 }

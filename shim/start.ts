@@ -20,8 +20,16 @@ export async function start(args: ShimArguments): Promise<void> {
   const fd = listenAt(path);
   if (fd !== null) serve(args, path, fd);
   writeAddress(bundle, address);
-  const answer = options.taskApi === 2 ? address : JSON.stringify({ version: 3, address, protocol: 'ttrpc' });
-  writeSync(1, answer);
+  writeSync(1, bootstrap(options, path));
+}
+
+/**
+ * A plain address means Task v2 over ttrpc to every containerd; anything else takes JSON, which 1.6 does not read. With gRPC containerd puts
+ * the scheme before the address itself.
+ */
+export function bootstrap({ taskApi, protocol }: Pick<ShimOptions, 'taskApi' | 'protocol'>, path: string): string {
+  const address = protocol === 'grpc' ? path : `unix://${path}`;
+  return taskApi === 2 && protocol === 'ttrpc' ? address : JSON.stringify({ version: taskApi, address, protocol });
 }
 
 /** The options that containerd pipes to stdin: nothing, or a serialized Any. */
@@ -43,6 +51,7 @@ function serve(args: ShimArguments, path: string, fd: number): void {
   const log = openLog();
   const child = spawn(process.execPath, [...process.execArgv, process.argv[1] as string, ...words, 'serve'], {
     detached: true,
+    cwd: '/', // the bundle goes before a pod's daemon does
     stdio: ['ignore', log ?? 'ignore', log ?? 'ignore', fd],
   });
   child.on('error', () => {}); // no pid: thrown below

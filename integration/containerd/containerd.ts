@@ -2,10 +2,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { CACHE, CHECKOUT, type CriSettings, configText, pathFor, type Version } from './versions.ts';
 
-const CHECKOUT = resolve(__dirname, '../..');
-const CACHE = process.env.TSVISOR_CACHE ?? join(CHECKOUT, '.cache');
 export const IMAGES = join(CACHE, 'images');
 export const GUEST_SCRIPTS = join(__dirname, 'guest');
 
@@ -46,35 +45,34 @@ export interface RunOptions {
   readonly timeoutMs?: number;
 }
 
+export interface StartOptions {
+  readonly version?: Version;
+  readonly cri?: CriSettings;
+}
+
 export class Containerd {
   readonly folder: string;
+  readonly version: Version;
   #process: ChildProcess | null = null;
   #nextId = 1;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, version: Version) {
     this.folder = folder;
+    this.version = version;
   }
 
-  static async start(images: readonly string[] = ['busybox.tar', 'debian.tar']): Promise<Containerd> {
+  static async start(images: readonly string[] = ['busybox.tar', 'debian.tar'], options: StartOptions = {}): Promise<Containerd> {
+    const { version = 'system', cri = null } = options;
     const folder = mkdtempSync(join(tmpdir(), 'tsvisor-containerd-'));
-    const containerd = new Containerd(folder);
+    const containerd = new Containerd(folder, version);
     mkdirSync(join(folder, 'root'));
-    writeFileSync(
-      join(folder, 'config.toml'),
-      [
-        'version = 2',
-        `root = "${folder}/root"`,
-        `state = "${folder}/state"`,
-        'disabled_plugins = ["io.containerd.grpc.v1.cri"]',
-        '[grpc]',
-        `  address = "${containerd.address}"`,
-        '[debug]',
-        '  level = "debug"',
-      ].join('\n'),
-    );
+    mkdirSync(join(folder, 'cni'));
+    if ((cri?.runsc ?? null) !== null) writeFileSync(join(folder, 'runsc.toml'), cri?.runsc as string);
+    writeFileSync(join(folder, 'config.toml'), configText(version, { folder, address: containerd.address, cri }));
     await containerd.launch();
+    const namespace = cri === null ? [] : ['-n', 'k8s.io'];
     for (const image of images) {
-      const r = containerd.ctr(['images', 'import', join(IMAGES, image)], { timeoutMs: 300_000 });
+      const r = containerd.ctr([...namespace, 'images', 'import', join(IMAGES, image)], { timeoutMs: 300_000 });
       if (r.status !== 0) throw new Error(`import of ${image}: ${r.stderr}`);
     }
     return containerd;
@@ -84,6 +82,10 @@ export class Containerd {
     return join(this.folder, 'containerd.sock');
   }
 
+  get env(): NodeJS.ProcessEnv {
+    return { ...process.env, PATH: pathFor(this.version) };
+  }
+
   get log(): string {
     return readFileSync(join(this.folder, 'log'), 'utf8');
   }
@@ -91,8 +93,7 @@ export class Containerd {
   /** Starts the daemon, also again after `halt`. */
   async launch(): Promise<void> {
     const log = openSync(join(this.folder, 'log'), 'a');
-    const env = { ...process.env, PATH: `${join(CHECKOUT, 'bin')}:${process.env.PATH}` };
-    this.#process = spawn('containerd', ['-c', join(this.folder, 'config.toml')], { env, stdio: ['ignore', log, log] });
+    this.#process = spawn('containerd', ['-c', join(this.folder, 'config.toml')], { env: this.env, stdio: ['ignore', log, log] });
     for (const end = Date.now() + START_TIMEOUT; ; ) {
       if (this.ctr(['version'], { timeoutMs: 5000 }).status === 0) return;
       if (Date.now() > end) throw new Error(`containerd does not answer:\n${this.log.slice(-2000)}`);
@@ -134,6 +135,7 @@ export class Containerd {
     const late = ['sh', '-c', `{ sleep ${INPUT_DELAY}; cat; } | exec "$@"`, 'sh', ...command];
     const [program, ...rest] = options.input === undefined ? command : late;
     const r = spawnSync(program as string, rest, {
+      env: this.env,
       input: options.input ?? '',
       timeout: options.timeoutMs ?? CTR_TIMEOUT,
       killSignal: 'SIGKILL',
@@ -145,7 +147,7 @@ export class Containerd {
 
   /** Like `ctr`, while the test does something else. */
   ctrAsync(args: readonly string[], options: RunOptions = {}): { child: ChildProcess; result: Promise<Result> } {
-    const child = spawn('ctr', ['-a', this.address, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn('ctr', ['-a', this.address, ...args], { env: this.env, stdio: ['pipe', 'pipe', 'pipe'] });
     if (options.input !== undefined) child.stdin.end(options.input);
     let stdout = '';
     let stderr = '';
