@@ -62,6 +62,52 @@ export class Registers {
   }
 }
 
+/** struct rt_sigframe as the handler is to find it; registers and extended state in it are the thread's. */
+export interface FrameOrder {
+  readonly signal: number;
+  readonly handler: number;
+  readonly restorer: number;
+  /** siginfo_t, 128 bytes. */
+  readonly info: Uint8Array;
+  /** uc_sigmask. */
+  readonly mask: bigint;
+  /** SA_ONSTACK. */
+  readonly onAltStack: boolean;
+  readonly altStack: FrameStack;
+  readonly err: number;
+  readonly trapno: number;
+  readonly cr2: number;
+}
+/** stack_t. */
+export interface FrameStack {
+  readonly address: number;
+  readonly size: number;
+  readonly flags: number;
+}
+/** The application's frame at rt_sigreturn(2), as far as the Sentry has to know it. */
+export interface FramePeek {
+  readonly mask: bigint;
+  readonly altStack: FrameStack;
+  /** Stack pointer that it returns to. */
+  readonly sp: number;
+}
+/**
+ * Signal frames that the thread itself builds and takes down as it resumes. Whether it could comes later: `settle` says so, or the event
+ * `brokenFrame` after the thread was resumed.
+ */
+export interface SignalFrames {
+  /** An order has not been carried out yet. */
+  readonly pending: boolean;
+  /** No other order may be pending. */
+  push(order: FrameOrder): void;
+  /** At the stop of rt_sigreturn(2), with registers unchanged since; null: the frame cannot be read. */
+  peek(): FramePeek | null;
+  /** The thread returns through the frame at its stack pointer. */
+  pop(): void;
+  /** Carries out what is pending. False if that failed; the registers are as before. */
+  settle(): boolean;
+}
+
 /** One thread of an application. `data` is the Sentry's (its Task); the platform never looks inside. */
 export interface ThreadContext {
   data: unknown;
@@ -80,6 +126,10 @@ export interface ThreadContext {
   /** Null: the initial state. False if the image is invalid; the state is then unchanged. */
   setXstate(image: Uint8Array | null): boolean;
 
+  /** rax = result (number or errno), and nothing else fetched. */
+  setResult?(result: number): void;
+  /** Absent: frames are built through `registers`, `xstate` and memory. */
+  readonly frames?: SignalFrames;
   /** Ends a system-call stop: rax = result (number or errno), everything else unchanged, run on. */
   resumeWithResult(result: number): void;
   /** Runs on with the registers as they are. */
@@ -138,6 +188,8 @@ export interface ThreadEvents {
   /** A signal that the thread's own instruction raised: SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP; si_code and si_addr. */
   fault(thread: ThreadContext, signal: number, code: number, address: number): void;
   interrupted(thread: ThreadContext): void;
+  /** The signal frame last ordered (SignalFrames) could not be built or taken down; the registers are as before. */
+  brokenFrame?(thread: ThreadContext): void;
   /** The host thread is gone without our doing (killed from outside, out of memory, broken stub). `cause` is for the log. */
   exited(thread: ThreadContext, cause: string): void;
 }

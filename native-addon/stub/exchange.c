@@ -1,4 +1,5 @@
 /* The exchange through a slot: a request, the Sentry's commands, its answer. */
+#include "frames.h"
 #include "registers.h"
 #include "stub.h"
 
@@ -41,7 +42,26 @@ void post_started(struct slot *slot)
 	host6(__NR_futex, (uint64_t)&slot->state, 1 /* FUTEX_WAKE */, 1, 0, 0, 0);
 }
 
-static int64_t carry_out(struct command *c, uint32_t op, struct ucontext *uc)
+/* What a reply says of the thread's state. 0: a frame cannot be built or taken down. */
+static int apply(struct slot *slot, uint32_t flags, struct ucontext *uc)
+{
+	if (flags & REPLY_REGISTERS)
+		load_registers(&uc->mcontext, slot->regs);
+	if (flags & REPLY_RESULT)
+		uc->mcontext.rax = slot->result;
+	if ((flags & REPLY_UNWIND) && !pop_frame(uc))
+		return 0;
+	return !(flags & REPLY_FRAME) || push_frame(&slot->frame, uc);
+}
+
+static int64_t apply_now(struct slot *slot, uint32_t flags, struct ucontext *uc)
+{
+	int ok = apply(slot, flags, uc);
+	save_registers(slot->regs, &uc->mcontext);
+	return ok ? 0 : -14; /* EFAULT */
+}
+
+static int64_t carry_out(struct slot *slot, struct command *c, uint32_t op, struct ucontext *uc)
 {
 	switch (op) {
 	case OP_HOST:
@@ -52,6 +72,8 @@ static int64_t carry_out(struct command *c, uint32_t op, struct ucontext *uc)
 		return start_thread(c, uc);
 	case OP_FORK:
 		return start_process();
+	case OP_STATE:
+		return apply_now(slot, (uint32_t)c->args[0], uc);
 	}
 	return -38;
 }
@@ -66,8 +88,8 @@ static __attribute__((noreturn)) void leave(struct slot *slot)
 	__builtin_unreachable();
 }
 
-/* Serves the thread's slot until the Sentry lets it go on. */
-void serve(struct slot *slot, struct ucontext *uc)
+/* Carries out commands until the Sentry's answer has come. */
+static void serve_commands(struct slot *slot, struct ucontext *uc)
 {
 	for (;;) {
 		uint32_t state = wait_reply(slot);
@@ -75,7 +97,7 @@ void serve(struct slot *slot, struct ucontext *uc)
 		for (uint32_t i = 0; i < count && i < MAX_COMMANDS; i++) {
 			struct command *c = &slot->commands[i];
 			uint32_t op = c->op; /* a child does not find it there any more: its slot is a fresh one */
-			int64_t r = carry_out(c, op, uc);
+			int64_t r = carry_out(slot, c, op, uc);
 			if (r == 0 && op == OP_FORK) {
 				save_registers(slot->regs, &uc->mcontext);
 				slot->fpstate = uc->mcontext.fpstate;
@@ -91,11 +113,19 @@ void serve(struct slot *slot, struct ucontext *uc)
 			break;
 		post_started(slot);
 	}
-	uint32_t flags = slot->flags;
-	if (flags & REPLY_EXIT)
-		leave(slot);
-	if (flags & REPLY_REGISTERS)
-		load_registers(&uc->mcontext, slot->regs);
-	if (flags & REPLY_RESULT)
-		uc->mcontext.rax = slot->result;
+}
+
+void serve(struct slot *slot, struct ucontext *uc)
+{
+	for (;;) {
+		serve_commands(slot, uc);
+		uint32_t flags = slot->flags;
+		if (flags & REPLY_EXIT)
+			leave(slot);
+		if (apply(slot, flags, uc))
+			return;
+		slot->kind = KIND_BROKEN_FRAME;
+		save_registers(slot->regs, &uc->mcontext);
+		post(slot);
+	}
 }

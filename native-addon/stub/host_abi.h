@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "systrap_stub.h"
+
 #define MSG_DONTWAIT 0x40
 
 /* signal(7), sigaction(2), x86-64 */
@@ -29,11 +31,6 @@ struct sigcontext {
 	uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, eflags;
 	uint16_t cs, gs, fs, ss;
 	uint64_t err, trapno, oldmask, cr2, fpstate, reserved[8];
-};
-struct altstack {
-	uint64_t sp;
-	int flags, pad;
-	uint64_t size;
 };
 struct ucontext {
 	uint64_t flags, link;

@@ -33,11 +33,12 @@ enum slot_state {
 	STATE_GONE = 5,     /* the thread will not touch slot or stack again */
 };
 
-enum request_kind { KIND_SYSCALL = 1, KIND_FAULT = 2, KIND_INTERRUPT = 3, KIND_STARTED = 4 };
+enum request_kind { KIND_SYSCALL = 1, KIND_FAULT = 2, KIND_INTERRUPT = 3, KIND_STARTED = 4, KIND_BROKEN_FRAME = 5 };
 
-enum command_op { OP_HOST = 0, OP_MAP_FILE = 1, OP_THREAD = 2, OP_FORK = 3 };
+enum command_op { OP_HOST = 0, OP_MAP_FILE = 1, OP_THREAD = 2, OP_FORK = 3, OP_STATE = 4 /* the part of a reply that args[0], REPLY_*, names; now */ };
 
-enum reply_flags { REPLY_RESULT = 1, REPLY_REGISTERS = 2, REPLY_EXIT = 4 };
+/* In the order in which they happen: registers, result, REPLY_UNWIND, REPLY_FRAME. */
+enum reply_flags { REPLY_RESULT = 1, REPLY_REGISTERS = 2, REPLY_EXIT = 4, REPLY_UNWIND = 8, REPLY_FRAME = 16 };
 
 struct command {
 	uint32_t op, nr;
@@ -46,6 +47,27 @@ struct command {
 };
 
 #define MAX_COMMANDS 48
+
+/* stack_t */
+struct altstack {
+	uint64_t sp;
+	uint32_t flags, pad;
+	uint64_t size;
+};
+/* REPLY_FRAME: the frame to be built. */
+struct frame_order {
+	uint64_t handler, restorer, mask;
+	struct altstack stack;
+	uint32_t signal, on_stack; /* on_stack: SA_ONSTACK */
+	uint64_t err, trapno, cr2;
+	uint64_t info[16];
+};
+/* At rt_sigreturn: the frame that the application returns through. */
+struct frame_peek {
+	uint64_t mask, sp;
+	struct altstack stack;
+	uint32_t valid, pad;
+};
 
 /* In the order of struct user_regs_struct. */
 enum { R15, R14, R13, R12, RBP, RBX, R11, R10, R9, R8, RAX, RCX, RDX, RSI, RDI, ORIG_RAX, RIP, CS, EFLAGS, RSP, SS, FS_BASE, GS_BASE, DS, ES, FS, GS };
@@ -69,7 +91,12 @@ struct slot {
 	uint32_t spin;          /* 0x150: cycles (TSC) to look at the state before sleeping */
 	uint32_t pad3[11];
 	struct command commands[MAX_COMMANDS]; /* 0x180 */
+	struct frame_order frame;              /* 0xd80 */
+	struct frame_peek peek;                /* 0xe50 */
 };
+
+_Static_assert(__builtin_offsetof(struct slot, frame) == 0xd80 && __builtin_offsetof(struct slot, peek) == 0xe50, "platforms/systrap/layout.ts");
+_Static_assert(sizeof(struct slot) <= SLOT_SIZE, "a page");
 
 struct global {
 	_Atomic uint32_t sentry_sleeps;

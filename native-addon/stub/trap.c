@@ -8,10 +8,23 @@
  * believes no slot.
  *
  * Interface rules: no writable data, no floating point (the application's state is in the signal frame only), no thread-local storage.
- * All signals are blocked while a handler runs; a fault in here therefore kills the process.
+ * While a handler runs all signals are blocked but those of memory faults: stub_copy survives these, any other fault kills the process.
  */
+#include "frames.h"
 #include "registers.h"
 #include "stub.h"
+
+/* A fault of the handler's own, on this very stack: true if it is one that stub_copy expects. Otherwise the process is at its end. */
+static int survives(struct ucontext *uc)
+{
+	uint64_t sp = uc->mcontext.rsp;
+	if (sp < STACKS || sp >= STACKS + MAX_THREADS * STACK_SIZE)
+		return 0;
+	if (uc->mcontext.rip != (uint64_t)stub_copy_here)
+		__builtin_trap();
+	uc->mcontext.rip = (uint64_t)stub_copy_failed;
+	return 1;
+}
 
 static void on_signal(int signal, struct siginfo *info, struct ucontext *uc)
 {
@@ -19,9 +32,13 @@ static void on_signal(int signal, struct siginfo *info, struct ucontext *uc)
 	if (signal == SIG_SYS) {
 		slot->kind = KIND_SYSCALL;
 		slot->code = info->arch == AUDIT_ARCH_X86_64;
+		if (uc->mcontext.rax == __NR_rt_sigreturn)
+			peek_frame(&slot->peek, uc);
 	} else if (signal == KICK) {
 		slot->kind = KIND_INTERRUPT;
 	} else if (info->code > 0) {
+		if ((signal == SIG_SEGV || signal == SIG_BUS) && survives(uc))
+			return;
 		slot->kind = KIND_FAULT;
 		slot->code = (uint32_t)info->code;
 		slot->signal = (uint32_t)signal;
@@ -35,6 +52,8 @@ static void on_signal(int signal, struct siginfo *info, struct ucontext *uc)
 	serve(slot, uc);
 }
 
+#define SA_FLAGS (0x4 | 0x04000000 | 0x08000000 /* SIGINFO RESTORER ONSTACK */)
+#define SA_NODEFER 0x40000000UL
 #define ALL_SIGNALS (~0UL)
 #define BIT(signal) (1UL << ((signal)-1))
 
@@ -42,11 +61,13 @@ void install_handlers(void)
 {
 	static const unsigned char handled[] = { SIG_SYS, SIG_SEGV, SIG_BUS, SIG_FPE, SIG_ILL, SIG_TRAP, KICK };
 	struct altstack stack = { STACKS, 0, 0, STACK_SIZE };
-	struct sigaction action = { on_signal, 0x4 | 0x04000000 | 0x08000000 /* SIGINFO RESTORER ONSTACK */, stub_restorer, ALL_SIGNALS };
+	struct sigaction action = { on_signal, SA_FLAGS, stub_restorer, ALL_SIGNALS & ~BIT(SIG_SEGV) & ~BIT(SIG_BUS) };
 	uint64_t mask = ALL_SIGNALS;
 	if (host(__NR_sigaltstack, &stack, 0, 0) < 0)
 		die(3);
 	for (unsigned i = 0; i < sizeof(handled); i++) {
+		int fault = handled[i] == SIG_SEGV || handled[i] == SIG_BUS;
+		action.flags = SA_FLAGS | (fault ? SA_NODEFER : 0);
 		if (host6(__NR_rt_sigaction, handled[i], (uint64_t)&action, 0, 8, 0, 0) < 0)
 			die(4);
 		mask &= ~BIT(handled[i]);

@@ -24,17 +24,21 @@ export const STATE_GONE = 5;
 export const KIND_SYSCALL = 1;
 export const KIND_FAULT = 2;
 export const KIND_INTERRUPT = 3;
+export const KIND_BROKEN_FRAME = 5;
 
 // enum command_op
 export const OP_HOST = 0;
 export const OP_MAP_FILE = 1;
 export const OP_THREAD = 2;
 export const OP_FORK = 3;
+export const OP_STATE = 4;
 
 // enum reply_flags
 export const REPLY_RESULT = 1;
 export const REPLY_REGISTERS = 2;
 export const REPLY_EXIT = 4;
+export const REPLY_UNWIND = 8;
+export const REPLY_FRAME = 16;
 
 // Offsets in a slot, in 32-bit words.
 export const W_STATE = 0;
@@ -58,3 +62,31 @@ export const MAX_COMMANDS = 48;
 export const C_NR = 1;
 export const C_ARGS = 2;
 export const C_RESULT = 14;
+
+/** struct frame_order, struct frame_peek; offsets inside in words. */
+export const W_FRAME = 0xd80 / 4;
+export const F_HANDLER = 0;
+export const F_RESTORER = 2;
+export const F_MASK = 4;
+export const F_STACK = 6;
+export const F_STACK_FLAGS = 8;
+export const F_STACK_SIZE = 10;
+export const F_SIGNAL = 12;
+export const F_ON_STACK = 13;
+export const F_ERR = 14;
+export const F_TRAPNO = 16;
+export const F_CR2 = 18;
+export const F_INFO = 20;
+export const W_PEEK = 0xe50 / 4;
+export const P_MASK = 0;
+export const P_SP = 2;
+export const P_STACK = 4;
+export const P_STACK_FLAGS = 6;
+export const P_STACK_SIZE = 8;
+export const P_VALID = 10;
+
+/** A non-negative number, or one within ±2^53 in two's complement, as 64 bits at word w. */
+export function setWords(words: Int32Array, w: number, value: number): void {
+  words[w] = value;
+  words[w + 1] = Math.floor(value / 0x1_0000_0000);
+}

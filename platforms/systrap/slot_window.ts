@@ -12,6 +12,8 @@ export const WINDOW_SLOTS = 8192;
 
 export class SlotWindow {
   readonly words: Int32Array<ArrayBuffer>;
+  readonly u64: BigUint64Array<ArrayBuffer>;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly buffer: ArrayBuffer;
   private readonly free: number[] = [];
   private used = 0;
@@ -21,6 +23,8 @@ export class SlotWindow {
     if (typeof window === 'number') throw new Error(`systrap: slot window: errno ${-window}`);
     this.buffer = window;
     this.words = new Int32Array(window);
+    this.u64 = new BigUint64Array(window);
+    this.bytes = new Uint8Array(window);
   }
   /** Shows page `page` of the memfd. The slot's place. */
   map(fd: number, page: number): number | Errno {

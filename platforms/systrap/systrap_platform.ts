@@ -14,6 +14,7 @@ import { __WALL, HOST_CALL } from '../ptrace/requests.ts';
 import { describeEnd } from '../ptrace/stops.ts';
 import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
 import {
+  KIND_BROKEN_FRAME,
   KIND_FAULT,
   KIND_INTERRUPT,
   KIND_SYSCALL,
@@ -79,6 +80,8 @@ export class SystrapPlatform implements Platform {
   /** Threads whose slots are worth a look. */
   private readonly running: SystrapThread[] = [];
   private lost: { thread: SystrapThread; cause: string }[] = [];
+  /** Stopped threads of which the next wait says that their frame is broken. */
+  private broken: SystrapThread[] = [];
   private busyRounds = 0;
   private readonly status = new Int32Array(1);
   private readonly drain = new Uint8Array(128);
@@ -238,6 +241,9 @@ export class SystrapPlatform implements Platform {
     thread.space.threads.delete(thread);
     if (thread !== this.seed) this.lost.push({ thread, cause }); // of the seed nobody has heard
   }
+  frameBroken(thread: SystrapThread): void {
+    this.broken.push(thread);
+  }
   /** Children that have ended. Those of released spaces have no listener. */
   private reap(): void {
     this.host.read(this.childFd, this.drain);
@@ -261,6 +267,12 @@ export class SystrapPlatform implements Platform {
       const lost = this.lost;
       this.lost = [];
       for (const { thread, cause } of lost) events.exited(thread, cause);
+      return;
+    }
+    if (this.broken.length > 0) {
+      const broken = this.broken;
+      this.broken = [];
+      for (const thread of broken) if (!thread.dead) events.brokenFrame?.(thread);
       return;
     }
     const handled = this.scan(events);
@@ -362,6 +374,8 @@ export class SystrapPlatform implements Platform {
       thread.interruptWanted = false;
       if (wanted) events.interrupted(thread);
       else thread.resume();
+    } else if (kind === KIND_BROKEN_FRAME && events.brokenFrame !== undefined) {
+      events.brokenFrame(thread);
     } else {
       this.lose(thread, `the stub reports ${kind}`);
     }

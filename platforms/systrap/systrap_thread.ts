@@ -11,11 +11,13 @@ import {
   C_RESULT,
   COMMAND_WORDS,
   MAX_COMMANDS,
+  OP_STATE,
   REPLY_EXIT,
   REPLY_REGISTERS,
   REPLY_RESULT,
   STATE_REPLY,
   STATE_SLEEPING,
+  setWords,
   W_CODE,
   W_COMMAND_COUNT,
   W_COMMANDS,
@@ -28,6 +30,7 @@ import {
 import { readXstate, writeXstate } from './signal_xstate.ts';
 import type { SystrapPlatform } from './systrap_platform.ts';
 import type { SystrapSpace } from './systrap_space.ts';
+import { REPLY_FRAMES, ThreadFrames } from './thread_frames.ts';
 
 const USER_CS = 0x33n;
 const USER_SS = 0x2bn;
@@ -58,11 +61,15 @@ export class SystrapThread implements ThreadContext {
   interruptWanted = false;
   /** Index in the platform's list of running threads. */
   runIndex = -1;
+  readonly frames: ThreadFrames;
+  /** REPLY_*: what the next reply tells the stub to do. */
+  flags = 0;
+  /** A frame was broken when somebody needed the registers before the thread was resumed: told then. */
+  private frameBroken = false;
   private readonly platform: SystrapPlatform;
   private readonly words: Int32Array<ArrayBuffer>;
   private readonly regs = new Registers();
   private registersValid = false;
-  private flags = 0;
   private commands = 0;
   private stepping = false;
 
@@ -74,6 +81,7 @@ export class SystrapThread implements ThreadContext {
     this.at = platform.window.wordOf(place);
     this.words = platform.window.words;
     this.placement = platform.placement.started(parent);
+    this.frames = new ThreadFrames(this, platform.window);
   }
 
   stopped(): void {
@@ -108,6 +116,7 @@ export class SystrapThread implements ThreadContext {
   }
 
   registers(): Registers {
+    this.settleFrames();
     if (this.registersValid) return this.regs;
     const { u32, u64 } = this.regs;
     for (let i = 0, from = this.at + W_REGS; i < REGISTER_COUNT * 2; i++) u32[i] = this.words[from + i] as number;
@@ -116,6 +125,7 @@ export class SystrapThread implements ThreadContext {
     return this.regs;
   }
   setRegisters(): void {
+    this.flags &= ~REPLY_RESULT; // rax is among them
     const { u32, u64 } = this.regs;
     u64[REG.cs] = USER_CS;
     u64[REG.ss] = USER_SS;
@@ -125,10 +135,31 @@ export class SystrapThread implements ThreadContext {
     this.registersValid = true;
     this.flags |= REPLY_REGISTERS;
   }
+  setResult(result: number): void {
+    const { words } = this;
+    setWords(words, this.at + W_RESULT, result);
+    setWords(words, this.at + W_REGS + REG.rax * 2, result);
+    if (this.registersValid) this.regs.set(REG.rax, result);
+    this.flags |= REPLY_RESULT;
+  }
+  /** Whoever looks at the thread's state sees it as it is after the frame. */
+  private settleFrames(): void {
+    if ((this.flags & REPLY_FRAMES) !== 0 && !this.applyFlags()) this.frameBroken = true;
+  }
+  applyFlags(): boolean {
+    const { flags } = this;
+    this.flags = 0;
+    this.push(OP_STATE, 0, flags);
+    const r = this.runCommands();
+    this.registersValid = false;
+    return r >= 0;
+  }
   xstate(): Uint8Array {
+    this.settleFrames();
     return readXstate(this.space.pid, this.words, this.at);
   }
   setXstate(image: Uint8Array | null): boolean {
+    this.settleFrames();
     return writeXstate(this.space.pid, this.words, this.at, image);
   }
 
@@ -156,6 +187,12 @@ export class SystrapThread implements ThreadContext {
   }
   private reply(flags: number): void {
     if (this.dead) return;
+    if (this.frameBroken) {
+      this.flags = flags;
+      this.frameBroken = false;
+      this.platform.frameBroken(this);
+      return;
+    }
     this.running = true;
     this.platform.started(this);
     this.send(flags);
@@ -240,10 +277,4 @@ export class SystrapThread implements ThreadContext {
     }
     return last;
   }
-}
-
-/** A non-negative number, or -1, as 64 bits. */
-function setWords(words: Int32Array, w: number, value: number): void {
-  words[w] = value;
-  words[w + 1] = Math.floor(value / 0x1_0000_0000);
 }

@@ -44,7 +44,7 @@ import type { NetNamespace } from './namespaces.ts';
 import { PidNamespace } from './pid_namespace.ts';
 import { enterAfterStop, stopAtEntry, stopBeforeReturn, traceExec } from './ptrace.ts';
 import { enforceSeccomp } from './seccomp.ts';
-import { deliverPending, endSyscall, isKilled } from './signal_delivery.ts';
+import { deliverPending, endSyscall, frameFailed, isKilled } from './signal_delivery.ts';
 import { forceSignal } from './signal_send.ts';
 import { DEFAULT_SYSTEM, type SystemInfo } from './system_info.ts';
 import type { Parked, Task } from './task.ts';
@@ -240,6 +240,16 @@ export class Kernel implements ThreadEvents {
     const task = thread.data as Task;
     task.state = 'kernel';
     try {
+      this.returnToUser(task, null);
+    } catch (e) {
+      this.broken(task, e);
+    }
+  }
+  brokenFrame(thread: ThreadContext): void {
+    const task = thread.data as Task;
+    task.state = 'kernel';
+    try {
+      frameFailed(task);
       this.returnToUser(task, null);
     } catch (e) {
       this.broken(task, e);

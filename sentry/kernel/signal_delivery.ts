@@ -16,7 +16,7 @@ import { beginStop, park, parkForStop } from './job_control.ts';
 import { stopForSignal, type Trace } from './ptrace.ts';
 import { isOrphaned } from './session.ts';
 import { defaultAction, inSet, KERNEL_ONLY } from './signal_actions.ts';
-import { pushSignalFrame } from './signal_frame.ts';
+import { pushSignalFrame, undoFrame } from './signal_frame.ts';
 import { forceFatal, forceSignal, isNamespaceInit, setSignalMask } from './signal_send.ts';
 import { type SignalAction, type SignalInfo, type SignalSet, signalBit } from './signal_state.ts';
 import type { RunState, Task } from './task.ts';
@@ -32,6 +32,10 @@ const KILL_BIT = signalBit(SIGKILL);
 export function endSyscall(task: Task, result: number): void {
   task.syscallResult = null;
   task.interrupted = result <= ERESTARTSYS && result >= ERESTART_RESTARTBLOCK ? result : 0;
+  if (task.interrupted === 0 && task.thread.setResult !== undefined) {
+    task.thread.setResult(result);
+    return;
+  }
   task.thread.registers().set(REG.rax, result);
   task.thread.setRegisters();
 }
@@ -109,18 +113,33 @@ function act(task: Task, info: SignalInfo): void {
 
 function runHandler(task: Task, info: SignalInfo, action: SignalAction): void {
   const { signal } = info;
+  const { frames } = task.thread;
+  if (frames?.pending && !frames.settle()) {
+    task.pending.add(info);
+    frameFailed(task);
+    return;
+  }
   if ((action.flags & SA_RESETHAND) !== 0) task.group.handlers.set(signal, { ...action, handler: SIG_DFL });
   task.restart = null;
   decideRestart(task, action);
   const saved = task.savedMask ?? task.signalMask;
   if (!pushSignalFrame(task, info, action, saved)) {
-    if (signal === SIGSEGV) forceFatal(task, SIGSEGV);
-    else forceSignal(task, { signal: SIGSEGV, code: 0x80 });
+    refuseFrame(task, signal);
     return;
   }
   task.savedMask = null;
   const own = (action.flags & SA_NODEFER) !== 0 ? 0n : signalBit(signal);
   setSignalMask(task, task.signalMask | action.mask | own);
+}
+
+/** No room for `signal`'s frame (sigaction(2)): SIGSEGV, which has no second chance. 0: the frame that rt_sigreturn found is broken. */
+function refuseFrame(task: Task, signal: number): void {
+  if (signal === SIGSEGV) forceFatal(task, SIGSEGV);
+  else forceSignal(task, { signal: SIGSEGV, code: 0x80 });
+}
+/** The thread could not do what was ordered last. deliverPending follows. */
+export function frameFailed(task: Task): void {
+  refuseFrame(task, undoFrame(task));
 }
 
 /** Nothing more to deliver. False if the mask that comes back frees another signal. */

@@ -29,7 +29,7 @@ import {
   XSAVE_MIN_SIZE,
 } from '../../abi/signal_frame.ts';
 import type { Infer } from '../../abi/struct.ts';
-import { REG, type Registers } from '../../platforms/platform.ts';
+import { REG, type Registers, type SignalFrames } from '../../platforms/platform.ts';
 import { altStackState, NO_ALT_STACK, onAltStack, setAltStack, within } from './alt_stack.ts';
 import { encodeSignalInfo } from './signal_info.ts';
 import { setSignalMask } from './signal_send.ts';
@@ -52,9 +52,52 @@ const TILES_OFFSET = 2752;
 
 type Context = Infer<typeof UContext>;
 
-/** False: the stack cannot hold it. `saved`: the mask that rt_sigreturn brings back. */
+/**
+ * False: the stack cannot hold it. `saved`: the mask that rt_sigreturn brings back. Where threads build their frames themselves, failure
+ * comes later, as Kernel.brokenFrame.
+ */
 export function pushSignalFrame(task: Task, info: SignalInfo, action: SignalAction, saved: SignalSet): boolean {
   if ((action.flags & SA_RESTORER) === 0) return false;
+  const { frames } = task.thread;
+  if (frames !== undefined) {
+    orderFrame(task, frames, info, action, saved);
+    return true;
+  }
+  return writeFrame(task, info, action, saved);
+}
+
+function orderFrame(task: Task, frames: SignalFrames, info: SignalInfo, action: SignalAction, mask: SignalSet): void {
+  const { altStack } = task;
+  const { err, trapno, cr2 } = trapOf(info);
+  task.frame = { signal: info.signal, mask: task.signalMask, savedMask: task.savedMask, altStack };
+  frames.push({
+    signal: info.signal,
+    handler: action.handler,
+    restorer: action.restorer,
+    info: encodeSignalInfo(info),
+    mask,
+    onAltStack: (action.flags & SA_ONSTACK) !== 0,
+    altStack,
+    err,
+    trapno,
+    cr2,
+  });
+  if ((altStack.flags & SS_AUTODISARM) !== 0) task.altStack = { ...NO_ALT_STACK };
+}
+
+/** What was ordered could not be done: as if it had not been tried. The signal whose frame it was; 0: rt_sigreturn's. */
+export function undoFrame(task: Task): number {
+  const { frame } = task;
+  task.frame = null;
+  if (frame === null) return 0;
+  task.altStack = frame.altStack;
+  if (frame.signal === 0) return 0;
+  task.savedMask = frame.savedMask;
+  setSignalMask(task, frame.mask);
+  return frame.signal;
+}
+
+function writeFrame(task: Task, info: SignalInfo, action: SignalAction, saved: SignalSet): boolean {
   const { thread } = task;
   const registers = thread.registers();
   const image = frameImage(task);
@@ -123,6 +166,7 @@ function frameImage(task: Task): Uint8Array {
 
 function contextOf(task: Task, r: Registers, info: SignalInfo, fpstate: number, saved: SignalSet): Context {
   const at = (index: number): bigint => r.u64[index] as bigint;
+  const { err, trapno, cr2 } = trapOf(info);
   return {
     uc_flags: BigInt(UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS),
     uc_link: 0n,
@@ -150,7 +194,9 @@ function contextOf(task: Task, r: Registers, info: SignalInfo, fpstate: number, 
       gs: 0,
       fs: 0,
       ss: Number(at(REG.ss)),
-      ...trapOf(info),
+      err: BigInt(err),
+      trapno: BigInt(trapno),
+      cr2: BigInt(cr2),
       oldmask: saved,
       fpstate,
     },
@@ -162,28 +208,37 @@ function contextOf(task: Task, r: Registers, info: SignalInfo, fpstate: number, 
  * err, trapno, cr2 of the fault. The platform reports neither the vector nor the error code: both follow from the signal, and whether
  * the access was a write stays unknown.
  */
-function trapOf(info: SignalInfo): { err: bigint; trapno: bigint; cr2: bigint } {
-  if (info.forced !== true) return { err: 0n, trapno: 0n, cr2: 0n };
-  const cr2 = BigInt(info.address ?? 0);
+function trapOf(info: SignalInfo): { err: number; trapno: number; cr2: number } {
+  if (info.forced !== true) return { err: 0, trapno: 0, cr2: 0 };
+  const cr2 = info.address ?? 0;
   switch (info.signal) {
     case SIGSEGV:
-      return info.code >= 0x80 ? { err: 0n, trapno: 13n, cr2: 0n } : { err: info.code === SEGV_ACCERR ? 5n : 4n, trapno: 14n, cr2 };
+      return info.code >= 0x80 ? { err: 0, trapno: 13, cr2: 0 } : { err: info.code === SEGV_ACCERR ? 5 : 4, trapno: 14, cr2 };
     case SIGBUS:
-      return { err: 4n, trapno: 14n, cr2 };
+      return { err: 4, trapno: 14, cr2 };
     case SIGILL:
-      return { err: 0n, trapno: 6n, cr2: 0n };
+      return { err: 0, trapno: 6, cr2: 0 };
     case SIGTRAP:
-      return { err: 0n, trapno: info.code === 2 ? 1n : 3n, cr2: 0n };
+      return { err: 0, trapno: info.code === 2 ? 1 : 3, cr2: 0 };
     case SIGFPE:
-      return { err: 0n, trapno: info.code === 1 ? 0n : 19n, cr2: 0n };
+      return { err: 0, trapno: info.code === 1 ? 0 : 19, cr2: 0 };
     default:
-      return { err: 0n, trapno: 0n, cr2: 0n };
+      return { err: 0, trapno: 0, cr2: 0 };
   }
 }
 
 /** rt_sigreturn(2): false if the frame is broken; the caller raises SIGSEGV. */
 export function popSignalFrame(task: Task): boolean {
   const { thread } = task;
+  // A tracer may have changed registers since the frame was looked at.
+  const peek = task.trace === null ? thread.frames?.peek() : undefined;
+  if (peek) {
+    task.frame = { signal: 0, mask: 0n, savedMask: null, altStack: task.altStack };
+    setSignalMask(task, peek.mask);
+    setAltStack(task, peek.altStack, peek.sp);
+    thread.frames?.pop();
+    return true;
+  }
   const registers = thread.registers();
   // The handler's return took pretcode off.
   const uc = registers.get(REG.rsp) - 8 + RtSigframe.offsets.uc;

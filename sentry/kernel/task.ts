@@ -17,6 +17,7 @@ import type { MemoryMap } from '../mm/memory_map.ts';
 import type { FdTable } from '../vfs/fd_table.ts';
 import type { FsContext } from '../vfs/fs_context.ts';
 import { UserBuffer } from '../vfs/io.ts';
+import type { AltStack } from './alt_stack.ts';
 import type { Credentials } from './credentials.ts';
 import type { Kernel } from './kernel.ts';
 import type { Namespaces } from './namespaces.ts';
@@ -75,7 +76,9 @@ export class Task {
   /** ERESTART* result of the system call that was interrupted and has not been decided on; 0 = none. */
   interrupted = 0;
   /** sigaltstack(2): address, size, SS_* flags. */
-  altStack = { address: 0, size: 0, flags: 2 /* SS_DISABLE */ };
+  altStack: AltStack = { address: 0, size: 0, flags: 2 /* SS_DISABLE */ };
+  /** The signal frame that its thread builds or takes down (signal 0) on its way to the application: what to go back to if it cannot. */
+  frame: { signal: number; mask: SignalSet; savedMask: SignalSet | null; altStack: AltStack } | null = null;
   /** What restart_syscall(2) continues (ERESTART_RESTARTBLOCK). */
   restart: (() => number | Blocking) | null = null;
 
