@@ -3,6 +3,7 @@ import { type ByteString, fromUnicode } from '../../lib/byte_string.ts';
 import type { SpecCapabilities, SpecProcess, SpecRlimit } from '../../proto/oci_spec.ts';
 import type { Credentials } from '../kernel/credentials.ts';
 import { type Limit, ResourceLimits, RLIM_INFINITY } from '../kernel/rlimits.ts';
+import { ROOT_USER_NAMESPACE } from '../kernel/user_namespace.ts';
 
 /** Position = number (capabilities(7)). */
 const CAPABILITIES = (
@@ -30,6 +31,7 @@ export function credentialsOf(process: SpecProcess): Credentials {
   const { uid = 0, gid = 0, additionalGids = [] } = user;
   const caps: SpecCapabilities = process.capabilities ?? {};
   return {
+    namespace: ROOT_USER_NAMESPACE,
     uid,
     euid: uid,
     suid: uid,

@@ -6,6 +6,7 @@ import { S_IFREG } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { PidNamespace } from '../kernel/pid_namespace.ts';
 import type { Task } from '../kernel/task.ts';
+import { ROOT_USER_NAMESPACE, type UserNamespace } from '../kernel/user_namespace.ts';
 import { FileDescription, FileImpl } from '../vfs/file.ts';
 import type { VfsPath } from '../vfs/path.ts';
 import { AnonymousInode } from './anonfs.ts';
@@ -25,7 +26,8 @@ export type NamespaceType = keyof typeof NAMESPACE_TYPES;
 
 /** Numbers as Linux's first namespaces have them; the others count on from here. */
 const FIRST_INO = 4_026_532_000;
-const INITIAL: Readonly<Partial<Record<NamespaceType, number>>> = { cgroup: 4_026_531_835, time: 4_026_531_834, user: 4_026_531_837 };
+const INITIAL: Readonly<Partial<Record<NamespaceType, number>>> = { cgroup: 4_026_531_835, time: 4_026_531_834 };
+const FIRST_USER_INO = 4_026_531_837;
 
 /** The namespace object of `task`; null for the kinds of which there is one. `forChildren`: pid_for_children. */
 export function namespaceOf(task: Task, type: NamespaceType, forChildren = false): { readonly id: number } | null {
@@ -41,12 +43,21 @@ export function namespaceOf(task: Task, type: NamespaceType, forChildren = false
       return namespaces.net;
     case 'pid':
       return forChildren ? namespaces.pidForChildren : task.pidNamespace;
+    case 'user':
+      return task.creds.namespace;
     default:
       return null;
   }
 }
 
+/** The user namespace that owns it; of a user namespace its parent. */
+function ownerOf(type: NamespaceType, namespace: { readonly id: number } | null): UserNamespace | null {
+  if (type === 'user') return (namespace as UserNamespace).parent;
+  return (namespace as { readonly owner?: UserNamespace } | null)?.owner ?? ROOT_USER_NAMESPACE;
+}
+
 export function namespaceIno(type: NamespaceType, namespace: { readonly id: number } | null): number {
+  if (namespace === ROOT_USER_NAMESPACE) return FIRST_USER_INO;
   return namespace === null ? (INITIAL[type] as number) : FIRST_INO + namespace.id;
 }
 
@@ -71,18 +82,22 @@ export class NamespaceFile extends FileImpl {
       case NS_GET_NSTYPE:
         return NAMESPACE_TYPES[this.type];
       case NS_GET_OWNER_UID:
-        return this.type === 'user' ? task.writeU32(argument, 0) : EINVAL;
+        if (this.type !== 'user') return EINVAL;
+        return task.writeU32(argument, task.creds.namespace.uids.shown((this.namespace as UserNamespace).owner));
       case NS_GET_USERNS:
-        // The one user namespace owns all the others; what owns it is out of sight.
-        return this.type === 'user' ? EPERM : openNamespace(task, 'user', null);
+        return this.user(task, ownerOf(this.type, this.namespace));
       case NS_GET_PARENT:
         return this.parent(task);
       default:
         return ENOTTY;
     }
   }
+  /** What lies above the caller's own namespace is out of its sight. */
+  private user(task: Task, namespace: UserNamespace | null): number {
+    return namespace === null || !task.creds.namespace.contains(namespace) ? EPERM : openNamespace(task, 'user', namespace);
+  }
   private parent(task: Task): number {
-    if (this.type === 'user') return EPERM;
+    if (this.type === 'user') return this.user(task, (this.namespace as UserNamespace).parent);
     if (this.type !== 'pid') return EINVAL;
     const { parent } = this.namespace as PidNamespace;
     return parent === null || !task.pidNamespace.contains(parent) ? EPERM : openNamespace(task, 'pid', parent);

@@ -1,8 +1,9 @@
 /** What shared memory, semaphore sets and message queues have in common (svipc(7)): keys, identifiers, owners, permissions. */
 import { EACCES, EEXIST, EINVAL, ENOENT, ENOSPC, EPERM, type Errno } from '../../abi/errno.ts';
 import { IPC_CREAT, IPC_EXCL, IPC_PRIVATE, type IpcPerm } from '../../abi/ipc.ts';
-import { CAP_IPC_OWNER, CAP_SYS_ADMIN, hasCap } from '../kernel/credentials.ts';
+import { CAP_IPC_OWNER, CAP_SYS_ADMIN, hasCapIn } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
+import { NO_ID } from '../kernel/user_namespace.ts';
 
 /** Slots of a table; an identifier is sequence number * SLOTS + slot, so that a stale one is noticed. */
 const SLOTS = 32768;
@@ -40,23 +41,31 @@ export abstract class IpcObject {
     let granted = this.mode & 7;
     if (creds.euid === this.uid || creds.euid === this.cuid) granted = (this.mode >> 6) & 7;
     else if ([this.gid, this.cgid].some((gid) => creds.egid === gid || creds.groups.includes(gid))) granted = (this.mode >> 3) & 7;
-    return (bits & ~granted) === 0 || hasCap(creds, CAP_IPC_OWNER) ? 0 : EACCES;
+    return (bits & ~granted) === 0 || hasCapIn(creds, CAP_IPC_OWNER, task.namespaces.ipc.owner) ? 0 : EACCES;
   }
   /** IPC_SET and IPC_RMID are for owner and creator. */
   checkOwner(task: Task): 0 | Errno {
     const { euid } = task.creds;
-    return euid === this.uid || euid === this.cuid || hasCap(task.creds, CAP_SYS_ADMIN) ? 0 : EPERM;
+    return euid === this.uid || euid === this.cuid || hasCapIn(task.creds, CAP_SYS_ADMIN, task.namespaces.ipc.owner) ? 0 : EPERM;
   }
   /** IPC_SET. */
-  setPermissions(task: Task, perm: { readonly uid: number; readonly gid: number; readonly mode: number }): void {
-    this.uid = perm.uid;
-    this.gid = perm.gid;
+  setPermissions(task: Task, perm: { readonly uid: number; readonly gid: number; readonly mode: number }): 0 | Errno {
+    const { uids, gids } = task.creds.namespace;
+    const uid = uids.toKernel(perm.uid);
+    const gid = gids.toKernel(perm.gid);
+    if (uid === NO_ID || gid === NO_ID) return EINVAL;
+    this.uid = uid;
+    this.gid = gid;
     this.mode = (this.mode & ~0o777) | (perm.mode & 0o777);
     this.changeTime = seconds(task);
+    return 0;
   }
-  permissions(): ReturnType<typeof IpcPerm.read> {
-    const { key, uid, gid, cuid, cgid, mode } = this;
-    return { key, uid, gid, cuid, cgid, mode, seq: Math.floor(this.id / SLOTS) & 0xffff };
+  /** As `reader` sees them. */
+  permissions(reader: Task): ReturnType<typeof IpcPerm.read> {
+    const { key, mode } = this;
+    const { uids, gids } = reader.creds.namespace;
+    const owner = { uid: uids.shown(this.uid), gid: gids.shown(this.gid), cuid: uids.shown(this.cuid), cgid: gids.shown(this.cgid) };
+    return { key, ...owner, mode, seq: Math.floor(this.id / SLOTS) & 0xffff };
   }
 }
 

@@ -1,5 +1,5 @@
 /** clone(2), clone3(2), fork(2), vfork(2): new tasks. */
-import { EAGAIN, EINVAL, ENOMEM, EPERM, type Errno, isErrno } from '../../abi/errno.ts';
+import { EAGAIN, EINVAL, ENOMEM, type Errno, isErrno } from '../../abi/errno.ts';
 import {
   CLONE_CHILD_CLEARTID,
   CLONE_CHILD_SETTID,
@@ -33,6 +33,7 @@ import { joinGroup } from './session.ts';
 import { PendingSignals, SignalHandlers } from './signal_state.ts';
 import { Task } from './task.ts';
 import { ThreadGroup } from './thread_group.ts';
+import { newUserNamespace } from './user_namespace_change.ts';
 
 /** What clone3(2)'s structure says; clone(2) is translated to it. Addresses 0 = none. */
 export interface CloneRequest {
@@ -55,7 +56,9 @@ const NEW_NAMESPACES = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID 
 export function clone(task: Task, request: CloneRequest): number {
   const refused = check(task, request.flags);
   if (refused !== 0) return refused;
-  const fresh = cloneNamespaces(task, request.flags & NEW_NAMESPACES);
+  const creds = (request.flags & CLONE_NEWUSER) !== 0 ? newUserNamespace(task) : task.creds;
+  if (isErrno(creds)) return creds;
+  const fresh = cloneNamespaces(task, request.flags & NEW_NAMESPACES, creds);
   if (isErrno(fresh)) return fresh;
   const { namespaces, relocate } = fresh;
   const ns = namespaces.pidForChildren;
@@ -65,6 +68,7 @@ export function clone(task: Task, request: CloneRequest): number {
   const thread = (request.flags & CLONE_VM) !== 0 ? task.thread.space.newThread(task.thread) : task.thread.space.fork(task.thread);
   if (isErrno(thread)) return thread;
   const child = makeTask(task, request, thread, ids, namespaces, ns);
+  child.creds = creds;
   if (relocate !== null) child.fs.relocate(relocate);
   const tid = child.idIn(task.pidNamespace);
   const failed = tellNumbers(task, child, request, tid);
@@ -91,7 +95,7 @@ function check(task: Task, flags: number): 0 | Errno {
     if (count >= limit) return EAGAIN;
   }
   if (task.kernel.rootPidNamespace.tasks.size >= task.kernel.maxTasks) return EAGAIN;
-  return (flags & CLONE_NEWUSER) !== 0 ? EPERM : 0;
+  return 0;
 }
 
 /** A number in `ns` and each of its ancestors, root first. */

@@ -27,8 +27,15 @@ test('a handler of a host descriptor that keeps throwing is no longer called', (
   // One descriptor, 7, that is always readable.
   const poll = new HostPoll({
     epollCreate: () => 3,
-    epollCtl: (_fd: number, op: number) => (calls.push(op), 0),
-    syscall: (_nr: number, _fd: number, view: DataView) => (view.setUint32(0, 1, true), view.setInt32(4, 7, true), 1),
+    epollCtl: (_fd: number, op: number) => {
+      calls.push(op);
+      return 0;
+    },
+    syscall: (_nr: number, _fd: number, view: DataView) => {
+      view.setUint32(0, 1, true);
+      view.setInt32(4, 7, true);
+      return 1;
+    },
   } as never);
   const broken: string[] = [];
   poll.onBroken = (what) => broken.push(what);

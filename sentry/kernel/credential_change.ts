@@ -54,8 +54,9 @@ function adjusted(creds: Credentials, next: Identity): Capabilities {
   const { caps } = creds;
   if ((creds.securebits & SECBIT_NO_SETUID_FIXUP) !== 0) return caps;
   let { effective, permitted, ambient } = caps;
-  const hadRoot = creds.uid === 0 || creds.euid === 0 || creds.suid === 0;
-  const hasRoot = next.real === 0 || next.effective === 0 || next.saved === 0;
+  const root = creds.namespace.rootUser;
+  const hadRoot = creds.uid === root || creds.euid === root || creds.suid === root;
+  const hasRoot = next.real === root || next.effective === root || next.saved === root;
   if (hadRoot && !hasRoot) {
     if ((creds.securebits & SECBIT_KEEP_CAPS) === 0) {
       permitted = 0n;
@@ -63,10 +64,10 @@ function adjusted(creds: Credentials, next: Identity): Capabilities {
     }
     ambient = 0n;
   }
-  if (creds.euid === 0 && next.effective !== 0) effective = 0n;
-  if (creds.euid !== 0 && next.effective === 0) effective = permitted;
-  if (creds.fsuid === 0 && next.fs !== 0) effective &= ~FS_CAPS;
-  if (creds.fsuid !== 0 && next.fs === 0) effective |= permitted & FS_CAPS;
+  if (creds.euid === root && next.effective !== root) effective = 0n;
+  if (creds.euid !== root && next.effective === root) effective = permitted;
+  if (creds.fsuid === root && next.fs !== root) effective &= ~FS_CAPS;
+  if (creds.fsuid !== root && next.fs === root) effective |= permitted & FS_CAPS;
   return { ...caps, effective, permitted, ambient };
 }
 

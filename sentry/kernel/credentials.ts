@@ -1,4 +1,5 @@
 /** Credentials of a task (credentials(7), capabilities(7)). Immutable: a change makes a new object. */
+import { NO_ID, ROOT_USER_NAMESPACE, type UserNamespace } from './user_namespace.ts';
 
 export const CAP_CHOWN = 0;
 export const CAP_DAC_OVERRIDE = 1;
@@ -42,7 +43,10 @@ export interface Capabilities {
   readonly ambient: bigint;
 }
 
+/** All numbers are those of the first user namespace; `namespace` says what the process itself calls them. */
 export interface Credentials {
+  /** Where the capabilities count, and below. */
+  readonly namespace: UserNamespace;
   readonly uid: number;
   readonly euid: number;
   readonly suid: number;
@@ -58,8 +62,38 @@ export interface Credentials {
   readonly noNewPrivs: boolean;
 }
 
+/** Over the whole sandbox: a capability that was gained in a namespace of one's own does not count. */
 export function hasCap(creds: Credentials, cap: number): boolean {
+  return creds.namespace.parent === null && hasOwnCap(creds, cap);
+}
+
+/** In the process's own user namespace. */
+export function hasOwnCap(creds: Credentials, cap: number): boolean {
   return ((creds.caps.effective >> BigInt(cap)) & 1n) === 1n;
+}
+
+/** Over what belongs to `namespace` (user_namespaces(7), "Capabilities"): who made a namespace has them all in it. */
+export function hasCapIn(creds: Credentials, cap: number, namespace: UserNamespace): boolean {
+  for (let at = namespace; ; ) {
+    if (at === creds.namespace) return hasOwnCap(creds, cap);
+    const { parent } = at;
+    if (parent === null || at.level <= creds.namespace.level) return false;
+    if (parent === creds.namespace && at.owner === creds.euid) return true;
+    at = parent;
+  }
+}
+
+/** Over an object whose owner and group have names in the process's namespace. */
+export function hasCapOver(creds: Credentials, cap: number, object: { readonly uid: number; readonly gid: number }): boolean {
+  if (!hasOwnCap(creds, cap)) return false;
+  const { namespace } = creds;
+  return namespace.parent === null || (namespace.uids.fromKernel(object.uid) !== NO_ID && namespace.gids.fromKernel(object.gid) !== NO_ID);
+}
+
+/** What a process is when it has made or entered `namespace`: everything there, nothing outside. */
+export function credentialsIn(creds: Credentials, namespace: UserNamespace): Credentials {
+  const caps = { effective: ALL_CAPS, permitted: ALL_CAPS, inheritable: 0n, bounding: ALL_CAPS, ambient: 0n };
+  return { ...creds, namespace, caps, securebits: 0 };
 }
 
 /** Member of `gid` for permission checks: fsgid or a supplementary group. */
@@ -70,6 +104,7 @@ export function inGroup(creds: Credentials, gid: number): boolean {
 /** root with the given capabilities in every set but inheritable and ambient. */
 export function rootCredentials(caps: bigint = ALL_CAPS): Credentials {
   return {
+    namespace: ROOT_USER_NAMESPACE,
     uid: 0,
     euid: 0,
     suid: 0,

@@ -16,8 +16,9 @@ import { S_ISGID, S_ISUID, S_IXGRP } from '../../abi/stat.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import type { Inode } from '../vfs/inode.ts';
 import { MS_NOSUID } from '../vfs/path.ts';
-import { ALL_CAPS, CAP_SYS_PTRACE, type Capabilities, type Credentials, hasCap } from './credentials.ts';
+import { ALL_CAPS, CAP_SYS_PTRACE, type Capabilities, type Credentials, hasCapIn } from './credentials.ts';
 import type { Task } from './task.ts';
+import { NO_ID, type UserNamespace } from './user_namespace.ts';
 
 /** A file's capability sets; `effective` is one bit for all. */
 export interface FileCapabilities {
@@ -32,11 +33,21 @@ export function execCredentials(task: Task, file: FileDescription): Credentials 
   const { inode } = file;
   if (inode === null) return creds;
   // A tracer without power of its own must not get a privileged tracee.
-  const watched = task.trace !== null && !hasCap(task.trace.tracer.creds, CAP_SYS_PTRACE);
-  const mayGain = ((file.path?.mount.flags ?? 0) & MS_NOSUID) === 0 && !creds.noNewPrivs && !watched;
+  const watched = task.trace !== null && !hasCapIn(task.trace.tracer.creds, CAP_SYS_PTRACE, creds.namespace);
+  const mount = file.path?.mount;
+  // A file that a namespace has mounted counts for that namespace and those below.
+  const trusted = mount === undefined || ((mount.flags & MS_NOSUID) === 0 && mount.userNamespace.contains(creds.namespace));
+  const mayGain = trusted && !creds.noNewPrivs && !watched;
   return mayGain
-    ? transform(creds, inode.attributes(), readFileCapabilities(inode))
+    ? transform(creds, setIdsOf(inode, creds), readFileCapabilities(inode, creds.namespace))
     : transform(creds, { mode: 0, uid: 0, gid: 0 }, NO_FILE_CAPS);
+}
+
+/** Numbers that the process's namespace has no name for are not taken. */
+function setIdsOf(inode: Inode, { namespace }: Credentials): { mode: number; uid: number; gid: number } {
+  const { mode, uid, gid } = inode.attributes();
+  const known = namespace.uids.fromKernel(uid) !== NO_ID && namespace.gids.fromKernel(gid) !== NO_ID;
+  return { mode: known ? mode : 0, uid, gid };
 }
 
 /** The rules alone; mode, uid and gid are the file's, with mode 0 where its set-ID bits do not count. */
@@ -62,19 +73,25 @@ export function transform(
 
 function newSets(creds: Credentials, euid: number, egid: number, fileCaps: FileCapabilities): Capabilities {
   const { inheritable, bounding } = creds.caps;
-  const asRoot = (creds.securebits & SECBIT_NOROOT) === 0 && (euid === 0 || creds.uid === 0);
+  const root = creds.namespace.rootUser;
+  const asRoot = (creds.securebits & SECBIT_NOROOT) === 0 && (euid === root || creds.uid === root);
   const hasCaps = fileCaps.permitted !== 0n || fileCaps.inheritable !== 0n;
   // A set-user-ID-root program with capabilities of its own gets those and no more.
-  const rootRules = asRoot && !(hasCaps && euid === 0 && creds.uid !== 0);
-  const granted = rootRules ? { permitted: ALL_CAPS, inheritable: ALL_CAPS, effective: euid === 0 } : fileCaps;
+  const rootRules = asRoot && !(hasCaps && euid === root && creds.uid !== root);
+  const granted = rootRules ? { permitted: ALL_CAPS, inheritable: ALL_CAPS, effective: euid === root } : fileCaps;
   const privileged = hasCaps || euid !== creds.euid || egid !== creds.egid;
   const ambient = privileged ? 0n : creds.caps.ambient;
   const permitted = (inheritable & granted.inheritable) | (bounding & granted.permitted) | ambient;
   return { inheritable, bounding, ambient, permitted, effective: granted.effective ? permitted : ambient };
 }
 
+function isRootOf(id: number, namespace: UserNamespace): boolean {
+  for (let ns: UserNamespace | null = namespace; ns !== null; ns = ns.parent) if (ns.rootUser === id) return true;
+  return false;
+}
+
 /** security.capability of the file; none if it is absent or malformed. */
-export function readFileCapabilities(inode: Inode): FileCapabilities {
+export function readFileCapabilities(inode: Inode, namespace: UserNamespace): FileCapabilities {
   const value = inode.getXattr(XATTR_NAME_CAPS);
   if (typeof value === 'number' || value.length < 12) return NO_FILE_CAPS;
   const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
@@ -85,7 +102,7 @@ export function readFileCapabilities(inode: Inode): FileCapabilities {
   if (revision === VFS_CAP_REVISION_1) return { permitted: word(4), inheritable: word(8), effective };
   const length = revision === VFS_CAP_REVISION_2 ? 20 : revision === VFS_CAP_REVISION_3 ? 24 : 0;
   if (value.length !== length) return NO_FILE_CAPS;
-  // A version 3 attribute counts for the user namespace whose root it names; there is one, whose root is 0.
-  if (revision === VFS_CAP_REVISION_3 && view.getUint32(20, true) !== 0) return NO_FILE_CAPS;
+  // A version 3 attribute counts for the user namespaces whose root it names, and those below.
+  if (revision === VFS_CAP_REVISION_3 && !isRootOf(view.getUint32(20, true), namespace)) return NO_FILE_CAPS;
   return { permitted: (word(4) | (word(12) << 32n)) & ALL_CAPS, inheritable: (word(8) | (word(16) << 32n)) & ALL_CAPS, effective };
 }

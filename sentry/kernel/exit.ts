@@ -123,7 +123,7 @@ function reparentChildren(group: ThreadGroup): void {
           signal: task.parentDeathSignal,
           code: SI_USER,
           pid: group.idIn(child.pidNamespace),
-          uid: group.leader.creds.uid,
+          uid: task.creds.namespace.uids.shown(group.leader.creds.uid),
         });
     }
     if (child.zombie) notifyParent(child);
@@ -147,7 +147,7 @@ function notifyParent(group: ThreadGroup): void {
   }
   const action = parent.handlers.get(SIGCHLD);
   const unwanted = group.exitSignal === SIGCHLD && (action.handler === SIG_IGN || (action.flags & SA_NOCLDWAIT) !== 0);
-  if (group.exitSignal !== 0) sendToGroup(parent, { signal: group.exitSignal, ...childInfo(group, parent.pidNamespace) });
+  if (group.exitSignal !== 0) sendToGroup(parent, { signal: group.exitSignal, ...childInfo(group, parent.leader) });
   if (unwanted) reap(group);
   parent.childEvents.notify(POLLIN);
 }
@@ -155,14 +155,14 @@ function notifyParent(group: ThreadGroup): void {
 /** The SIGCHLD fields of a dead child (sigaction(2)): times in clock ticks of 10 ms. */
 export function childInfo(
   group: ThreadGroup,
-  ns: PidNamespace,
+  viewer: Task,
 ): { code: number; pid: number; uid: number; status: number; utime: number; stime: number } {
   const status = group.exiting ?? 0;
   const signal = status & 0x7f;
   return {
     code: signal === 0 ? CLD_EXITED : (status & CORE_DUMPED) !== 0 ? CLD_DUMPED : CLD_KILLED,
-    pid: group.idIn(ns),
-    uid: group.leader.creds.uid,
+    pid: group.idIn(viewer.pidNamespace),
+    uid: viewer.creds.namespace.uids.shown(group.leader.creds.uid),
     status: signal === 0 ? (status >> 8) & 0xff : signal,
     utime: Math.floor(group.dead.userTime / 1e7),
     stime: Math.floor(group.dead.systemTime / 1e7),

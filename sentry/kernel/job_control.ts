@@ -74,7 +74,7 @@ function notifyParent(group: ThreadGroup, code: number, status: number): void {
       signal: SIGCHLD,
       code,
       pid: group.idIn(parent.pidNamespace),
-      uid: group.leader.creds.uid,
+      uid: parent.leader.creds.namespace.uids.shown(group.leader.creds.uid),
       status,
       utime,
       stime,

@@ -1,28 +1,31 @@
 /** The namespaces a task is in, but for its pid namespace (namespaces(7)). Immutable: setns and unshare make a new set. */
 
 import { EPERM, type Errno } from '../../abi/errno.ts';
-import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS } from '../../abi/sched.ts';
+import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS } from '../../abi/sched.ts';
 import { MqueueFilesystem } from '../fs/mqueue/mqueue.ts';
 import { MessageQueueTable } from '../ipc/msg.ts';
 import { SemaphoreTable } from '../ipc/sem.ts';
 import { ShmTable } from '../ipc/shm.ts';
 import { cloneNamespace, type MountNamespace } from '../vfs/mount.ts';
 import type { VfsPath } from '../vfs/path.ts';
-import { CAP_SYS_ADMIN, hasCap } from './credentials.ts';
+import { CAP_SYS_ADMIN, type Credentials, hasOwnCap } from './credentials.ts';
 import type { Kernel } from './kernel.ts';
 import { PidNamespace } from './pid_namespace.ts';
 import type { Task } from './task.ts';
+import { ROOT_USER_NAMESPACE, type UserNamespace } from './user_namespace.ts';
 
 export class UtsNamespace {
   readonly id: number;
+  readonly owner: UserNamespace;
   nodename: string;
   domainname = '(none)';
-  constructor(id: number, nodename: string) {
+  constructor(id: number, nodename: string, owner = ROOT_USER_NAMESPACE) {
     this.id = id;
     this.nodename = nodename;
+    this.owner = owner;
   }
-  copy(id: number): UtsNamespace {
-    const copy = new UtsNamespace(id, this.nodename);
+  copy(id: number, owner: UserNamespace): UtsNamespace {
+    const copy = new UtsNamespace(id, this.nodename, owner);
     copy.domainname = this.domainname;
     return copy;
   }
@@ -34,9 +37,11 @@ export class IpcNamespace {
   readonly shm = new ShmTable();
   readonly sem = new SemaphoreTable();
   readonly msg = new MessageQueueTable();
+  readonly owner: UserNamespace;
   private queues: MqueueFilesystem | null = null;
-  constructor(id: number) {
+  constructor(id: number, owner = ROOT_USER_NAMESPACE) {
     this.id = id;
+    this.owner = owner;
   }
   /** POSIX message queues, which are files of it. */
   mqueue(kernel: Kernel): MqueueFilesystem {
@@ -48,8 +53,10 @@ export class IpcNamespace {
 /** The sandbox's network; one unless a guest unshares. */
 export class NetNamespace {
   readonly id: number;
-  constructor(id: number) {
+  readonly owner: UserNamespace;
+  constructor(id: number, owner = ROOT_USER_NAMESPACE) {
     this.id = id;
+    this.owner = owner;
   }
 }
 
@@ -68,19 +75,23 @@ export interface NewNamespaces {
   readonly relocate: ((path: VfsPath) => VfsPath) | null;
 }
 
-/** clone(2), unshare(2): the set with fresh ones for CLONE_NEW* in `flags`. EPERM without CAP_SYS_ADMIN. */
-export function cloneNamespaces(task: Task, flags: number): NewNamespaces | Errno {
+/**
+ * clone(2), unshare(2): the set with fresh ones for CLONE_NEW* in `flags`, owned by the user namespace of `creds`, which are those
+ * after CLONE_NEWUSER. EPERM without CAP_SYS_ADMIN there.
+ */
+export function cloneNamespaces(task: Task, flags: number, creds: Credentials): NewNamespaces | Errno {
   const now = task.namespaces;
-  if (flags === 0) return { namespaces: now, relocate: null };
-  if (!hasCap(task.creds, CAP_SYS_ADMIN)) return EPERM;
+  if ((flags & ~CLONE_NEWUSER) === 0) return { namespaces: now, relocate: null };
+  if (!hasOwnCap(creds, CAP_SYS_ADMIN)) return EPERM;
   const { kernel } = task;
-  const mounts = (flags & CLONE_NEWNS) !== 0 ? cloneNamespace(kernel, now.mount) : null;
+  const owner = creds.namespace;
+  const mounts = (flags & CLONE_NEWNS) !== 0 ? cloneNamespace(kernel, now.mount, owner) : null;
   const namespaces = {
     mount: mounts?.ns ?? now.mount,
-    uts: (flags & CLONE_NEWUTS) !== 0 ? now.uts.copy(kernel.uniqueId()) : now.uts,
-    ipc: (flags & CLONE_NEWIPC) !== 0 ? new IpcNamespace(kernel.uniqueId()) : now.ipc,
-    net: (flags & CLONE_NEWNET) !== 0 ? new NetNamespace(kernel.uniqueId()) : now.net,
-    pidForChildren: (flags & CLONE_NEWPID) !== 0 ? new PidNamespace(now.pidForChildren, kernel.uniqueId()) : now.pidForChildren,
+    uts: (flags & CLONE_NEWUTS) !== 0 ? now.uts.copy(kernel.uniqueId(), owner) : now.uts,
+    ipc: (flags & CLONE_NEWIPC) !== 0 ? new IpcNamespace(kernel.uniqueId(), owner) : now.ipc,
+    net: (flags & CLONE_NEWNET) !== 0 ? new NetNamespace(kernel.uniqueId(), owner) : now.net,
+    pidForChildren: (flags & CLONE_NEWPID) !== 0 ? new PidNamespace(now.pidForChildren, kernel.uniqueId(), owner) : now.pidForChildren,
   };
   return { namespaces, relocate: mounts?.translate ?? null };
 }

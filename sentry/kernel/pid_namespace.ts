@@ -1,6 +1,7 @@
 /** pid_namespaces(7): numbers for tasks, process groups and sessions. A task has one number in its namespace and in each ancestor. */
 import type { ProcessGroup, Session } from './session.ts';
 import type { Task } from './task.ts';
+import { ROOT_USER_NAMESPACE, type UserNamespace } from './user_namespace.ts';
 
 /** pid_max: numbers wrap below it. */
 const PID_MAX = 4_194_304;
@@ -19,7 +20,10 @@ export class PidNamespace {
   /** The child reaper has exited: no new task may join. */
   dead = false;
 
-  constructor(parent: PidNamespace | null, id: number) {
+  readonly owner: UserNamespace;
+
+  constructor(parent: PidNamespace | null, id: number, owner = ROOT_USER_NAMESPACE) {
+    this.owner = owner;
     this.parent = parent;
     this.level = parent === null ? 0 : parent.level + 1;
     this.id = id;

@@ -31,7 +31,7 @@ import { SIGKILL, SIGSYS, SYS_SECCOMP } from '../../abi/signal.ts';
 import { getLen64 } from '../../abi/struct.ts';
 import { type BpfData, type BpfProgram, decodeBpf, isValidBpf, runBpf } from '../../lib/bpf.ts';
 import { REG, type ThreadContext } from '../../platforms/platform.ts';
-import { CAP_SYS_ADMIN, hasCap } from './credentials.ts';
+import { CAP_SYS_ADMIN, hasOwnCap } from './credentials.ts';
 import { exitGroup, exitTask } from './exit.ts';
 import { forceSignal } from './signal_send.ts';
 import type { Task } from './task.ts';
@@ -184,7 +184,7 @@ export function setStrict(task: Task): number {
 export function installFilter(task: Task, flags: number, address: number): number {
   const known = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
   if ((flags & ~known) !== 0 || task.seccomp?.mode === SECCOMP_MODE_STRICT) return EINVAL;
-  if (!task.creds.noNewPrivs && !hasCap(task.creds, CAP_SYS_ADMIN)) return EACCES;
+  if (!task.creds.noNewPrivs && !hasOwnCap(task.creds, CAP_SYS_ADMIN)) return EACCES;
   const program = readProgram(task, address);
   if (isErrno(program)) return program;
   const previous = task.seccomp?.filter ?? null;

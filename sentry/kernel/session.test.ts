@@ -1,5 +1,6 @@
 import { SIGHUP, SIGTSTP } from '../../abi/signal.ts';
 import { getpgid, getsid, setpgid, setsid } from '../syscalls/sys_session.ts';
+import { rootCredentials } from './credentials.ts';
 import { PidNamespace } from './pid_namespace.ts';
 import { ResourceLimits } from './rlimits.ts';
 import { exitJobControl, isOrphaned, joinGroup, leaveGroup, startSession } from './session.ts';
@@ -40,7 +41,7 @@ class World {
       pid,
       pidNamespace: this.ns,
       signalMask: 0n,
-      creds: { uid: 0 },
+      creds: { ...rootCredentials(), uid: 0 },
     } as unknown as Task;
     group.leader = task;
     this.ns.tasks.set(pid, task);

@@ -7,7 +7,7 @@
 import { EAGAIN, EPERM, type Errno, ESRCH } from '../../abi/errno.ts';
 import { POLLIN } from '../../abi/poll.ts';
 import { SI_TIMER, SI_USER, SIG_DFL, SIG_IGN, SIGCONT, SIGKILL, SIGRTMIN } from '../../abi/signal.ts';
-import { CAP_KILL, hasCap } from './credentials.ts';
+import { CAP_KILL, hasCapIn } from './credentials.ts';
 import { continueGroup } from './job_control.ts';
 import { RLIMIT_SIGPENDING } from './rlimits.ts';
 import type { ProcessGroup } from './session.ts';
@@ -84,13 +84,13 @@ export function maySignal(sender: Task, target: ThreadGroup, signal: number): 0 
   const mine = sender.creds;
   const theirs = target.leader.creds;
   if (sender.group === target || mine.euid === theirs.suid || mine.euid === theirs.uid) return 0;
-  if (mine.uid === theirs.suid || mine.uid === theirs.uid || hasCap(mine, CAP_KILL)) return 0;
+  if (mine.uid === theirs.suid || mine.uid === theirs.uid || hasCapIn(mine, CAP_KILL, theirs.namespace)) return 0;
   return signal === SIGCONT && sender.group.group.session === target.group.session ? 0 : EPERM;
 }
 
 /** What kill(2), tkill(2) and their like tell the receiver of the sender. */
 export function userSignal(sender: Task, target: ThreadGroup, signal: number, code: number = SI_USER): SignalInfo {
-  return { signal, code, pid: sender.group.idIn(target.pidNamespace), uid: sender.creds.uid };
+  return { signal, code, pid: sender.group.idIn(target.pidNamespace), uid: target.leader.creds.namespace.uids.shown(sender.creds.uid) };
 }
 
 /** kill(2) of one process; signal 0 only asks. */

@@ -68,7 +68,7 @@ const NOBODY: readonly Task[] = [];
 function traceeEvent(task: Task, tracee: Task, options: number): ChildEvent | null {
   const trace = tracee.trace as Trace;
   const keep = (options & WNOWAIT) !== 0;
-  const base = { pid: tracee.idIn(task.pidNamespace), uid: tracee.creds.uid, usage: noUsage() };
+  const base = { pid: tracee.idIn(task.pidNamespace), uid: task.creds.namespace.uids.shown(tracee.creds.uid), usage: noUsage() };
   const { stop, exitStatus } = trace;
   if (exitStatus !== null && (options & WEXITED) !== 0) {
     if (!keep) trace.tracer.tracees?.delete(tracee);
@@ -84,9 +84,9 @@ function traceeEvent(task: Task, tracee: Task, options: number): ChildEvent | nu
 function eventOf(task: Task, child: ThreadGroup, options: number): ChildEvent | null {
   const ns = task.pidNamespace;
   const keep = (options & WNOWAIT) !== 0;
-  const base = { pid: child.idIn(ns), uid: child.leader.creds.uid };
+  const base = { pid: child.idIn(ns), uid: task.creds.namespace.uids.shown(child.leader.creds.uid) };
   if (child.zombie && (options & WEXITED) !== 0) {
-    const info = childInfo(child, ns);
+    const info = childInfo(child, task);
     const event = { ...base, status: child.exiting ?? 0, code: info.code, siStatus: info.status, usage: total(child) };
     if (!keep) reap(child);
     return event;

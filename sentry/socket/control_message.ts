@@ -2,10 +2,10 @@
 import { EBADF, EINVAL, EPERM, type Errno, ESRCH, isErrno } from '../../abi/errno.ts';
 import { MSG_CMSG_CLOEXEC, MSG_CTRUNC, SCM_CREDENTIALS, SCM_MAX_FD, SCM_RIGHTS, SOL_SOCKET, Ucred } from '../../abi/socket.ts';
 import { getLen64, setLen64 } from '../../abi/struct.ts';
-import { CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, hasCap } from '../kernel/credentials.ts';
-import type { PidNamespace } from '../kernel/pid_namespace.ts';
+import { CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, hasCapIn, hasOwnCap } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import type { ThreadGroup } from '../kernel/thread_group.ts';
+import { NO_ID } from '../kernel/user_namespace.ts';
 import type { FileDescription } from '../vfs/file.ts';
 
 const CMSG_HEADER = 16; // cmsg_len, cmsg_level, cmsg_type
@@ -41,10 +41,11 @@ export interface ReceivedControl {
 export function ownCredentials(task: Task): SenderCredentials {
   return { process: task.group, uid: task.creds.uid, gid: task.creds.gid };
 }
-/** struct ucred as seen in `ns`. */
-export function encodeUcred(from: SenderCredentials | null, ns: PidNamespace): Uint8Array {
+/** struct ucred as `reader` sees it. */
+export function encodeUcred(from: SenderCredentials | null, reader: Task): Uint8Array {
+  const { uids, gids } = reader.creds.namespace;
   if (from === null) return Ucred.encode({ pid: 0, uid: 0xffff_ffff, gid: 0xffff_ffff });
-  return Ucred.encode({ pid: from.process.idIn(ns), uid: from.uid, gid: from.gid });
+  return Ucred.encode({ pid: from.process.idIn(reader.pidNamespace), uid: uids.shown(from.uid), gid: gids.shown(from.gid) });
 }
 
 /** Decodes msg_control. Null if it holds nothing. Files are held for the message; on an error none is. */
@@ -92,12 +93,16 @@ function parseRights(task: Task, control: SentControl, data: Uint8Array): 0 | Er
 /** A process may claim its own numbers; others take privilege (unix(7)). */
 function parseCredentials(task: Task, control: SentControl, data: Uint8Array): 0 | Errno {
   if (data.length !== Ucred.size) return EINVAL;
-  const { pid, uid, gid } = Ucred.decode(data);
+  const given = Ucred.decode(data);
   const { creds } = task;
+  const { pid } = given;
+  const uid = creds.namespace.uids.toKernel(given.uid);
+  const gid = creds.namespace.gids.toKernel(given.gid);
+  if (uid === NO_ID || gid === NO_ID) return EINVAL;
   const process = pid === task.pid ? task.group : task.pidNamespace.tasks.get(pid)?.group;
-  if (pid !== task.pid && !hasCap(creds, CAP_SYS_ADMIN)) return EPERM;
-  if (uid !== creds.uid && uid !== creds.euid && uid !== creds.suid && !hasCap(creds, CAP_SETUID)) return EPERM;
-  if (gid !== creds.gid && gid !== creds.egid && gid !== creds.sgid && !hasCap(creds, CAP_SETGID)) return EPERM;
+  if (pid !== task.pid && !hasCapIn(creds, CAP_SYS_ADMIN, task.pidNamespace.owner)) return EPERM;
+  if (uid !== creds.uid && uid !== creds.euid && uid !== creds.suid && !hasOwnCap(creds, CAP_SETUID)) return EPERM;
+  if (gid !== creds.gid && gid !== creds.egid && gid !== creds.sgid && !hasOwnCap(creds, CAP_SETGID)) return EPERM;
   if (process === undefined) return ESRCH;
   control.credentials = { process, uid, gid };
   return 0;
@@ -147,7 +152,7 @@ export class ControlWriter {
  */
 export function deliverControl(task: Task, control: ReceivedControl, writer: ControlWriter, passCredentials: boolean, flags: number): void {
   if (passCredentials) {
-    writer.add(SOL_SOCKET, SCM_CREDENTIALS, encodeUcred(control.credentials ?? null, task.pidNamespace));
+    writer.add(SOL_SOCKET, SCM_CREDENTIALS, encodeUcred(control.credentials ?? null, task));
   }
   for (const other of control.others ?? []) writer.add(other.level, other.type, other.data);
   if (control.files !== undefined && control.files.length > 0) deliverFiles(task, control.files, writer, (flags & MSG_CMSG_CLOEXEC) !== 0);

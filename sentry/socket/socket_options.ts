@@ -2,7 +2,7 @@
 import { EDOM, EINVAL, ENOPROTOOPT, EPERM, type Errno } from '../../abi/errno.ts';
 import * as S from '../../abi/socket.ts';
 import { off64 } from '../../abi/struct.ts';
-import { CAP_NET_ADMIN, hasCap } from '../kernel/credentials.ts';
+import { CAP_NET_ADMIN, hasCapIn } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Socket } from './socket.ts';
 
@@ -108,7 +108,7 @@ export function setSocketOption(task: Task, socket: Socket, option: number, valu
   const number = view.getInt32(0, true);
   const plain = PLAIN[option];
   if (plain !== undefined) {
-    if (plain.privileged === true && number !== 0 && !hasCap(task.creds, CAP_NET_ADMIN)) return EPERM;
+    if (plain.privileged === true && number !== 0 && !hasCapIn(task.creds, CAP_NET_ADMIN, task.namespaces.net.owner)) return EPERM;
     options.set(option, plain.flag ? Number(number !== 0) : number);
     const r = socket.setOption(task, S.SOL_SOCKET, option, value);
     return r === ENOPROTOOPT ? 0 : r;
@@ -116,13 +116,13 @@ export function setSocketOption(task: Task, socket: Socket, option: number, valu
   switch (option) {
     case S.SO_SNDBUF:
     case S.SO_SNDBUFFORCE:
-      if (option === S.SO_SNDBUFFORCE && !hasCap(task.creds, CAP_NET_ADMIN)) return EPERM;
+      if (option === S.SO_SNDBUFFORCE && !hasCapIn(task.creds, CAP_NET_ADMIN, task.namespaces.net.owner)) return EPERM;
       options.sendBuffer = Math.max(Math.min(Math.max(number, 0), MAX_BUFFER) * 2, MIN_SEND_BUFFER);
       socket.buffersChanged();
       return 0;
     case S.SO_RCVBUF:
     case S.SO_RCVBUFFORCE:
-      if (option === S.SO_RCVBUFFORCE && !hasCap(task.creds, CAP_NET_ADMIN)) return EPERM;
+      if (option === S.SO_RCVBUFFORCE && !hasCapIn(task.creds, CAP_NET_ADMIN, task.namespaces.net.owner)) return EPERM;
       options.receiveBuffer = Math.max(Math.min(Math.max(number, 0), MAX_BUFFER) * 2, MIN_RECEIVE_BUFFER);
       socket.buffersChanged();
       return 0;

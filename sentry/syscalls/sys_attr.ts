@@ -2,8 +2,9 @@
 import { EACCES, EINVAL, EOPNOTSUPP, EPERM, EROFS, type Errno } from '../../abi/errno.ts';
 import { AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, W_OK, X_OK } from '../../abi/fcntl.ts';
 import { S_IALLUGO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID, S_ISUID, S_IXGRP } from '../../abi/stat.ts';
-import { CAP_CHOWN, CAP_FSETID, type Credentials, hasCap, inGroup } from '../kernel/credentials.ts';
+import { CAP_CHOWN, CAP_FSETID, type Credentials, hasCapOver, inGroup } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
+import { NO_ID } from '../kernel/user_namespace.ts';
 import type { AttributeChange } from '../vfs/inode.ts';
 import { inodeOf, MS_NOEXEC, MS_RDONLY, type VfsPath } from '../vfs/path.ts';
 import { checkMountWrite, checkPermission, ownerOrCapable } from '../vfs/permission.ts';
@@ -18,25 +19,29 @@ function chmodPlace(task: Task, place: VfsPath | Errno, wanted: number): number 
   if (inode.isSymlink) return EOPNOTSUPP;
   if (!ownerOrCapable(inode, task.creds)) return EPERM;
   let bits = wanted & S_IALLUGO;
-  if ((bits & S_ISGID) !== 0 && !inGroup(task.creds, inode.gid) && !hasCap(task.creds, CAP_FSETID)) bits &= ~S_ISGID;
+  if ((bits & S_ISGID) !== 0 && !inGroup(task.creds, inode.gid) && !hasCapOver(task.creds, CAP_FSETID, inode)) bits &= ~S_ISGID;
   return changeAttributes(task, place, { mode: bits });
 }
 
 /** uid and gid: -1 leaves it. */
-function chownPlace(task: Task, place: VfsPath | Errno, uid: number, gid: number): number {
+function chownPlace(task: Task, place: VfsPath | Errno, wantedUid: number, wantedGid: number): number {
   if (typeof place === 'number') return place;
   const inode = inodeOf(place);
+  const { uids, gids } = task.creds.namespace;
+  const uid = wantedUid === -1 ? -1 : uids.toKernel(wantedUid >>> 0);
+  const gid = wantedGid === -1 ? -1 : gids.toKernel(wantedGid >>> 0);
+  if (uid === NO_ID || gid === NO_ID) return EINVAL;
   const readOnly = checkMountWrite(place.mount);
   if (readOnly !== 0) return readOnly;
   const { creds } = task;
-  if (!hasCap(creds, CAP_CHOWN)) {
+  if (!hasCapOver(creds, CAP_CHOWN, inode)) {
     const owns = inode.uid === creds.fsuid;
-    if (uid !== -1 && !(owns && uid >>> 0 === inode.uid)) return EPERM;
-    if (gid !== -1 && !(owns && (gid >>> 0 === inode.gid || inGroup(creds, gid >>> 0)))) return EPERM;
+    if (uid !== -1 && !(owns && uid === inode.uid)) return EPERM;
+    if (gid !== -1 && !(owns && (gid === inode.gid || inGroup(creds, gid)))) return EPERM;
   }
   const what: AttributeChange = {};
-  if (uid !== -1) what.uid = uid >>> 0;
-  if (gid !== -1) what.gid = gid >>> 0;
+  if (uid !== -1) what.uid = uid;
+  if (gid !== -1) what.gid = gid;
   const kept = modeAfterChown(inode.mode);
   if (kept !== inode.mode) what.mode = kept & S_IALLUGO;
   if (inode.isRegular) inode.removeXattr('security.capability');
@@ -67,7 +72,7 @@ function faccessat(task: Task, dirfd: number, pathAddress: number, mask: number,
 
 /** access(2) asks as the real user: root with what it is permitted, anybody else without capabilities. */
 function realCredentials(creds: Credentials): Credentials {
-  const effective = creds.uid === 0 ? creds.caps.permitted : 0n;
+  const effective = creds.uid === creds.namespace.rootUser ? creds.caps.permitted : 0n;
   if (creds.fsuid === creds.uid && creds.fsgid === creds.gid && effective === creds.caps.effective) return creds;
   return { ...creds, fsuid: creds.uid, fsgid: creds.gid, caps: { ...creds.caps, effective } };
 }

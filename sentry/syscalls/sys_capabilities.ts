@@ -7,7 +7,7 @@ import {
   CapUserHeader,
 } from '../../abi/capability.ts';
 import { EFAULT, EINVAL, EPERM, type Errno, ESRCH, isErrno } from '../../abi/errno.ts';
-import { ALL_CAPS, CAP_SETPCAP, type Capabilities, hasCap } from '../kernel/credentials.ts';
+import { ALL_CAPS, CAP_SETPCAP, type Capabilities, hasOwnCap } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { addr, syscall } from './definition.ts';
 
@@ -70,7 +70,7 @@ function capset(task: Task, address: number, data: number): number {
 function checked(task: Task, given: Pick<Capabilities, 'effective' | 'permitted' | 'inheritable'>): Capabilities | null {
   const { caps } = task.creds;
   const within = (set: bigint, limit: bigint): boolean => (set & ~limit) === 0n;
-  if (!hasCap(task.creds, CAP_SETPCAP) && !within(given.inheritable, caps.inheritable | caps.permitted)) return null;
+  if (!hasOwnCap(task.creds, CAP_SETPCAP) && !within(given.inheritable, caps.inheritable | caps.permitted)) return null;
   if (!within(given.inheritable, caps.inheritable | caps.bounding)) return null;
   if (!within(given.permitted, caps.permitted) || !within(given.effective, given.permitted)) return null;
   return { ...given, bounding: caps.bounding, ambient: caps.ambient & given.permitted & given.inheritable };

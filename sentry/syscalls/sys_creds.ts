@@ -1,8 +1,9 @@
 /** User and group numbers of the caller (credentials(7)). */
 import { EFAULT, EINVAL, EPERM } from '../../abi/errno.ts';
 import { commitCredentials, groupOf, type Identity, userOf, withGroup, withUser } from '../kernel/credential_change.ts';
-import { CAP_SETGID, CAP_SETUID, hasCap } from '../kernel/credentials.ts';
+import { CAP_SETGID, CAP_SETUID, hasOwnCap } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
+import { type IdMap, NO_ID } from '../kernel/user_namespace.ts';
 import { addr, int, syscall, uint } from './definition.ts';
 
 /** (uid_t)-1: leave it as it is. */
@@ -12,35 +13,49 @@ const NGROUPS_MAX = 65536;
 
 /** One kind of number: users or groups. */
 interface Kind {
+  readonly map: (task: Task) => IdMap;
   readonly of: (task: Task) => Identity;
   readonly commit: (task: Task, next: Identity) => void;
   readonly capability: number;
 }
 const USER: Kind = {
+  map: (task) => task.creds.namespace.uids,
   of: (task) => userOf(task.creds),
   commit: (task, next) => commitCredentials(task, withUser(task.creds, next)),
   capability: CAP_SETUID,
 };
 const GROUP: Kind = {
+  map: (task) => task.creds.namespace.gids,
   of: (task) => groupOf(task.creds),
   commit: (task, next) => commitCredentials(task, withGroup(task.creds, next)),
   capability: CAP_SETGID,
 };
 
+/** The kernel's number of one that the caller names; SAME stays, null: its namespace has no such number. */
+function kernelId(kind: Kind, task: Task, id: number): number | null {
+  if (id === SAME) return SAME;
+  const found = kind.map(task).toKernel(id);
+  return found === NO_ID ? null : found;
+}
+
 /** setuid(2), setgid(2). */
-function set(kind: Kind, task: Task, id: number): number {
-  if (id === SAME) return EINVAL;
+function set(kind: Kind, task: Task, wanted: number): number {
+  const id = kernelId(kind, task, wanted);
+  if (id === SAME || id === null) return EINVAL;
   const old = kind.of(task);
-  if (hasCap(task.creds, kind.capability)) kind.commit(task, { real: id, effective: id, saved: id, fs: id });
+  if (hasOwnCap(task.creds, kind.capability)) kind.commit(task, { real: id, effective: id, saved: id, fs: id });
   else if (id === old.real || id === old.saved) kind.commit(task, { ...old, effective: id, fs: id });
   else return EPERM;
   return 0;
 }
 
 /** setreuid(2), setregid(2). */
-function setre(kind: Kind, task: Task, real: number, effective: number): number {
+function setre(kind: Kind, task: Task, wantedReal: number, wantedEffective: number): number {
+  const real = kernelId(kind, task, wantedReal);
+  const effective = kernelId(kind, task, wantedEffective);
+  if (real === null || effective === null) return EINVAL;
   const old = kind.of(task);
-  const free = hasCap(task.creds, kind.capability);
+  const free = hasOwnCap(task.creds, kind.capability);
   if (real !== SAME && !free && real !== old.real && real !== old.effective) return EPERM;
   if (effective !== SAME && !free && effective !== old.real && effective !== old.effective && effective !== old.saved) return EPERM;
   const nextEffective = effective === SAME ? old.effective : effective;
@@ -56,9 +71,11 @@ function setre(kind: Kind, task: Task, real: number, effective: number): number 
 }
 
 /** setresuid(2), setresgid(2). */
-function setres(kind: Kind, task: Task, real: number, effective: number, saved: number): number {
+function setres(kind: Kind, task: Task, ...wanted: readonly [number, number, number]): number {
+  const [real, effective, saved] = wanted.map((id) => kernelId(kind, task, id)) as [number | null, number | null, number | null];
+  if (real === null || effective === null || saved === null) return EINVAL;
   const old = kind.of(task);
-  if (!hasCap(task.creds, kind.capability)) {
+  if (!hasOwnCap(task.creds, kind.capability)) {
     for (const id of [real, effective, saved]) {
       if (id !== SAME && id !== old.real && id !== old.effective && id !== old.saved) return EPERM;
     }
@@ -74,16 +91,24 @@ function setres(kind: Kind, task: Task, real: number, effective: number, saved: 
 }
 
 /** setfsuid(2), setfsgid(2): the old number, whether or not it changed. */
-function setfs(kind: Kind, task: Task, id: number): number {
+function setfs(kind: Kind, task: Task, wanted: number): number {
   const old = kind.of(task);
+  const before = kind.map(task).shown(old.fs);
+  const id = kernelId(kind, task, wanted);
+  if (id === null) return before;
   const known = id === old.real || id === old.effective || id === old.saved || id === old.fs;
-  if (id !== SAME && (known || hasCap(task.creds, kind.capability))) kind.commit(task, { ...old, fs: id });
-  return old.fs;
+  if (id !== SAME && (known || hasOwnCap(task.creds, kind.capability))) kind.commit(task, { ...old, fs: id });
+  return before;
 }
 
 function getres(kind: Kind, task: Task, real: number, effective: number, saved: number): number {
   const now = kind.of(task);
-  return task.writeU32(real, now.real) || task.writeU32(effective, now.effective) || task.writeU32(saved, now.saved);
+  const map = kind.map(task);
+  return (
+    task.writeU32(real, map.shown(now.real)) ||
+    task.writeU32(effective, map.shown(now.effective)) ||
+    task.writeU32(saved, map.shown(now.saved))
+  );
 }
 
 function getgroups(task: Task, count: number, list: number): number {
@@ -91,27 +116,30 @@ function getgroups(task: Task, count: number, list: number): number {
   if (count < 0) return EINVAL;
   if (count === 0) return groups.length;
   if (count < groups.length) return EINVAL;
-  const words = Uint32Array.from(groups);
+  const { gids } = task.creds.namespace;
+  const words = Uint32Array.from(groups, (gid) => gids.shown(gid));
   return task.copyOut(list, new Uint8Array(words.buffer)) === 0 ? groups.length : EFAULT;
 }
 
 function setgroups(task: Task, count: number, list: number): number {
-  if (!hasCap(task.creds, CAP_SETGID)) return EPERM;
+  const { namespace } = task.creds;
+  if (!hasOwnCap(task.creds, CAP_SETGID) || namespace.gids.ranges.length === 0 || !namespace.setgroupsAllowed) return EPERM;
   if (count < 0 || count > NGROUPS_MAX) return EINVAL;
   const words = new Uint32Array(count);
   if (count > 0 && task.copyIn(list, new Uint8Array(words.buffer)) !== 0) return EFAULT;
-  if (words.includes(SAME)) return EINVAL;
-  task.creds = { ...task.creds, groups: [...words.sort()] };
+  const groups = words.map((gid) => namespace.gids.toKernel(gid));
+  if (groups.includes(NO_ID)) return EINVAL;
+  task.creds = { ...task.creds, groups: [...groups.sort()] };
   return 0;
 }
 
 export const CREDENTIAL_CALLS = {
-  getuid: syscall({ x64: 102, man: 'getuid(2)', args: [], run: (task) => task.creds.uid }),
-  getgid: syscall({ x64: 104, man: 'getgid(2)', args: [], run: (task) => task.creds.gid }),
+  getuid: syscall({ x64: 102, man: 'getuid(2)', args: [], run: ({ creds }) => creds.namespace.uids.shown(creds.uid) }),
+  getgid: syscall({ x64: 104, man: 'getgid(2)', args: [], run: ({ creds }) => creds.namespace.gids.shown(creds.gid) }),
   setuid: syscall({ x64: 105, man: 'setuid(2)', args: [uint], run: (task, id) => set(USER, task, id) }),
   setgid: syscall({ x64: 106, man: 'setgid(2)', args: [uint], run: (task, id) => set(GROUP, task, id) }),
-  geteuid: syscall({ x64: 107, man: 'getuid(2)', args: [], run: (task) => task.creds.euid }),
-  getegid: syscall({ x64: 108, man: 'getgid(2)', args: [], run: (task) => task.creds.egid }),
+  geteuid: syscall({ x64: 107, man: 'getuid(2)', args: [], run: ({ creds }) => creds.namespace.uids.shown(creds.euid) }),
+  getegid: syscall({ x64: 108, man: 'getgid(2)', args: [], run: ({ creds }) => creds.namespace.gids.shown(creds.egid) }),
   setreuid: syscall({ x64: 113, man: 'setreuid(2)', args: [uint, uint], run: (task, r, e) => setre(USER, task, r, e) }),
   setregid: syscall({ x64: 114, man: 'setreuid(2)', args: [uint, uint], run: (task, r, e) => setre(GROUP, task, r, e) }),
   getgroups: syscall({ x64: 115, man: 'getgroups(2)', args: [int, addr], run: getgroups }),

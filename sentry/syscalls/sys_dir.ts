@@ -3,7 +3,7 @@ import { EBADF, EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, ERANGE, type Errno
 import { AT_FDCWD, PATH_MAX } from '../../abi/fcntl.ts';
 import { setLen64 } from '../../abi/struct.ts';
 import { bytesOf } from '../../lib/byte_string.ts';
-import { CAP_SYS_CHROOT, hasCap } from '../kernel/credentials.ts';
+import { CAP_SYS_CHROOT, hasOwnCap } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { makeDirectory } from '../vfs/create.ts';
 import type { EmitEntry } from '../vfs/file.ts';
@@ -92,7 +92,7 @@ function fchdir(task: Task, number: number): number {
 function chroot(task: Task, address: number): number {
   const found = directoryAt(task, address);
   if (typeof found === 'number') return found;
-  if (!hasCap(task.creds, CAP_SYS_CHROOT)) return EPERM;
+  if (!hasOwnCap(task.creds, CAP_SYS_CHROOT)) return EPERM;
   task.fs.root = found;
   return 0;
 }

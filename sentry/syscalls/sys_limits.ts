@@ -3,7 +3,7 @@ import { EFAULT, EINVAL, EPERM, type Errno, ESRCH, isErrno } from '../../abi/err
 import { Rusage } from '../../abi/resource.ts';
 import { off64, struct, u64 } from '../../abi/struct.ts';
 import { type CpuTimes, groupCpuTimes, NS_PER_TICK } from '../kernel/cpu_time.ts';
-import { CAP_SYS_PTRACE, CAP_SYS_RESOURCE, hasCap } from '../kernel/credentials.ts';
+import { CAP_SYS_RESOURCE, hasCap, hasCapIn } from '../kernel/credentials.ts';
 import { type Limit, RLIM_INFINITY, RLIM_NLIMITS, RLIMIT_CPU, RLIMIT_NOFILE } from '../kernel/rlimits.ts';
 import type { Task } from '../kernel/task.ts';
 import { noUsage, type ThreadGroup, type Usage } from '../kernel/thread_group.ts';
@@ -70,7 +70,7 @@ function prlimit64(task: Task, pid: number, resource: number, address: number, o
 
 /** prlimit(2): the caller's real identity is all three of the target's, or CAP_SYS_RESOURCE. */
 function mayLimit(task: Task, target: Task): boolean {
-  if (task.group === target.group || hasCap(task.creds, CAP_SYS_RESOURCE) || hasCap(task.creds, CAP_SYS_PTRACE)) return true;
+  if (task.group === target.group || hasCapIn(task.creds, CAP_SYS_RESOURCE, target.creds.namespace)) return true;
   const { uid, gid } = task.creds;
   const { creds } = target;
   return uid === creds.uid && uid === creds.euid && uid === creds.suid && gid === creds.gid && gid === creds.egid && gid === creds.sgid;

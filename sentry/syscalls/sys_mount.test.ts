@@ -3,6 +3,7 @@ import { AT_FDCWD, O_PATH, O_RDONLY } from '../../abi/fcntl.ts';
 import { MNT_DETACH, MS_BIND, MS_MOVE, MS_REC, MS_REMOUNT, MS_SHARED } from '../../abi/mount.ts';
 import { registerTmpFs } from '../fs/tmpfs/register.ts';
 import { rootCredentials } from '../kernel/credentials.ts';
+import { ROOT_USER_NAMESPACE } from '../kernel/user_namespace.ts';
 import { FileMachine, type FileUser } from '../testing/fake_files.ts';
 import { cloneNamespace } from '../vfs/mount.ts';
 import { mountInfoText, mountsText } from '../vfs/mount_info.ts';
@@ -116,7 +117,7 @@ test('chroot: no way out by dots', () => {
 test('namespaces are copies', () => {
   const u = user();
   u.call('mount', 't', '/a', 'tmpfs', 0, 0);
-  const { ns, translate } = cloneNamespace(u.machine.kernel, u.machine.ns);
+  const { ns, translate } = cloneNamespace(u.machine.kernel, u.machine.ns, ROOT_USER_NAMESPACE);
   const other = u.machine.user();
   other.task.namespaces = { ...other.task.namespaces, mount: ns };
   other.task.fs.root = translate(other.task.fs.root);

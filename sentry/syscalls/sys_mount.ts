@@ -20,9 +20,10 @@ import {
   UMOUNT_NOFOLLOW,
 } from '../../abi/mount.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
-import { CAP_SYS_ADMIN, hasCap } from '../kernel/credentials.ts';
+import { CAP_SYS_ADMIN, hasCapIn } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { attach, bindMount, discardTree, moveMount, newMount, pivotRoot, setPropagation, unmount } from '../vfs/mount.ts';
+import { checkLockedFlags, checkNewFilesystem, mayMount } from '../vfs/mount_access.ts';
 import {
   inodeOf,
   type Mount,
@@ -71,12 +72,12 @@ function mount(task: Task, source: number, target: number, type: number, bits: n
   const wanted = (bits & MS_MGC_MSK) >>> 0 === MS_MGC_VAL ? bits & ~MS_MGC_MSK : bits;
   const place = placeOf(task, target);
   if (typeof place === 'number') return place;
-  if (!hasCap(task.creds, CAP_SYS_ADMIN)) return EPERM;
+  if (!mayMount(task)) return EPERM;
   const sourceText = optionalString(task, source);
   if (typeof sourceText === 'number') return sourceText;
   const options = optionalString(task, data);
   if (typeof options === 'number') return options === ENAMETOOLONG ? EINVAL : options;
-  if ((wanted & MS_REMOUNT) !== 0) return remount(place, wanted, options);
+  if ((wanted & MS_REMOUNT) !== 0) return remount(task, place, wanted, options);
   if ((wanted & MS_BIND) !== 0) return bind(task, sourceText, place, (wanted & MS_REC) !== 0);
   const kind = PROPAGATION.find(([bit]) => (wanted & bit) !== 0);
   if (kind !== undefined) return propagate(task, place, wanted, kind);
@@ -87,15 +88,18 @@ function mount(task: Task, source: number, target: number, type: number, bits: n
 }
 
 /** With MS_BIND only the mount's own attributes change, else the filesystem's options too. */
-function remount(place: VfsPath, bits: number, options: ByteString): number {
+function remount(task: Task, place: VfsPath, bits: number, options: ByteString): number {
   if (place.dentry !== place.mount.root) return EINVAL;
-  if ((bits & MS_BIND) === 0) {
-    const r = place.mount.fs.remount(options);
-    if (r !== 0) return r;
-  }
   const timed = (bits & (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)) !== 0;
   const times = MS_NOATIME | MS_NODIRATIME | MS_RELATIME;
   const attributes = mountAttributes(bits);
+  if (checkLockedFlags(place.mount, attributes) !== 0) return EPERM;
+  if ((bits & MS_BIND) === 0) {
+    // What others show as well is not for a namespace of less power to change.
+    if (!hasCapIn(task.creds, CAP_SYS_ADMIN, place.mount.userNamespace)) return EPERM;
+    const r = place.mount.fs.remount(options);
+    if (r !== 0) return r;
+  }
   place.mount.flags = timed ? attributes : (attributes & ~times) | (place.mount.flags & times);
   return 0;
 }
@@ -121,9 +125,11 @@ function move(task: Task, source: ByteString, place: VfsPath): number {
 function mountNew(task: Task, type: ByteString, source: ByteString, place: VfsPath, bits: number, options: ByteString): number {
   if (type === '') return EINVAL;
   const { kernel } = task;
+  const denied = kernel.filesystems.has(type) ? checkNewFilesystem(task, type) : 0;
+  if (denied !== 0) return denied;
   const fs = kernel.filesystems.make(type, kernel, { source, data: options, task });
   if (typeof fs === 'number') return fs;
-  const made = newMount(kernel, fs, mountAttributes(bits), source === '' ? 'none' : source);
+  const made = newMount(kernel, fs, mountAttributes(bits), source === '' ? 'none' : source, task.creds.namespace);
   const r = attach(made, place);
   if (r !== 0) discardTree(made);
   return r;
@@ -136,7 +142,7 @@ function umount2(task: Task, target: number, bits: number): number {
   if (typeof text === 'number') return text;
   const place = resolve(task, AT_FDCWD, text, (bits & UMOUNT_NOFOLLOW) !== 0 ? 0 : LOOKUP_FOLLOW);
   if (typeof place === 'number') return place;
-  if (!hasCap(task.creds, CAP_SYS_ADMIN)) return EPERM;
+  if (!mayMount(task)) return EPERM;
   if (place.dentry !== place.mount.root || !task.namespaces.mount.contains(place.mount)) return EINVAL;
   const detach = (bits & MNT_DETACH) !== 0;
   if (!detach && inUse(task, place.mount)) return EBUSY;
@@ -157,7 +163,7 @@ function inUse(task: Task, mount: Mount): boolean {
 }
 
 function pivot(task: Task, newRootAddress: number, putOldAddress: number): number {
-  if (!hasCap(task.creds, CAP_SYS_ADMIN)) return EPERM;
+  if (!mayMount(task)) return EPERM;
   const newRoot = placeOf(task, newRootAddress);
   if (typeof newRoot === 'number') return newRoot;
   const putOld = placeOf(task, putOldAddress);

@@ -35,11 +35,11 @@ import {
   MS_UNBINDABLE,
   OPEN_TREE_CLONE,
 } from '../../abi/mount.ts';
-import { CAP_SYS_ADMIN, hasCap } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { detachedTree, FilesystemContext, markPlaced, unplacedTree } from '../vfs/detached_mount.ts';
 import { FileDescription } from '../vfs/file.ts';
-import { attach, cloneTree, moveMount, newMount, setPropagation, subtree } from '../vfs/mount.ts';
+import { attach, cloneTree, coversLocked, moveMount, newMount, setPropagation, subtree } from '../vfs/mount.ts';
+import { checkLockedFlags, checkNewFilesystem, mayMount } from '../vfs/mount_access.ts';
 import { placeFile } from '../vfs/open.ts';
 import {
   type Mount,
@@ -72,10 +72,10 @@ const TREE_FLAGS = OPEN_TREE_CLONE | O_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH | 
 function openTree(task: Task, dirfd: number, address: number, bits: number): number {
   const clone = (bits & OPEN_TREE_CLONE) !== 0;
   if ((bits & ~TREE_FLAGS) !== 0 || ((bits & AT_RECURSIVE) !== 0 && !clone)) return EINVAL;
-  if (clone && !hasCap(task.creds, CAP_SYS_ADMIN)) return EPERM;
+  if (clone && !mayMount(task)) return EPERM;
   const place = placeAt(task, dirfd, address, (bits & AT_SYMLINK_NOFOLLOW) === 0, (bits & AT_EMPTY_PATH) !== 0);
   if (typeof place === 'number') return place;
-  if (clone && place.mount.propagation === 'unbindable') return EINVAL;
+  if (clone && (place.mount.propagation === 'unbindable' || ((bits & AT_RECURSIVE) === 0 && coversLocked(place)))) return EINVAL;
   const file = clone ? detachedTree(cloneTree(task.kernel, place, (bits & AT_RECURSIVE) !== 0), O_PATH) : placeFile(place);
   return installFile(task, file, (bits & O_CLOEXEC) !== 0);
 }
@@ -89,7 +89,7 @@ const MOVE_FLAGS =
   MOVE_MOUNT_T_EMPTY_PATH;
 
 function move(task: Task, fromFd: number, fromAddress: number, toFd: number, toAddress: number, bits: number): number {
-  if (!hasCap(task.creds, CAP_SYS_ADMIN)) return EPERM;
+  if (!mayMount(task)) return EPERM;
   if ((bits & ~MOVE_FLAGS) !== 0) return EINVAL;
   const to = placeAt(task, toFd, toAddress, (bits & MOVE_MOUNT_T_SYMLINKS) !== 0, (bits & MOVE_MOUNT_T_EMPTY_PATH) !== 0);
   if (typeof to === 'number') return to;
@@ -110,7 +110,7 @@ function context(task: Task, made: FilesystemContext, cloexec: boolean): number 
 }
 
 function fsopen(task: Task, nameAddress: number, bits: number): number {
-  if (!hasCap(task.creds, CAP_SYS_ADMIN)) return EPERM;
+  if (!mayMount(task)) return EPERM;
   if ((bits & ~FSOPEN_CLOEXEC) !== 0) return EINVAL;
   const name = task.readString(nameAddress, PAGE_SIZE - 1);
   if (typeof name === 'number') return name;
@@ -121,7 +121,7 @@ function fsopen(task: Task, nameAddress: number, bits: number): number {
 const PICK_FLAGS = FSPICK_CLOEXEC | FSPICK_SYMLINK_NOFOLLOW | FSPICK_NO_AUTOMOUNT | FSPICK_EMPTY_PATH;
 
 function fspick(task: Task, dirfd: number, address: number, bits: number): number {
-  if (!hasCap(task.creds, CAP_SYS_ADMIN)) return EPERM;
+  if (!mayMount(task)) return EPERM;
   if ((bits & ~PICK_FLAGS) !== 0) return EINVAL;
   const place = placeAt(task, dirfd, address, (bits & FSPICK_SYMLINK_NOFOLLOW) === 0, (bits & FSPICK_EMPTY_PATH) !== 0);
   if (typeof place === 'number') return place;
@@ -168,6 +168,8 @@ function setOption(task: Task, config: FilesystemContext, keyAddress: number, va
 function create(task: Task, config: FilesystemContext): number {
   if (config.picked !== null || config.made !== null) return EBUSY;
   const { kernel } = task;
+  const denied = checkNewFilesystem(task, config.type);
+  if (denied !== 0) return denied;
   const fs = kernel.filesystems.make(config.type, kernel, { source: config.source, data: config.options.join(','), task });
   if (typeof fs === 'number') return fs;
   config.made = fs;
@@ -195,7 +197,7 @@ function accessTimes(attributes: number): number | Errno {
 }
 
 function fsmount(task: Task, number: number, bits: number, attributes: number): number {
-  if (!hasCap(task.creds, CAP_SYS_ADMIN)) return EPERM;
+  if (!mayMount(task)) return EPERM;
   if ((bits & ~FSMOUNT_CLOEXEC) !== 0 || (attributes & ~KNOWN_ATTRIBUTES) !== 0) return EINVAL;
   const times = accessTimes(attributes);
   if (times < 0) return times;
@@ -204,7 +206,13 @@ function fsmount(task: Task, number: number, bits: number, attributes: number): 
   const { made } = config;
   if (made === null) return EINVAL;
   config.made = null;
-  const mount = newMount(task.kernel, made, kept(attributes) | times | (config.readOnly ? MS_RDONLY : 0), config.source);
+  const mount = newMount(
+    task.kernel,
+    made,
+    kept(attributes) | times | (config.readOnly ? MS_RDONLY : 0),
+    config.source,
+    task.creds.namespace,
+  );
   return installFile(task, detachedTree(mount, O_PATH), (bits & FSMOUNT_CLOEXEC) !== 0);
 }
 
@@ -221,7 +229,7 @@ function mountSetattr(task: Task, dirfd: number, pathAddress: number, bits: numb
   if ((bits & ~(AT_EMPTY_PATH | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT)) !== 0) return EINVAL;
   if (length < MOUNT_ATTR_SIZE_VER0) return EINVAL;
   if (length > PAGE_SIZE) return E2BIG;
-  if (!hasCap(task.creds, CAP_SYS_ADMIN)) return EPERM;
+  if (!mayMount(task)) return EPERM;
   const raw = task.readBytes(address, length);
   if (typeof raw === 'number') return raw;
   if (raw.subarray(MOUNT_ATTR_SIZE_VER0).some((b) => b !== 0)) return E2BIG;
@@ -237,7 +245,9 @@ function mountSetattr(task: Task, dirfd: number, pathAddress: number, bits: numb
   if (typeof place === 'number') return place;
   if (place.dentry !== place.mount.root) return EINVAL;
   const recursive = (bits & AT_RECURSIVE) !== 0;
-  for (const mount of recursive ? subtree(place.mount) : [place.mount]) change(mount, set, clear, times);
+  const mounts = [...(recursive ? subtree(place.mount) : [place.mount])];
+  if (mounts.some((mount) => checkLockedFlags(mount, (mount.flags & ~kept(clear)) | kept(set)) !== 0)) return EPERM;
+  for (const mount of mounts) change(mount, set, clear, times);
   const kind = PROPAGATION[propagation];
   if (kind !== undefined) setPropagation(task.kernel, place.mount, kind, recursive);
   return 0;

@@ -105,7 +105,8 @@ function setQueue(task: Task, queue: MessageQueue, address: number): number {
   const { msg_perm, msg_qbytes } = I.MsqidDs.decode(raw);
   if (msg_qbytes > MSGMNB && !hasCap(task.creds, CAP_SYS_RESOURCE)) return EPERM;
   if (msg_qbytes > 16 * MSGMNB) return ERANGE;
-  queue.setPermissions(task, msg_perm);
+  const changed = queue.setPermissions(task, msg_perm);
+  if (changed !== 0) return changed;
   queue.maxBytes = msg_qbytes;
   queue.queue.notify(POLLOUT);
   return 0;
@@ -114,7 +115,7 @@ function setQueue(task: Task, queue: MessageQueue, address: number): number {
 function encodeQueue(task: Task, queue: MessageQueue): Uint8Array {
   const ns = task.pidNamespace;
   return I.MsqidDs.encode({
-    msg_perm: queue.permissions(),
+    msg_perm: queue.permissions(task),
     msg_stime: BigInt(queue.sendTime),
     msg_rtime: BigInt(queue.receiveTime),
     msg_ctime: BigInt(queue.changeTime),

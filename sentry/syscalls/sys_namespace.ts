@@ -1,5 +1,5 @@
 /** unshare(2): leave what clone(2) shared. */
-import { EINVAL, EPERM, isErrno } from '../../abi/errno.ts';
+import { EINVAL, isErrno } from '../../abi/errno.ts';
 import {
   CLONE_FILES,
   CLONE_FS,
@@ -17,6 +17,7 @@ import {
 } from '../../abi/sched.ts';
 import { cloneNamespaces } from '../kernel/namespaces.ts';
 import type { Task } from '../kernel/task.ts';
+import { newUserNamespace } from '../kernel/user_namespace_change.ts';
 import { flags, syscall } from './definition.ts';
 
 const NEW_NAMESPACES = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP;
@@ -26,10 +27,13 @@ function unshare(task: Task, what: number): number {
   if ((what & ~KNOWN) !== 0) return EINVAL;
   // A process of several threads cannot leave what makes them one process.
   if ((what & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) !== 0 && task.mm.userCount > 1) return EINVAL;
-  if ((what & CLONE_NEWUSER) !== 0) return EPERM;
-  const fresh = cloneNamespaces(task, what & NEW_NAMESPACES);
+  if ((what & CLONE_NEWUSER) !== 0 && task.group.tasks.length > 1) return EINVAL;
+  const creds = (what & CLONE_NEWUSER) !== 0 ? newUserNamespace(task) : task.creds;
+  if (isErrno(creds)) return creds;
+  const fresh = cloneNamespaces(task, what & NEW_NAMESPACES, creds);
   if (isErrno(fresh)) return fresh;
-  if ((what & (CLONE_FS | CLONE_NEWNS)) !== 0 && task.fs.shared) {
+  task.creds = creds;
+  if ((what & (CLONE_FS | CLONE_NEWNS | CLONE_NEWUSER)) !== 0 && task.fs.shared) {
     const own = task.fs.fork();
     task.fs.release();
     task.fs = own;
@@ -45,5 +49,5 @@ function unshare(task: Task, what: number): number {
 }
 
 export const NAMESPACE_CALLS = {
-  unshare: syscall({ x64: 272, man: 'unshare(2)', args: [flags], run: unshare, partial: 'no CLONE_NEWUSER' }),
+  unshare: syscall({ x64: 272, man: 'unshare(2)', args: [flags], run: unshare }),
 };

@@ -2,7 +2,7 @@
 import { EINVAL, EPERM, ESRCH, isErrno } from '../../abi/errno.ts';
 import { O_NONBLOCK } from '../../abi/fcntl.ts';
 import { openPidFd, pidFdTarget } from '../fs/pidfd.ts';
-import { CAP_SYS_PTRACE, hasCap } from '../kernel/credentials.ts';
+import { CAP_SYS_PTRACE, hasCapIn } from '../kernel/credentials.ts';
 import { killGroup, maySignal, sendToGroup } from '../kernel/signal_send.ts';
 import type { SignalInfo } from '../kernel/signal_state.ts';
 import type { Task } from '../kernel/task.ts';
@@ -41,7 +41,7 @@ function mayAttach(task: Task, target: Task): boolean {
   const sameGroup = [theirs.gid, theirs.egid, theirs.sgid].every((gid) => gid === mine.gid);
   const withinCaps = (theirs.caps.permitted & ~mine.caps.permitted) === 0n;
   if (sameUser && sameGroup && withinCaps && target.mm.dumpable === 1) return true;
-  return task.group === target.group || hasCap(mine, CAP_SYS_PTRACE);
+  return task.group === target.group || hasCapIn(mine, CAP_SYS_PTRACE, theirs.namespace);
 }
 
 function pidfd_getfd(task: Task, number: number, targetFd: number, flagBits: number): number {

@@ -12,7 +12,7 @@ import * as PR from '../../abi/prctl.ts';
 import { NSIG } from '../../abi/signal.ts';
 import { setLen64 } from '../../abi/struct.ts';
 import { bytesOf } from '../../lib/byte_string.ts';
-import { CAP_LAST_CAP, CAP_SETPCAP, CAP_SYS_RESOURCE, hasCap } from '../kernel/credentials.ts';
+import { CAP_LAST_CAP, CAP_SETPCAP, CAP_SYS_RESOURCE, hasCap, hasOwnCap } from '../kernel/credentials.ts';
 import { setSeccompMode } from '../kernel/seccomp.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Layout } from '../mm/memory_map.ts';
@@ -84,7 +84,7 @@ function setSecurebits(task: Task, next: number): number {
   if ((next & ~(SECURE_ALL_BITS | SECURE_ALL_LOCKS)) !== 0) return EPERM;
   const locked = (old & SECURE_ALL_LOCKS) >> 1;
   if ((locked & (old ^ next)) !== 0 || (old & SECURE_ALL_LOCKS & ~next) !== 0) return EPERM;
-  if (!hasCap(task.creds, CAP_SETPCAP)) return EPERM;
+  if (!hasOwnCap(task.creds, CAP_SETPCAP)) return EPERM;
   setSecureBits(task, next);
   return 0;
 }
@@ -94,7 +94,7 @@ function readBounding(task: Task, cap: number): number {
 }
 
 function dropBounding(task: Task, cap: number): number {
-  if (!hasCap(task.creds, CAP_SETPCAP)) return EPERM;
+  if (!hasOwnCap(task.creds, CAP_SETPCAP)) return EPERM;
   if (cap > CAP_LAST_CAP) return EINVAL;
   const { caps } = task.creds;
   task.creds = { ...task.creds, caps: { ...caps, bounding: caps.bounding & ~(1n << BigInt(cap)) } };

@@ -4,7 +4,7 @@
  */
 import { E2BIG, EACCES, EFAULT, EINVAL, EPERM, type Errno, ESRCH, isErrno } from '../../abi/errno.ts';
 import { i32, len64, struct, u32, u64 } from '../../abi/struct.ts';
-import { CAP_SYS_NICE, hasCap } from '../kernel/credentials.ts';
+import { CAP_SYS_NICE, hasCap, hasCapIn } from '../kernel/credentials.ts';
 import { RLIMIT_NICE } from '../kernel/rlimits.ts';
 import type { Task } from '../kernel/task.ts';
 import { addr, int, size, syscall, uint } from './definition.ts';
@@ -44,7 +44,7 @@ function find(task: Task, pid: number): Task | Errno {
 
 function mayChange(task: Task, target: Task): boolean {
   const { euid } = task.creds;
-  return euid === target.creds.euid || euid === target.creds.uid || hasCap(task.creds, CAP_SYS_NICE);
+  return euid === target.creds.euid || euid === target.creds.uid || hasCapIn(task.creds, CAP_SYS_NICE, target.creds.namespace);
 }
 
 function setPolicy(task: Task, target: Task, policy: number, priority: number, resetOnFork: boolean): number {
@@ -186,7 +186,7 @@ function targets(task: Task, which: number, who: number): Task[] | Errno {
     return group === undefined ? ESRCH : [...group.members].flatMap((member) => member.tasks);
   }
   if (which !== PRIO_USER) return EINVAL;
-  const uid = who === 0 ? task.creds.uid : who >>> 0;
+  const uid = who === 0 ? task.creds.uid : task.creds.namespace.uids.toKernel(who >>> 0);
   const found = [...ns.tasks.values()].filter((other) => other.creds.uid === uid);
   return found.length === 0 ? ESRCH : found;
 }

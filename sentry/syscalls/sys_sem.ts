@@ -85,14 +85,13 @@ function semctl(task: Task, id: number, num: number, command: number, argument: 
     case I.SEM_STAT:
     case I.SEM_STAT_ANY: {
       const denied = cmd === I.SEM_STAT_ANY ? 0 : set.check(task, READ);
-      return denied || task.copyOut(argument, encodeSet(set)) || (bySlot ? set.id : 0);
+      return denied || task.copyOut(argument, encodeSet(task, set)) || (bySlot ? set.id : 0);
     }
     case I.IPC_SET: {
       const raw = task.readBytes(argument, I.SemidDs.size);
       if (isErrno(raw)) return EFAULT;
       const denied = set.checkOwner(task);
-      if (denied === 0) set.setPermissions(task, I.SemidDs.decode(raw).sem_perm);
-      return denied;
+      return denied || set.setPermissions(task, I.SemidDs.decode(raw).sem_perm);
     }
     case I.IPC_RMID: {
       const denied = set.checkOwner(task);
@@ -138,9 +137,9 @@ function controlOne(task: Task, set: SemaphoreSet, num: number, cmd: number, arg
   }
 }
 
-function encodeSet(set: SemaphoreSet): Uint8Array {
+function encodeSet(task: Task, set: SemaphoreSet): Uint8Array {
   return I.SemidDs.encode({
-    sem_perm: set.permissions(),
+    sem_perm: set.permissions(task),
     sem_otime: BigInt(set.operationTime),
     sem_ctime: BigInt(set.changeTime),
     sem_nsems: set.count,

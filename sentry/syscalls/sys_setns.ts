@@ -1,13 +1,14 @@
 /** setns(2): into a namespace that a file of /proc/PID/ns names, or into those of the process behind a pidfd. */
 import { EINVAL, EPERM, type Errno, isErrno } from '../../abi/errno.ts';
-import { CLONE_NEWUSER } from '../../abi/sched.ts';
 import { NAMESPACE_TYPES, NamespaceFile, type NamespaceType, namespaceOf } from '../fs/nsfs.ts';
 import { PidFile } from '../fs/pidfd.ts';
-import { CAP_SYS_ADMIN, CAP_SYS_CHROOT, hasCap } from '../kernel/credentials.ts';
+import { CAP_SYS_ADMIN, CAP_SYS_CHROOT, type Credentials, hasCapIn, hasOwnCap } from '../kernel/credentials.ts';
 import type { IpcNamespace, Namespaces, NetNamespace, UtsNamespace } from '../kernel/namespaces.ts';
 import type { PidNamespace } from '../kernel/pid_namespace.ts';
 import type { Task } from '../kernel/task.ts';
 import { mayTrace } from '../kernel/trace_access.ts';
+import { ROOT_USER_NAMESPACE, type UserNamespace } from '../kernel/user_namespace.ts';
+import { enterUserNamespace } from '../kernel/user_namespace_change.ts';
 import type { MountNamespace } from '../vfs/mount.ts';
 import { fd, flags, syscall } from './definition.ts';
 
@@ -39,13 +40,16 @@ function setns(task: Task, descriptor: number, kinds: number): number {
 
 /** All or none. */
 function enter(task: Task, goals: readonly Goal[]): number {
-  if (goals.some(({ type }) => NAMESPACE_TYPES[type] === CLONE_NEWUSER)) return EINVAL; // one is in it already
+  const user = goals.find(({ type }) => type === 'user')?.namespace as UserNamespace | undefined;
+  const creds = user === undefined ? task.creds : enterUserNamespace(task, user);
+  if (isErrno(creds)) return creds;
   let joined: Namespaces = task.namespaces;
   for (const goal of goals) {
-    const next = join(task, joined, goal);
+    const next = join(task, creds, joined, goal);
     if (isErrno(next)) return next;
     joined = next as Namespaces;
   }
+  task.creds = creds;
   const moved = joined.mount !== task.namespaces.mount;
   task.namespaces = joined;
   if (moved) {
@@ -55,11 +59,13 @@ function enter(task: Task, goals: readonly Goal[]): number {
   return 0;
 }
 
-function join(task: Task, now: Namespaces, { type, namespace }: Goal): Namespaces | Errno {
-  if (!hasCap(task.creds, CAP_SYS_ADMIN)) return EPERM;
+function join(task: Task, creds: Credentials, now: Namespaces, { type, namespace }: Goal): Namespaces | Errno {
+  if (type === 'user') return now;
+  const { owner = ROOT_USER_NAMESPACE } = (namespace ?? {}) as { readonly owner?: UserNamespace };
+  if (!hasOwnCap(creds, CAP_SYS_ADMIN) || !hasCapIn(creds, CAP_SYS_ADMIN, owner)) return EPERM;
   switch (type) {
     case 'mnt':
-      if (!hasCap(task.creds, CAP_SYS_CHROOT)) return EPERM;
+      if (!hasOwnCap(creds, CAP_SYS_CHROOT)) return EPERM;
       if (task.fs.shared) return EINVAL;
       return { ...now, mount: namespace as MountNamespace };
     case 'uts':
@@ -77,5 +83,5 @@ function join(task: Task, now: Namespaces, { type, namespace }: Goal): Namespace
 }
 
 export const SETNS_CALLS = {
-  setns: syscall({ x64: 308, man: 'setns(2)', args: [fd, flags], run: setns, partial: 'no CLONE_NEWUSER' }),
+  setns: syscall({ x64: 308, man: 'setns(2)', args: [fd, flags], run: setns }),
 };

@@ -68,8 +68,7 @@ function shmctl(task: Task, id: number, command: number, address: number): numbe
       const raw = task.readBytes(address, I.ShmidDs.size);
       if (isErrno(raw)) return EFAULT;
       const denied = segment.checkOwner(task);
-      if (denied === 0) segment.setPermissions(task, I.ShmidDs.decode(raw).shm_perm);
-      return denied;
+      return denied || segment.setPermissions(task, I.ShmidDs.decode(raw).shm_perm);
     }
     case I.IPC_RMID: {
       const denied = segment.checkOwner(task);
@@ -90,7 +89,7 @@ function shmctl(task: Task, id: number, command: number, address: number): numbe
 function encodeSegment(task: Task, segment: ShmSegment): Uint8Array {
   const ns = task.pidNamespace;
   return I.ShmidDs.encode({
-    shm_perm: { ...segment.permissions(), mode: segment.modeWithFlags },
+    shm_perm: { ...segment.permissions(task), mode: segment.modeWithFlags },
     shm_segsz: segment.size,
     shm_atime: BigInt(segment.attachTime),
     shm_dtime: BigInt(segment.detachTime),

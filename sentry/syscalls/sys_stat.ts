@@ -18,6 +18,7 @@ import {
 import { setLen64 } from '../../abi/struct.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { Task } from '../kernel/task.ts';
+import type { UserNamespace } from '../kernel/user_namespace.ts';
 import type { Attributes, Inode, Timestamp } from '../vfs/inode.ts';
 import {
   inodeOf,
@@ -39,13 +40,13 @@ const STAT = Stat.offsets;
 const STATX = Statx.offsets;
 
 /** Lays struct stat out at the start of `view`: by hand, because every program does it all the time. */
-export function writeStat(view: DataView, dev: number, a: Attributes): void {
+export function writeStat(view: DataView, dev: number, a: Attributes, { uids, gids }: UserNamespace): void {
   setLen64(view, STAT.st_dev, dev);
   setLen64(view, STAT.st_ino, a.ino);
   setLen64(view, STAT.st_nlink, a.nlink);
   view.setUint32(STAT.st_mode, a.mode, true);
-  view.setUint32(STAT.st_uid, a.uid, true);
-  view.setUint32(STAT.st_gid, a.gid, true);
+  view.setUint32(STAT.st_uid, uids.shown(a.uid), true);
+  view.setUint32(STAT.st_gid, gids.shown(a.gid), true);
   view.setUint32(STAT.__pad0, 0, true);
   setLen64(view, STAT.st_rdev, a.rdev);
   setLen64(view, STAT.st_size, a.size);
@@ -64,7 +65,7 @@ function setTime(view: DataView, offset: number, time: Timestamp): void {
 
 function copyStat(task: Task, inode: Inode, address: number): number {
   const { kernel } = task;
-  writeStat(kernel.ioView, inode.fs.dev, inode.attributes());
+  writeStat(kernel.ioView, inode.fs.dev, inode.attributes(), task.creds.namespace);
   return task.copyOut(address, kernel.ioScratch.subarray(0, Stat.size));
 }
 
@@ -116,19 +117,19 @@ function statx(task: Task, dirfd: number, pathAddress: number, atFlags: number, 
   if (typeof found === 'number') return found;
   const inode = refreshed(found, text);
   if (typeof inode === 'number') return inode;
-  writeStatx(task.kernel.ioView, inode.fs.dev, inode.attributes(), found);
+  writeStatx(task.kernel.ioView, inode.fs.dev, inode.attributes(), found, task.creds.namespace);
   return task.copyOut(address, task.kernel.ioScratch.subarray(0, Statx.size));
 }
 
-function writeStatx(view: DataView, dev: number, a: Attributes, place: VfsPath): void {
+function writeStatx(view: DataView, dev: number, a: Attributes, place: VfsPath, { uids, gids }: UserNamespace): void {
   for (let at = 0; at < Statx.size; at += 4) view.setUint32(at, 0, true);
   view.setUint32(STATX.stx_mask, STATX_BASIC_STATS | STATX_MNT_ID | (a.btime === undefined ? 0 : STATX_BTIME), true);
   view.setUint32(STATX.stx_blksize, a.blksize, true);
   view.setUint32(STATX.stx_attributes, place.dentry === place.mount.root ? STATX_ATTR_MOUNT_ROOT : 0, true);
   view.setUint32(STATX.stx_attributes_mask, STATX_ATTR_MOUNT_ROOT, true);
   view.setUint32(STATX.stx_nlink, a.nlink, true);
-  view.setUint32(STATX.stx_uid, a.uid, true);
-  view.setUint32(STATX.stx_gid, a.gid, true);
+  view.setUint32(STATX.stx_uid, uids.shown(a.uid), true);
+  view.setUint32(STATX.stx_gid, gids.shown(a.gid), true);
   view.setUint16(STATX.stx_mode, a.mode, true);
   setLen64(view, STATX.stx_ino, a.ino);
   setLen64(view, STATX.stx_size, a.size);

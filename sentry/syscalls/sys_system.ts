@@ -2,7 +2,7 @@
 import { EFAULT, EINVAL, EPERM } from '../../abi/errno.ts';
 import { array, len64, off64, pad, struct, u16, u32 } from '../../abi/struct.ts';
 import { bytesOf } from '../../lib/byte_string.ts';
-import { CAP_SYS_ADMIN, hasCap } from '../kernel/credentials.ts';
+import { CAP_SYS_ADMIN, hasCapIn } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { KERNEL_MACHINE, KERNEL_OSTYPE, KERNEL_RELEASE, KERNEL_VERSION } from '../kernel/version.ts';
 import { addr, flags, int, size, syscall } from './definition.ts';
@@ -20,7 +20,7 @@ function uname(task: Task, address: number): number {
 }
 
 function setName(task: Task, field: 'nodename' | 'domainname', address: number, length: number): number {
-  if (!hasCap(task.creds, CAP_SYS_ADMIN)) return EPERM;
+  if (!hasCapIn(task.creds, CAP_SYS_ADMIN, task.namespaces.uts.owner)) return EPERM;
   if (length < 0 || length > MAX_NAME) return EINVAL;
   const bytes = task.readBytes(address, length);
   if (typeof bytes === 'number') return bytes;

@@ -3,7 +3,7 @@ import { EFAULT, EINVAL, ENODEV, ENOSYS, EPERM, ESRCH } from '../../abi/errno.ts
 import { TASK_SIZE } from '../../abi/mman.ts';
 import { setLen64 } from '../../abi/struct.ts';
 import { REG } from '../../platforms/platform.ts';
-import { CAP_SYS_PTRACE, hasCap } from '../kernel/credentials.ts';
+import { CAP_SYS_PTRACE, hasCapIn } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { addr, int, size, syscall, uint } from './definition.ts';
 
@@ -66,7 +66,8 @@ function set_robust_list(task: Task, head: number, length: number): number {
 function get_robust_list(task: Task, tid: number, head: number, length: number): number {
   const target = tid === 0 ? task : task.pidNamespace.tasks.get(tid);
   if (target === undefined) return ESRCH;
-  if (target.group !== task.group && target.creds.uid !== task.creds.euid && !hasCap(task.creds, CAP_SYS_PTRACE)) return EPERM;
+  if (target.group !== task.group && target.creds.uid !== task.creds.euid && !hasCapIn(task.creds, CAP_SYS_PTRACE, target.creds.namespace))
+    return EPERM;
   return writeWord(task, length, ROBUST_LIST_HEAD_SIZE) || writeWord(task, head, target.robustList);
 }
 

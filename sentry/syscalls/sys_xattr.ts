@@ -1,10 +1,12 @@
 /** Extended attributes: setxattr(2), getxattr(2), listxattr(2), removexattr(2), by path, by link and by descriptor. */
+
+import { VFS_CAP_FLAGS_EFFECTIVE, VFS_CAP_REVISION_3, XATTR_NAME_CAPS } from '../../abi/capability.ts';
 import { E2BIG, EBADF, EINVAL, ENAMETOOLONG, ENODATA, EOPNOTSUPP, EPERM, ERANGE, type Errno } from '../../abi/errno.ts';
 import { AT_FDCWD } from '../../abi/fcntl.ts';
 import { S_ISVTX } from '../../abi/stat.ts';
 import { XATTR_CREATE, XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_REPLACE, XATTR_SIZE_MAX } from '../../abi/xattr.ts';
 import { type ByteString, bytesOf } from '../../lib/byte_string.ts';
-import { CAP_SETFCAP, CAP_SYS_ADMIN, hasCap } from '../kernel/credentials.ts';
+import { CAP_SETFCAP, CAP_SYS_ADMIN, hasCap, hasCapOver } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Inode } from '../vfs/inode.ts';
 import { IN_ATTRIB } from '../vfs/notify.ts';
@@ -43,8 +45,8 @@ function checkNamespace(inode: Inode, task: Task, name: ByteString, mask: number
   if (name.startsWith('trusted.')) return hasCap(task.creds, CAP_SYS_ADMIN) ? 0 : writes ? EPERM : ENODATA;
   if (name.startsWith('security.')) {
     if (!writes) return 0;
-    const needed = name === 'security.capability' ? CAP_SETFCAP : CAP_SYS_ADMIN;
-    return hasCap(task.creds, needed) ? 0 : EPERM;
+    if (name === 'security.capability') return hasCapOver(task.creds, CAP_SETFCAP, inode) ? 0 : EPERM;
+    return hasCap(task.creds, CAP_SYS_ADMIN) ? 0 : EPERM;
   }
   // POSIX ACLs (system.*) are not kept.
   return EOPNOTSUPP;
@@ -57,7 +59,20 @@ function set(task: Task, place: Place, nameAddress: number, address: number, len
   if (length > XATTR_SIZE_MAX) return E2BIG;
   const value = task.readBytes(address, length);
   if (typeof value === 'number') return value;
-  return changeOf(task, place, name, (inode) => inode.setXattr(name, value, how));
+  return changeOf(task, place, name, (inode) => inode.setXattr(name, name === XATTR_NAME_CAPS ? capabilitiesFor(task, value) : value, how));
+}
+
+/** File capabilities that a namespace sets count in it and below: version 3, with its root's number. */
+function capabilitiesFor(task: Task, value: Uint8Array): Uint8Array {
+  const { namespace } = task.creds;
+  if (namespace.parent === null || (value.length !== 20 && value.length !== 24)) return value;
+  const out = new Uint8Array(24);
+  out.set(value.subarray(0, 20));
+  const view = new DataView(out.buffer);
+  view.setUint32(0, (VFS_CAP_REVISION_3 | (view.getUint32(0, true) & VFS_CAP_FLAGS_EFFECTIVE)) >>> 0, true);
+  const root = value.length === 24 ? new DataView(value.buffer, value.byteOffset).getUint32(20, true) : 0;
+  view.setUint32(20, namespace.uids.toKernel(root), true);
+  return out;
 }
 
 function remove(task: Task, place: Place, nameAddress: number): number {

@@ -3,9 +3,10 @@
  * checked by the caller; these functions keep the tree whole.
  */
 import { EBUSY, EINVAL, ELOOP, ENOSPC, ENOTDIR, type Errno } from '../../abi/errno.ts';
+import { ROOT_USER_NAMESPACE, type UserNamespace } from '../kernel/user_namespace.ts';
 import { pin, unpin } from './dentry_cache.ts';
 import type { Filesystem, Inode } from './inode.ts';
-import { Dentry, Mount, type Propagation, type VfsPath } from './path.ts';
+import { Dentry, Mount, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, type Propagation, type VfsPath } from './path.ts';
 
 /** Gives mount ids (Kernel.uniqueId). */
 export interface IdSource {
@@ -18,9 +19,11 @@ export const MOUNT_MAX = 10_000;
 export class MountNamespace {
   readonly id: number;
   root: Mount;
-  constructor(id: number, root: Mount) {
+  readonly owner: UserNamespace;
+  constructor(id: number, root: Mount, owner = ROOT_USER_NAMESPACE) {
     this.id = id;
     this.root = root;
+    this.owner = owner;
   }
   /** "/" of the namespace: its topmost root mount. */
   get rootPath(): VfsPath {
@@ -38,8 +41,8 @@ export class MountNamespace {
 }
 
 /** A mount of a whole filesystem, not attached yet. */
-export function newMount(ids: IdSource, fs: Filesystem, flags: number, source: string): Mount {
-  return countMount(new Mount(ids.uniqueId(), fs, rootDentry(fs), flags, source));
+export function newMount(ids: IdSource, fs: Filesystem, flags: number, source: string, owner = ROOT_USER_NAMESPACE): Mount {
+  return countMount(new Mount(ids.uniqueId(), fs, rootDentry(fs), flags, source, owner));
 }
 
 /** The tree's first namespace, or a container's. */
@@ -119,7 +122,8 @@ function unhang(mount: Mount): void {
 
 /** A copy of one mount for a bind or a new namespace. `root`: what it shows. */
 function copyMount(ids: IdSource, mount: Mount, root: Dentry): Mount {
-  const copy = countMount(new Mount(ids.uniqueId(), mount.fs, root, mount.flags, mount.source));
+  const copy = countMount(new Mount(ids.uniqueId(), mount.fs, root, mount.flags, mount.source, mount.userNamespace));
+  copy.lockedFlags = mount.lockedFlags;
   copy.propagation = mount.propagation;
   copy.peerGroup = mount.peerGroup;
   return copy;
@@ -139,14 +143,17 @@ export function cloneTree(ids: IdSource, path: VfsPath, recursive: boolean, copi
   for (const child of path.mount.children) {
     const point = child.mountpoint as Dentry;
     if (child.propagation === 'unbindable' && copies === undefined) continue;
-    if (isBelow(point, path.dentry)) hang(cloneTree(ids, { mount: child, dentry: child.root }, true, copies), copy, point);
+    if (!isBelow(point, path.dentry)) continue;
+    const below = cloneTree(ids, { mount: child, dentry: child.root }, true, copies);
+    below.locked = child.locked;
+    hang(below, copy, point);
   }
   return copy;
 }
 
 /** MS_BIND. */
 export function bindMount(ids: IdSource, source: VfsPath, target: VfsPath, recursive: boolean): 0 | Errno {
-  if (source.mount.propagation === 'unbindable') return EINVAL;
+  if (source.mount.propagation === 'unbindable' || (!recursive && coversLocked(source))) return EINVAL;
   if (recursive && isFull(target.mount, treeSize(source.mount))) return ENOSPC;
   const copy = cloneTree(ids, source, recursive);
   const r = attach(copy, target);
@@ -154,10 +161,15 @@ export function bindMount(ids: IdSource, source: VfsPath, target: VfsPath, recur
   return r;
 }
 
+/** A copy without what is mounted below would show what a more privileged namespace has covered. */
+export function coversLocked({ mount, dentry }: VfsPath): boolean {
+  return mount.children.some((child) => child.locked && isBelow(child.mountpoint as Dentry, dentry));
+}
+
 /** MS_MOVE. `source` must be the root of an attached mount; not beneath itself (ELOOP). */
 export function moveMount(source: VfsPath, target: VfsPath): 0 | Errno {
   const { mount } = source;
-  if (source.dentry !== mount.root || mount.parent === null) return EINVAL;
+  if (source.dentry !== mount.root || mount.parent === null || mount.locked) return EINVAL;
   for (let m: Mount | null = topOf(target).mount; m !== null; m = m.parent) if (m === mount) return ELOOP;
   const directory = (mount.root.inode as Inode).isDirectory;
   if (directory !== (topOf(target).dentry.inode as Inode).isDirectory) return ENOTDIR;
@@ -169,7 +181,7 @@ export function moveMount(source: VfsPath, target: VfsPath): 0 | Errno {
 export function unmount(path: VfsPath, detach: boolean): 0 | Errno {
   const { mount } = path;
   if (path.dentry !== mount.root) return EINVAL;
-  if (mount.parent === null) return EINVAL;
+  if (mount.parent === null || mount.locked) return EINVAL;
   if (!detach && mount.children.length > 0) return EBUSY;
   discardTree(mount);
   return 0;
@@ -191,9 +203,12 @@ export function pivotRoot(ns: MountNamespace, root: VfsPath, newRoot: VfsPath, p
   const { mount } = newRoot;
   if (newRoot.dentry !== mount.root || root.dentry !== oldMount.root) return EINVAL;
   if (mount === oldMount || putOld.mount === oldMount) return EBUSY;
+  if (mount.locked) return EINVAL;
   if (mount.parent === null || !isReachable(putOld, newRoot) || !isReachable(newRoot, root)) return EINVAL;
   if (!(putOld.dentry.inode as Inode).isDirectory) return ENOTDIR;
   const { parent, mountpoint } = oldMount;
+  mount.locked = oldMount.locked;
+  oldMount.locked = false;
   unhang(mount);
   if (parent === null || mountpoint === null) {
     ns.root = mount;
@@ -218,14 +233,28 @@ export function isReachable(path: VfsPath, root: VfsPath): boolean {
 }
 
 /** CLONE_NEWNS: a copy of the namespace, and where each place of the old one is in the new one. */
-export function cloneNamespace(ids: IdSource, ns: MountNamespace): { ns: MountNamespace; translate: (path: VfsPath) => VfsPath } {
+export function cloneNamespace(
+  ids: IdSource,
+  ns: MountNamespace,
+  owner: UserNamespace,
+): { ns: MountNamespace; translate: (path: VfsPath) => VfsPath } {
   const copies = new Map<Mount, Mount>();
   const root = cloneTree(ids, { mount: ns.root, dentry: ns.root.root }, true, copies);
+  if (owner !== ns.owner) lockTree(root);
   return {
-    ns: new MountNamespace(ids.uniqueId(), root),
+    ns: new MountNamespace(ids.uniqueId(), root, owner),
     translate: ({ mount, dentry }) => ({ mount: copies.get(mount) ?? mount, dentry }),
   };
 }
+
+/** The copy is for somebody with less power: what it was given it cannot take apart, and attributes only become stricter. */
+function lockTree(root: Mount): void {
+  for (const mount of subtree(root)) {
+    mount.locked = mount !== root;
+    mount.lockedFlags |= mount.flags & LOCKABLE;
+  }
+}
+const LOCKABLE = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
 /** MS_SHARED and its like, MS_REC with `recursive`. */
 export function setPropagation(ids: IdSource, mount: Mount, propagation: Propagation, recursive: boolean): void {

@@ -1,5 +1,6 @@
 /** Places in the tree: dentries (names) and mounts. The algorithms are in walk.ts and mount.ts. */
 import type { ByteString } from '../../lib/byte_string.ts';
+import { ROOT_USER_NAMESPACE, type UserNamespace } from '../kernel/user_namespace.ts';
 import type { Filesystem, Inode } from './inode.ts';
 
 /** A name in a directory. A null inode is a cached "no such file". A dentry without parent is a filesystem's root. */
@@ -60,8 +61,15 @@ export class Mount {
   propagation: Propagation = 'private';
   /** Peer group of a shared mount, master of a slave; 0 = none. */
   peerGroup = 0;
+  /** Whose: set-user-ID files count for it and those below. */
+  readonly userNamespace: UserNamespace;
+  /** A less privileged mount namespace got it as part of a tree: it stays where it is. */
+  locked = false;
+  /** MS_* that a less privileged mount namespace cannot take away. */
+  lockedFlags = 0;
 
-  constructor(id: number, fs: Filesystem, root: Dentry, flags: number, source: string) {
+  constructor(id: number, fs: Filesystem, root: Dentry, flags: number, source: string, userNamespace = ROOT_USER_NAMESPACE) {
+    this.userNamespace = userNamespace;
     this.id = id;
     this.fs = fs;
     this.root = root;

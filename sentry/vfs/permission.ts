@@ -1,7 +1,16 @@
 /** Who may do what to an inode: path_resolution(7), inode(7), capabilities(7). */
 import { EACCES, EPERM, EROFS, type Errno } from '../../abi/errno.ts';
 import { S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID, S_ISVTX, S_IXGRP } from '../../abi/stat.ts';
-import { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, type Credentials, hasCap, inGroup } from '../kernel/credentials.ts';
+import {
+  CAP_DAC_OVERRIDE,
+  CAP_DAC_READ_SEARCH,
+  CAP_FOWNER,
+  CAP_FSETID,
+  type Credentials,
+  hasCap,
+  hasCapOver,
+  inGroup,
+} from '../kernel/credentials.ts';
 import type { CreateOptions, Inode } from './inode.ts';
 import { type Mount, MS_RDONLY } from './path.ts';
 
@@ -16,16 +25,16 @@ export function checkPermission(inode: Inode, creds: Credentials, mask: number):
   if ((mode & (mode >> 3) & (mode >> 6) & mask) === mask) return 0;
   const bits = inode.uid === creds.fsuid ? mode >> 6 : inGroup(creds, inode.gid) ? mode >> 3 : mode;
   if ((bits & mask) === mask) return 0;
-  return overridesPermission(mode, creds, mask) ? 0 : EACCES;
+  return overridesPermission(inode, mode, creds, mask) ? 0 : EACCES;
 }
 
-function overridesPermission(mode: number, creds: Credentials, mask: number): boolean {
+function overridesPermission(inode: Inode, mode: number, creds: Credentials, mask: number): boolean {
   const directory = (mode & S_IFMT) === S_IFDIR;
   // Root may execute only what somebody may execute.
   const overridable = directory || (mask & MAY_EXEC) === 0 || (mode & 0o111) !== 0;
-  if (overridable && hasCap(creds, CAP_DAC_OVERRIDE)) return true;
+  if (overridable && hasCapOver(creds, CAP_DAC_OVERRIDE, inode)) return true;
   const readOnly = directory ? (mask & MAY_WRITE) === 0 : mask === MAY_READ;
-  return readOnly && hasCap(creds, CAP_DAC_READ_SEARCH);
+  return readOnly && hasCapOver(creds, CAP_DAC_READ_SEARCH, inode);
 }
 
 /** Permission to use names in a directory: the walk's check. */
@@ -46,13 +55,13 @@ export function checkMountWrite(mount: Mount): 0 | Errno {
 /** The sticky bit: in such a directory only the owner of the file or of the directory removes it. 0 or EPERM. */
 export function checkSticky(directory: Inode, victim: Inode, creds: Credentials): 0 | Errno {
   if ((directory.mode & S_ISVTX) === 0) return 0;
-  if (victim.uid === creds.fsuid || directory.uid === creds.fsuid || hasCap(creds, CAP_FOWNER)) return 0;
+  if (victim.uid === creds.fsuid || directory.uid === creds.fsuid || hasCapOver(creds, CAP_FOWNER, victim)) return 0;
   return EPERM;
 }
 
 /** The owner, or somebody with CAP_FOWNER. */
 export function ownerOrCapable(inode: Inode, creds: Credentials): boolean {
-  return inode.uid === creds.fsuid || hasCap(creds, CAP_FOWNER);
+  return inode.uid === creds.fsuid || hasCapOver(creds, CAP_FOWNER, inode);
 }
 
 /** Owner and mode of a new object in `directory`. `mode` has its type bits; the umask is applied here. */
@@ -61,7 +70,8 @@ export function createOptions(directory: Inode, creds: Credentials, mode: number
   const gid = inherits ? directory.gid : creds.fsgid;
   let bits = mode & ~umask;
   if (inherits && (mode & S_IFMT) === S_IFDIR) bits |= S_ISGID;
-  else if ((bits & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP) && !inGroup(creds, gid) && !hasCap(creds, CAP_FSETID)) bits &= ~S_ISGID;
+  else if ((bits & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP) && !inGroup(creds, gid) && !hasCapOver(creds, CAP_FSETID, directory))
+    bits &= ~S_ISGID;
   return { mode: bits, uid: creds.fsuid, gid };
 }
 

@@ -3,6 +3,7 @@ import { EACCES, EINVAL, EPERM } from '../../../abi/errno.ts';
 import { groupCpuTimes } from '../../kernel/cpu_time.ts';
 import { CAP_AUDIT_CONTROL, CAP_SYS_NICE, CAP_SYS_RESOURCE, hasCap } from '../../kernel/credentials.ts';
 import type { Task } from '../../kernel/task.ts';
+import { idMapText, type MapKind, writeIdMap, writeSetgroups } from '../../kernel/user_namespace_change.ts';
 import { mountInfoText, mountStatsText, mountsText } from '../../vfs/mount_info.ts';
 import { parseKnob } from '../synthetic/file.ts';
 import type { TaskFile } from './task_inode.ts';
@@ -71,7 +72,7 @@ function writeTimerSlack(target: Task, text: string, writer: Task): number {
 
 /** Bytes and calls are not counted: the fields exist for programs that parse them. */
 const IO_TEXT = ['rchar', 'wchar', 'syscr', 'syscw', 'read_bytes', 'write_bytes', 'cancelled_write_bytes'].map((n) => `${n}: 0\n`).join('');
-/** The only user namespace: all ids as they are. */
+/** Project ids as they are. */
 const ID_MAP = `${'0'.padStart(10)} ${'0'.padStart(10)} ${String(UNSET_ID).padStart(10)}\n`;
 const RO = 0o444;
 const OWNER_RO = 0o400;
@@ -83,6 +84,13 @@ function fixed(text: string, mode = RO): TaskFile {
 /** A setting that has no effect here. */
 function accepted(text: string, mode: number): TaskFile {
   return { mode, read: () => text, write: () => 0 };
+}
+function idMap(kind: MapKind): TaskFile {
+  return {
+    mode: RW,
+    read: (t, reader) => idMapText(t.creds.namespace, kind, reader),
+    write: (t, text, writer) => writeIdMap(t.creds.namespace, kind, text, writer),
+  };
 }
 function refused(text: string): TaskFile {
   return { mode: RW, read: () => text, write: () => EPERM };
@@ -97,7 +105,7 @@ export const TASK_FILES: Readonly<Record<string, TaskFile>> = {
   comm: { mode: RW, read: (t) => `${t.name}\n`, write: writeName },
   cpuset: fixed('/\n'),
   environ: { mode: OWNER_RO, secret: true, read: (t) => environ(t) },
-  gid_map: refused(ID_MAP),
+  gid_map: idMap('gids'),
   io: { mode: OWNER_RO, secret: true, read: () => IO_TEXT },
   limits: { mode: RW, read: (t) => limitsText(t) },
   loginuid: { mode: RW, read: (t) => String(t.group.loginUid), write: writeLoginUid },
@@ -118,14 +126,18 @@ export const TASK_FILES: Readonly<Record<string, TaskFile>> = {
     read: (t) => `${Math.floor(t.state === 'dead' ? 0 : t.thread.cpuTime() + t.systemTime)} 0 ${t.group.dead.voluntarySwitches}\n`,
   },
   sessionid: { mode: RO, read: () => String(UNSET_ID) },
-  setgroups: refused('allow\n'),
+  setgroups: {
+    mode: RW,
+    read: (t) => (t.creds.namespace.setgroupsAllowed ? 'allow\n' : 'deny\n'),
+    write: (t, text, writer) => writeSetgroups(t.creds.namespace, text, writer),
+  },
   smaps: { mode: RO, secret: true, read: (t, reader) => smapsText(t, reader.fs.root) },
   smaps_rollup: { mode: RO, secret: true, read: (t) => smapsRollupText(t) },
   stack: { mode: OWNER_RO, secret: true, read: () => '' },
   statm: { mode: RO, read: (t) => statmText(t) },
-  status: { mode: RO, read: (t, _reader, fs) => statusText(t, fs.pidNamespace) },
+  status: { mode: RO, read: (t, reader, fs) => statusText(t, fs.pidNamespace, reader.creds.namespace) },
   syscall: { mode: OWNER_RO, secret: true, read: (t) => syscallText(t) },
-  uid_map: refused(ID_MAP),
+  uid_map: idMap('uids'),
   wchan: fixed('0'),
 };
 

@@ -4,6 +4,7 @@ import { S_IFLNK } from '../../../abi/stat.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
 import type { Task } from '../../kernel/task.ts';
 import { mayTrace } from '../../kernel/trace_access.ts';
+import { NO_ID } from '../../kernel/user_namespace.ts';
 import type { FileImpl } from '../../vfs/file.ts';
 import type { OpenContext } from '../../vfs/inode.ts';
 import type { VfsPath } from '../../vfs/path.ts';
@@ -35,7 +36,10 @@ export function isAlive(task: Task): boolean {
 /** Owner as proc(5) says: root where the process is not dumpable. */
 function ownerOf(task: Task): { uid: number; gid: number } {
   const dumpable = task.state === 'dead' || task.mm.dumpable === 1;
-  return dumpable ? { uid: task.creds.euid, gid: task.creds.egid } : { uid: 0, gid: 0 };
+  if (dumpable) return { uid: task.creds.euid, gid: task.creds.egid };
+  const { rootUser, gids } = task.creds.namespace;
+  const rootGroup = gids.toKernel(0);
+  return { uid: rootUser === NO_ID ? 0 : rootUser, gid: rootGroup === NO_ID ? 0 : rootGroup };
 }
 
 /** How a file of a task is made. `secret`: opening it needs the right to trace the task. */

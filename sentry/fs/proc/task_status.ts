@@ -4,6 +4,7 @@ import type { PidNamespace } from '../../kernel/pid_namespace.ts';
 import { RLIMIT_SIGPENDING } from '../../kernel/rlimits.ts';
 import { type SignalSet, signalBit } from '../../kernel/signal_state.ts';
 import type { Task } from '../../kernel/task.ts';
+import type { UserNamespace } from '../../kernel/user_namespace.ts';
 import { escapedName, memoryOf, memoryUse, parentId, stateOf } from './task_view.ts';
 
 function hex64(value: bigint): string {
@@ -28,17 +29,17 @@ export function dispositions(task: Task): { ignored: SignalSet; caught: SignalSe
 }
 
 /** `ns`: the namespace of the proc mount. */
-export function statusText(task: Task, ns: PidNamespace): string {
+export function statusText(task: Task, ns: PidNamespace, { uids, gids: groups }: UserNamespace): string {
   const [letter, word] = stateOf(task);
   const { group, creds } = task;
-  const gids = creds.groups.length === 0 ? '' : `${creds.groups.join(' ')} `;
+  const gids = creds.groups.length === 0 ? '' : `${creds.groups.map((gid) => groups.shown(gid)).join(' ')} `;
   return (
     `Name:\t${escapedName(task)}\n` +
     (task.state === 'dead' ? '' : `Umask:\t${task.fs.umask.toString(8).padStart(4, '0')}\n`) +
     `State:\t${letter} (${word})\n` +
     `Tgid:\t${group.idIn(ns)}\nNgid:\t0\nPid:\t${task.idIn(ns)}\nPPid:\t${parentId(group, ns.level)}\nTracerPid:\t${tracerId(task, ns)}\n` +
-    `Uid:\t${creds.uid}\t${creds.euid}\t${creds.suid}\t${creds.fsuid}\n` +
-    `Gid:\t${creds.gid}\t${creds.egid}\t${creds.sgid}\t${creds.fsgid}\n` +
+    `Uid:\t${[creds.uid, creds.euid, creds.suid, creds.fsuid].map((id) => uids.shown(id)).join('\t')}\n` +
+    `Gid:\t${[creds.gid, creds.egid, creds.sgid, creds.fsgid].map((id) => groups.shown(id)).join('\t')}\n` +
     `FDSize:\t${fdSize(task)}\nGroups:\t${gids}\n` +
     `NStgid:\t${idsFrom(group.leader.ids, ns)}\nNSpid:\t${idsFrom(task.ids, ns)}\n` +
     `NSpgid:\t${idsFrom(group.group.ids, ns)}\nNSsid:\t${idsFrom(group.group.session.ids, ns)}\n` +

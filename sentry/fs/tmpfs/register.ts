@@ -1,12 +1,25 @@
 /** tmpfs (and ramfs, which is one without limits) for mount(2). */
+import { EINVAL, type Errno } from '../../../abi/errno.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
-import { parseTmpFsOptions, TmpFs } from './tmpfs.ts';
+import type { Task } from '../../kernel/task.ts';
+import { NO_ID } from '../../kernel/user_namespace.ts';
+import { parseTmpFsOptions, TmpFs, type TmpFsOptions } from './tmpfs.ts';
 
 export function registerTmpFs(kernel: Kernel): void {
   for (const name of ['tmpfs', 'ramfs']) {
-    kernel.filesystems.register(name, (_kernel, { data }) => {
+    kernel.filesystems.register(name, (_kernel, { data, task }) => {
       const options = parseTmpFsOptions(data);
-      return typeof options === 'number' ? options : new TmpFs(kernel, kernel.uniqueId(), options);
+      if (typeof options === 'number') return options;
+      const owner = task === null ? options : ownerOf(task, options, data);
+      return typeof owner === 'number' ? owner : new TmpFs(kernel, kernel.uniqueId(), { ...options, ...owner });
     });
   }
+}
+
+/** The root directory is the mounter's own unless options name others, as its user namespace numbers them. */
+function ownerOf(task: Task, options: TmpFsOptions, data: string): { uid: number; gid: number } | Errno {
+  const { namespace, fsuid, fsgid } = task.creds;
+  const uid = /(^|,)uid=/.test(data) ? namespace.uids.toKernel(options.uid) : fsuid;
+  const gid = /(^|,)gid=/.test(data) ? namespace.gids.toKernel(options.gid) : fsgid;
+  return uid === NO_ID || gid === NO_ID ? EINVAL : { uid, gid };
 }

@@ -4,7 +4,7 @@ import * as I from '../../../abi/in.ts';
 import { AF_INET, AF_INET6, SO_BINDTODEVICE, SO_COOKIE, SO_REUSEADDR, SO_REUSEPORT, SOL_SOCKET } from '../../../abi/socket.ts';
 import { ANY4, ANY6, type IpAddress, isAny, isMulticast } from '../../../netstack/address.ts';
 import type { SendOptions, Stack } from '../../../netstack/stack.ts';
-import { CAP_NET_BIND_SERVICE, hasCap } from '../../kernel/credentials.ts';
+import { CAP_NET_BIND_SERVICE, hasCapIn } from '../../kernel/credentials.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { FileDescription } from '../../vfs/file.ts';
 import { Socket } from '../socket.ts';
@@ -102,7 +102,7 @@ export abstract class InetSocket extends Socket {
     if (this.family === AF_INET6 && address.length === 4 && this.onlyV6) return EINVAL;
     const local = isAny(address) || isMulticast(address) || this.stack.routes.isLocal(address) || this.stack.routes.isBroadcast(address);
     if (!local && this.ipOption(I.IP_FREEBIND) === 0) return EADDRNOTAVAIL;
-    if (port !== 0 && port < FIRST_UNPRIVILEGED && !hasCap(task.creds, CAP_NET_BIND_SERVICE)) return EACCES;
+    if (port !== 0 && port < FIRST_UNPRIVILEGED && !hasCapIn(task.creds, CAP_NET_BIND_SERVICE, task.namespaces.net.owner)) return EACCES;
     return 0;
   }
   /** An IPv6 socket that wants no IPv4 has no way to it; 0.0.0.0 and :: mean this host. */

@@ -18,7 +18,7 @@ import {
 import * as L from '../../../abi/netlink.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
 import { AF_NETLINK, MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, SOCK_RAW, SOL_SOCKET } from '../../../abi/socket.ts';
-import { CAP_NET_ADMIN, hasCap } from '../../kernel/credentials.ts';
+import { CAP_NET_ADMIN, hasCapIn } from '../../kernel/credentials.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { FileDescription } from '../../vfs/file.ts';
@@ -93,7 +93,7 @@ export class NetlinkSocket extends Socket {
   override connect(task: Task, raw: Uint8Array): number {
     const address = this.parse(raw);
     if (isErrno(address)) return address;
-    if ((address.port !== 0 || address.groups !== 0) && !hasCap(task.creds, CAP_NET_ADMIN)) return EPERM;
+    if ((address.port !== 0 || address.groups !== 0) && !hasCapIn(task.creds, CAP_NET_ADMIN, task.namespaces.net.owner)) return EPERM;
     this.peer = address;
     this.bindAutomatically(task);
     return 0;
@@ -108,7 +108,7 @@ export class NetlinkSocket extends Socket {
   override send(task: Task, message: OutgoingMessage): number {
     const to = message.name === null ? this.peer : this.parse(message.name);
     if (isErrno(to)) return to;
-    if (to.groups !== 0 && !hasCap(task.creds, CAP_NET_ADMIN)) return EPERM;
+    if (to.groups !== 0 && !hasCapIn(task.creds, CAP_NET_ADMIN, task.namespaces.net.owner)) return EPERM;
     if (to.port !== 0) return ECONNREFUSED; // only the kernel listens
     const length = message.data.remaining;
     if (length > REQUEST_MAX) return EMSGSIZE;

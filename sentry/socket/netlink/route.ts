@@ -3,7 +3,7 @@ import { EINVAL, ENETUNREACH, ENODEV, EOPNOTSUPP, EPERM, type Errno } from '../.
 import * as L from '../../../abi/netlink.ts';
 import { AF_INET, AF_UNSPEC } from '../../../abi/socket.ts';
 import type { NetDevice } from '../../fs/sys/net_class.ts';
-import { CAP_NET_ADMIN, hasCap } from '../../kernel/credentials.ts';
+import { CAP_NET_ADMIN, hasCapIn } from '../../kernel/credentials.ts';
 import type { Task } from '../../kernel/task.ts';
 import { NetlinkMessage, parseAttributes } from './netlink_message.ts';
 import type { InterfaceAddress, RouteEntry } from './route_provider.ts';
@@ -50,7 +50,7 @@ export function answerRoute(task: Task, type: number, flags: number, body: Uint8
 
 function change(task: Task, type: number, flags: number, body: Uint8Array): NetlinkMessage[] | Errno {
   if ((type & 3) === 2) return EOPNOTSUPP; // another kind of object to look at
-  if (!hasCap(task.creds, CAP_NET_ADMIN)) return EPERM;
+  if (!hasCapIn(task.creds, CAP_NET_ADMIN, task.namespaces.net.owner)) return EPERM;
   const r = task.kernel.routeProvider.change(task, type, flags, body);
   return r === null ? EOPNOTSUPP : r === 0 ? [] : r;
 }

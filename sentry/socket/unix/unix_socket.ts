@@ -92,9 +92,11 @@ export abstract class UnixSocket extends Socket implements RightsHolder {
     if (level !== SOL_SOCKET) return EOPNOTSUPP;
     switch (option) {
       case SO_PEERCRED:
-        return encodeUcred(this.peerCreds, task.pidNamespace);
+        return encodeUcred(this.peerCreds, task);
       case SO_PEERGROUPS:
-        return this.peerCreds === null ? ENODATA : new Uint8Array(Uint32Array.from(this.peerCreds.groups).buffer);
+        return this.peerCreds === null
+          ? ENODATA
+          : new Uint8Array(Uint32Array.from(this.peerCreds.groups, (gid) => task.creds.namespace.gids.shown(gid)).buffer);
       case SO_PEERSEC:
         return ENOPROTOOPT;
       case SO_PEERPIDFD:
