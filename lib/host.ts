@@ -179,6 +179,10 @@ export const host = {
     return native.syscall(NR.epoll_create1, 0o2000000);
   },
   /** op: 1 add, 2 delete, 3 modify; the event's data is `fd`. */
+  /** epoll_pwait2(2): events in `events`, 0 also after a signal, or an errno. timeoutNs -1: no limit. */
+  pollWait(epfd: number, events: ArrayBufferView, timeoutNs: number): number {
+    return native.pollWait(epfd, events, timeoutNs);
+  },
   epollCtl(epfd: number, op: number, fd: number, events: number): number {
     const event = new Uint32Array([events, fd, 0]);
     return native.syscall(NR.epoll_ctl, epfd, op, fd, event);

@@ -7,6 +7,7 @@ import {
   AUDIT_ARCH_X86_64,
   SECCOMP_DATA_ARCH,
   SECCOMP_DATA_ARGS,
+  SECCOMP_DATA_IP,
   SECCOMP_DATA_NR,
   SECCOMP_FILTER_FLAG_TSYNC,
   SECCOMP_RET_ALLOW,
@@ -24,6 +25,14 @@ export interface ArgumentRule {
   readonly arg: number;
   readonly mask?: number;
   readonly values: readonly number[];
+  /** The high half must be zero: for arguments of 64 bits. */
+  readonly wide?: boolean;
+}
+
+/** The instruction that makes a call must lie in [start, end), within one 4 GiB. */
+export interface CodeRange {
+  readonly start: number;
+  readonly end: number;
 }
 
 export interface HostCall {
@@ -48,7 +57,7 @@ const RETURN = BPF_RET | BPF_K;
 
 /** struct sock_filter[]. Rows are tried in order: the frequent ones first. otherwise: what becomes of other calls (SECCOMP_RET_*). */
 export function compileFilter(calls: readonly HostCall[], otherwise = SECCOMP_RET_KILL_PROCESS): Uint8Array {
-  const program = [
+  return assemble([
     op(LOAD, SECCOMP_DATA_ARCH),
     op(EQUAL, AUDIT_ARCH_X86_64, 1, 0),
     op(RETURN, SECCOMP_RET_KILL_PROCESS),
@@ -57,7 +66,30 @@ export function compileFilter(calls: readonly HostCall[], otherwise = SECCOMP_RE
     op(RETURN, SECCOMP_RET_KILL_PROCESS),
     ...calls.flatMap(compileCall),
     op(RETURN, otherwise),
-  ];
+  ]);
+}
+
+/** As compileFilter, for code of ours in a process that is not: whatever comes from elsewhere, or by another ABI, is `otherwise` as well. */
+export function compileFilterFor(code: CodeRange, calls: readonly HostCall[], otherwise: number): Uint8Array {
+  return assemble([
+    op(LOAD, SECCOMP_DATA_ARCH),
+    op(EQUAL, AUDIT_ARCH_X86_64, 1, 0),
+    op(RETURN, otherwise),
+    op(LOAD, SECCOMP_DATA_IP + 4),
+    op(EQUAL, Math.floor(code.start / 0x1_0000_0000), 1, 0),
+    op(RETURN, otherwise),
+    op(LOAD, SECCOMP_DATA_IP),
+    op(AT_LEAST, code.start % 0x1_0000_0000, 1, 0),
+    op(RETURN, otherwise),
+    op(AT_LEAST, code.end % 0x1_0000_0000, 0, 1),
+    op(RETURN, otherwise),
+    op(LOAD, SECCOMP_DATA_NR),
+    ...calls.flatMap(compileCall), // numbers of x32 are in no row
+    op(RETURN, otherwise),
+  ]);
+}
+
+function assemble(program: readonly Instruction[]): Uint8Array {
   const bytes = new Uint8Array(program.length * 8);
   const view = new DataView(bytes.buffer);
   for (const [i, { code, jt, jf, k }] of program.entries()) {
@@ -74,10 +106,11 @@ function compileCall({ nr, when = [] }: HostCall): Instruction[] {
   if (when.length === 0) return [op(EQUAL, nr, 0, 1), op(RETURN, SECCOMP_RET_ALLOW)];
   // Built from the end: a mismatch jumps to the reload of the number behind the last test.
   const body: Instruction[] = [op(RETURN, SECCOMP_RET_ALLOW)];
-  for (const { arg, mask, values } of [...when].reverse()) {
+  for (const { arg, mask, values, wide } of [...when].reverse()) {
     const miss = body.length;
     const tests = values.map((value, i) => op(EQUAL, value, values.length - 1 - i, i === values.length - 1 ? miss : 0));
     body.unshift(op(LOAD, SECCOMP_DATA_ARGS + arg * 8), ...(mask === undefined ? [] : [op(BPF_ALU | BPF_AND | BPF_K, mask)]), ...tests);
+    if (wide) body.unshift(op(LOAD, SECCOMP_DATA_ARGS + arg * 8 + 4), op(EQUAL, 0, 0, body.length));
   }
   return [op(EQUAL, nr, 0, body.length + 1), ...body, op(LOAD, SECCOMP_DATA_NR)];
 }

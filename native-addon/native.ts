@@ -12,6 +12,8 @@ export interface Native {
   addressOf(view: Bytes): number;
   /** clock_gettime(2) in ns. */
   clockNow(clockId: number): number;
+  /** Events that epoll_pwait2(2) wrote into `events`, 0 after a signal, or a negative errno. timeoutNs -1: no limit. */
+  pollWait(pollFd: number, events: ArrayBufferView, timeoutNs: number): number;
   /** process_vm_readv(2) of one range. Bytes, or a negative errno. */
   readProcess(pid: number, address: number, into: ArrayBufferView, offset: number, count: number): number;
   writeProcess(pid: number, address: number, from: ArrayBufferView, offset: number, count: number): number;
@@ -67,8 +69,6 @@ export interface Native {
   slotAwait(window: ArrayBuffer, index: number, pid: number): number;
   /** The stopped stub carries out its commands; result as slotAwait's. */
   slotCommand(window: ArrayBuffer, index: number, pid: number): number;
-  /** 1 if the doorbell rang, | 2 if pollFd is readable. timeoutNs -1: no limit. */
-  systrapWait(doorbellFd: number, pollFd: number, timeoutNs: number): number;
 }
 
 /** Beside the bundle in an installation, in the build folder in a checkout. */

@@ -54,15 +54,15 @@ test('a thread that computes is set free, one that calls comes back', () => {
   expect(state.masks.get(10)).toBe(HOME);
 });
 test('nothing ticks while nobody runs at home', () => {
-  const { placement, add, tick } = setup(false);
-  expect(placement.timeout(-1)).toBe(-1);
+  const { state, placement, add, tick } = setup(false);
+  expect(placement.deadline(Number.POSITIVE_INFINITY)).toBe(Number.POSITIVE_INFINITY);
   add(10);
-  expect(placement.timeout(-1)).toBe(5e6);
-  expect(placement.timeout(1000)).toBe(1000);
   tick(1);
+  expect(placement.deadline(Number.POSITIVE_INFINITY)).toBe(state.now + 5e6);
+  expect(placement.deadline(state.now + 1000)).toBe(state.now + 1000);
   tick(0);
   tick(0);
-  expect(placement.timeout(-1)).toBe(-1);
+  expect(placement.deadline(Number.POSITIVE_INFINITY)).toBe(Number.POSITIVE_INFINITY);
 });
 test('of two that contend for the CPU, the rare caller leaves', () => {
   const { state, add, tick } = setup(false);

@@ -3,7 +3,7 @@
  * that if the answer has to wake an idle CPU; but threads that compute must spread. So the kernel thread stays on one CPU ("home"),
  * a thread starts at home, is set free when it computes, and comes back when it calls often.
  *
- * Interface: `started` for each new thread, `stopped` at each stop, `resumed` at each resume, `round` once a wait; `timeout` bounds the
+ * Interface: `started` for each new thread, `stopped` at each stop, `resumed` at each resume, `round` once a wait; `deadline` bounds the
  * wait while a thread at home runs. An idle sandbox has no thread that runs at home for longer than one tick, so it does not tick.
  */
 import type { Host } from '../lib/host.ts';
@@ -93,9 +93,9 @@ export class CpuPlacement {
   resumed(): void {
     this.quiet = false;
   }
-  /** Longest sleep in ns that lets the ticks go on; timeout < 0 = no limit. */
-  timeout(timeout: number): number {
-    return this.quiet || (timeout >= 0 && timeout < TICK) ? timeout : TICK;
+  /** `deadline` (CLOCK_MONOTONIC ns), or the time before it by which a round must come so that the ticks go on. */
+  deadline(deadline: number): number {
+    return this.quiet ? deadline : Math.min(deadline, this.lastTick + TICK);
   }
   /** After each wait. idle: it ended without an event. */
   round(idle: boolean): void {

@@ -1,13 +1,18 @@
-/** Host descriptors that the kernel thread watches (control socket, stdio, packet sockets), level-triggered. */
-import { EINTR } from '../abi/errno.ts';
+/** Host descriptors that the kernel thread watches (control socket, stdio, packet sockets), level-triggered unless they say EPOLLET. */
 import type { Host } from '../lib/host.ts';
 
-const EPOLL_WAIT = 232;
 const EVENT_SIZE = 12; // packed struct epoll_event on x86-64
 const MAX_EVENTS = 64;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const EPOLL_CTL_MOD = 3;
+const EPOLLIN_EPOLLET = 0x8000_0001;
+const TIMERFD_CREATE = 283;
+const TIMERFD_SETTIME = 286;
+const CLOCK_MONOTONIC = 1;
+const TFD_CLOEXEC_NONBLOCK = 0o2004000;
+const TFD_TIMER_ABSTIME = 1;
+const NS_PER_S = 1e9;
 
 export type HostFdHandler = (events: number) => void;
 /** A handler that throws so many times in a row is not called again: level-triggered, it would be for ever. */
@@ -24,10 +29,21 @@ export class HostPoll {
   onBroken: ((what: string, error: unknown) => void) | null = null;
   private readonly events = new DataView(new ArrayBuffer(EVENT_SIZE * MAX_EVENTS));
 
+  private readonly timerFd: number;
+  /** When the timer fires next; Infinity: it is not set. */
+  private armedFor = Number.POSITIVE_INFINITY;
+  /** struct itimerspec */
+  private readonly timerValue = new Uint32Array(8);
+
   constructor(host: Host) {
     this.host = host;
     this.fd = host.epollCreate();
     if (this.fd < 0) throw new Error(`epoll_create1: errno ${-this.fd}`);
+    this.timerFd = host.syscall(TIMERFD_CREATE, CLOCK_MONOTONIC, TFD_CLOEXEC_NONBLOCK);
+    if (this.timerFd < 0) throw new Error(`timerfd_create: errno ${-this.timerFd}`);
+    this.add(this.timerFd, EPOLLIN_EPOLLET, () => {
+      this.armedFor = Number.POSITIVE_INFINITY;
+    });
   }
 
   /** events: EPOLL* bits (they equal POLL*). 0, or an errno (EEXIST, EPERM for regular files). */
@@ -45,11 +61,31 @@ export class HostPoll {
     if (this.handlers.delete(fd)) this.host.epollCtl(this.fd, EPOLL_CTL_DEL, fd, 0);
   }
 
-  /** Sleeps up to timeoutMs (-1: no limit) and calls the handlers of what is ready. How many were; 0 after EINTR too. */
+  /** Sleeps up to timeoutMs (-1: no limit) and calls the handlers of what is ready. How many were. */
   wait(timeoutMs: number): number {
-    const n = this.host.syscall(EPOLL_WAIT, this.fd, this.events, MAX_EVENTS, timeoutMs);
-    if (n === EINTR) return 0;
-    if (n < 0) throw new Error(`epoll_wait: errno ${-n}`);
+    return this.waitNs(timeoutMs < 0 ? -1 : timeoutMs * 1e6);
+  }
+  /**
+   * Sleeps until `deadline` (CLOCK_MONOTONIC ns; 0: not at all; Infinity) or an event, or for no reason. A timeout of the wait's own would be
+   * set up and torn down each time, 0.5 µs: a timer that fires too early now and then is cheaper.
+   */
+  waitUntil(deadline: number): number {
+    if (deadline === 0) return this.waitNs(0);
+    if (deadline < this.armedFor) this.arm(deadline);
+    return this.waitNs(-1);
+  }
+  private arm(deadline: number): void {
+    const at = Math.max(deadline, 1); // 0 would stop it
+    const seconds = Math.floor(at / NS_PER_S);
+    this.timerValue[4] = seconds;
+    this.timerValue[5] = Math.floor(seconds / 0x1_0000_0000);
+    this.timerValue[6] = at - seconds * NS_PER_S;
+    this.host.syscall(TIMERFD_SETTIME, this.timerFd, TFD_TIMER_ABSTIME, this.timerValue, null);
+    this.armedFor = deadline;
+  }
+  private waitNs(timeout: number): number {
+    const n = this.host.pollWait(this.fd, this.events, timeout);
+    if (n < 0) throw new Error(`epoll_pwait2: errno ${-n}`);
     for (let i = 0; i < n; i++) {
       const fd = this.events.getInt32(i * EVENT_SIZE + 4, true);
       // A handler that ran before may have removed this one.

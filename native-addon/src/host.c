@@ -50,6 +50,21 @@ static napi_value host_clock_now(napi_env env, napi_callback_info info)
 	return make_double(env, (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec);
 }
 
+/*
+ * pollWait(pollFd, events, timeoutNs) -> events that epoll_pwait2(2) has written, or -errno; 0 after a signal. timeoutNs -1: no limit.
+ * Safe: no more events than the view holds.
+ */
+static napi_value host_poll_wait(napi_env env, napi_callback_info info)
+{
+	struct args a = get_args(env, info);
+	size_t length;
+	void *events = arg_bytes(&a, 1, &length);
+	int64_t timeout = arg_i64(&a, 2);
+	struct timespec ts = { timeout / 1000000000, timeout % 1000000000 };
+	long n = syscall(SYS_epoll_pwait2, (int)arg_i64(&a, 0), events, (int)(length / 12), timeout < 0 ? NULL : &ts, NULL, 0);
+	return make_double(env, n >= 0 ? (double)n : errno == EINTR ? 0 : -errno);
+}
+
 static size_t clamp(const struct args *a, size_t i, size_t length, size_t *offset)
 {
 	double o = arg_double(a, i), n = arg_double(a, i + 1);
@@ -117,6 +132,7 @@ void host_register(napi_env env, napi_value exports)
 	export_function(env, exports, "syscall", host_syscall);
 	export_function(env, exports, "addressOf", host_address_of);
 	export_function(env, exports, "clockNow", host_clock_now);
+	export_function(env, exports, "pollWait", host_poll_wait);
 	export_function(env, exports, "readProcess", host_read_process);
 	export_function(env, exports, "writeProcess", host_write_process);
 	export_function(env, exports, "mapShared", host_map_shared);

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <linux/futex.h>
-#include <poll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -131,27 +130,6 @@ static napi_value slot_command(napi_env env, napi_callback_info info)
 	return make_double(env, (double)wait_posted(slot, (pid_t)arg_i64(&a, 2)));
 }
 
-/*
- * systrapWait(doorbellFd, pollFd, timeoutNs) -> 1 if the doorbell rang, | 2 if pollFd is readable. The bell is emptied: it is an
- * eventfd that every stub can write, so a full one must not stay full.
- */
-static napi_value systrap_wait(napi_env env, napi_callback_info info)
-{
-	struct args a = get_args(env, info);
-	int64_t timeout = arg_i64(&a, 2);
-	struct pollfd fds[2] = { { .fd = (int)arg_i64(&a, 0), .events = POLLIN }, { .fd = (int)arg_i64(&a, 1), .events = POLLIN } };
-	struct timespec ts = { timeout / 1000000000, timeout % 1000000000 };
-	uint64_t count;
-	int ready = 0;
-	if (ppoll(fds, 2, timeout < 0 ? NULL : &ts, NULL) > 0) {
-		if (fds[0].revents != 0 && read(fds[0].fd, &count, sizeof(count)) > 0)
-			ready |= 1;
-		if (fds[1].revents != 0)
-			ready |= 2;
-	}
-	return make_double(env, ready);
-}
-
 void systrap_register(napi_env env, napi_value exports)
 {
 	export_function(env, exports, "slotWindow", slot_window);
@@ -159,5 +137,4 @@ void systrap_register(napi_env env, napi_value exports)
 	export_function(env, exports, "slotWake", slot_wake);
 	export_function(env, exports, "slotAwait", slot_await);
 	export_function(env, exports, "slotCommand", slot_command);
-	export_function(env, exports, "systrapWait", systrap_wait);
 }

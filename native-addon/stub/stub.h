@@ -17,9 +17,17 @@ static inline struct slot *slot_of(uint64_t index)
 /* Reached without a table of addresses. */
 #pragma GCC visibility push(hidden)
 
+/* How a thread leaves for the application: quickly where rcx is free to change. */
+struct departure {
+	struct slot *slot;
+	uint64_t quickly;
+};
+
 /* trap.c */
 void install_handlers(void);
-/* Returns to the application through the frame at the stack pointer. */
+
+/* leave.S */
+void stub_trap(int signal, struct siginfo *info, struct ucontext *uc);
 void stub_restorer(void);
 
 /* exchange.c */

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #define STUB_BASE 0x7ff000000000UL
+#define STUB_CODE_END (STUB_BASE + 0x10000UL)
 /* One page of the whole sandbox, read-only here. */
 #define GLOBAL_PAGE (STUB_BASE + 0x200000UL)
 /* The process's slots, one page a thread; and where a fork prepares its child's. */
@@ -79,7 +80,7 @@ struct slot {
 	uint32_t kind;   /* 0x40 */
 	uint32_t code;   /* KIND_SYSCALL: 1 if by the 64-bit instruction; KIND_FAULT: si_code */
 	uint32_t signal; /* 0x48 */
-	uint32_t pad1;
+	uint32_t kick;   /* 0x4c: the stub's own: it is to stop once more before it goes on */
 	uint64_t address;     /* 0x50: si_addr */
 	uint64_t fpstate;     /* 0x58: where the extended state lies */
 	uint64_t regs[27];    /* 0x60 */

@@ -24,14 +24,16 @@ int64_t start_thread(const struct command *c, struct ucontext *uc)
 }
 
 /* First code of a new thread, on its own block; returns through the frame there. */
-__attribute__((used)) void stub_thread_main(struct ucontext *uc)
+__attribute__((used)) struct departure stub_thread_main(struct ucontext *uc)
 {
 	struct slot *slot = slot_of(thread_index(uc));
+	slot->kick = 0;
 	slot->kind = KIND_STARTED;
 	slot->fpstate = uc->mcontext.fpstate;
 	save_registers(slot->regs, &uc->mcontext);
 	post_started(slot);
 	serve(slot, uc);
+	return (struct departure){ slot, 0 };
 }
 
 __asm__(".text\n"
@@ -46,5 +48,5 @@ __asm__(".text\n"
 	"1:	mov %rdx, %rdi\n"
 	"	mov %rdx, %rbx\n"
 	"	call stub_thread_main\n"
-	"	mov %rbx, %rsp\n" /* uc: what the stack pointer is when a handler has returned to its restorer */
-	"	jmp stub_restorer\n");
+	"	mov %rbx, %rsp\n" /* uc: as in a handler */
+	"	jmp stub_leave\n");

@@ -8,11 +8,79 @@
  * believes no slot.
  *
  * Interface rules: no writable data, no floating point (the application's state is in the signal frame only), no thread-local storage.
- * While a handler runs all signals are blocked but those of memory faults: stub_copy survives these, any other fault kills the process.
+ * While the handlers of faults and of the kick run, all signals are blocked but those of memory faults: stub_copy survives these, any other
+ * fault kills the process. In the handler of SIGSYS none is blocked, which lets it leave without a host call (leave.S).
  */
 #include "frames.h"
 #include "registers.h"
 #include "stub.h"
+
+#define TRAP_FLAG 0x100UL
+#define RESUME_FLAG 0x10000UL
+
+_Static_assert(offsetof(struct ucontext, mcontext.r8) == 40 && offsetof(struct ucontext, mcontext.rip) == 168 &&
+		       offsetof(struct ucontext, mcontext.fpstate) == 224 && offsetof(struct slot, kick) == 0x4c,
+	       "leave.S says so");
+
+/* leave.S: code addresses. */
+extern const char stub_leave[], stub_leave_flags[], stub_leave_jump[], stub_leave_end[], stub_kicked[];
+
+/* The application has stopped: the slot says where and why, the Sentry what becomes of it. */
+static void exchange(struct slot *slot, struct ucontext *uc)
+{
+	slot->fpstate = uc->mcontext.fpstate;
+	save_registers(slot->regs, &uc->mcontext);
+	post(slot);
+	serve(slot, uc);
+}
+
+/* The quick way out puts rip into rcx, where a system call leaves it; it holds for whatever else the Sentry has changed. */
+static struct departure departure(struct slot *slot, const struct sigcontext *c)
+{
+	return (struct departure){ slot, c->rcx == c->rip && !(c->eflags & (TRAP_FLAG | RESUME_FLAG)) };
+}
+
+/* SIGSYS. */
+__attribute__((used)) struct departure on_trap(struct siginfo *info, struct ucontext *uc)
+{
+	struct slot *slot = slot_of(thread_index(uc));
+	slot->kick = 0;
+	slot->kind = KIND_SYSCALL;
+	slot->code = info->arch == AUDIT_ARCH_X86_64;
+	if (uc->mcontext.rax == __NR_rt_sigreturn)
+		peek_frame(&slot->peek, uc);
+	exchange(slot, uc);
+	return departure(slot, &uc->mcontext);
+}
+
+/* A kick came while the thread was in here, after its system call: it stops once more before it goes on. */
+__attribute__((used)) struct departure on_kicked(struct ucontext *uc)
+{
+	struct slot *slot = slot_of(thread_index(uc));
+	slot->kick = 0;
+	slot->kind = KIND_INTERRUPT;
+	exchange(slot, uc);
+	return departure(slot, &uc->mcontext);
+}
+
+/* Whether the kick met the stub, and not the application: then the stub looks after it. */
+static int kicked_inside(struct slot *slot, struct sigcontext *c)
+{
+	if (c->rip < STUB_BASE || c->rip >= STUB_CODE_END)
+		return 0;
+	if (c->rip == (uint64_t)stub_leave_jump) {
+		c->rip = c->rcx;
+		return 0;
+	}
+	if (c->rip >= (uint64_t)stub_leave && c->rip < (uint64_t)stub_leave_end) {
+		if (c->rip == (uint64_t)stub_leave_flags)
+			c->rsp += 8;
+		c->rip = (uint64_t)stub_kicked;
+	} else {
+		slot->kick = 1;
+	}
+	return 1;
+}
 
 /* A fault of the handler's own, on this very stack: true if it is one that stub_copy expects. Otherwise the process is at its end. */
 static int survives(struct ucontext *uc)
@@ -29,12 +97,9 @@ static int survives(struct ucontext *uc)
 static void on_signal(int signal, struct siginfo *info, struct ucontext *uc)
 {
 	struct slot *slot = slot_of(thread_index(uc));
-	if (signal == SIG_SYS) {
-		slot->kind = KIND_SYSCALL;
-		slot->code = info->arch == AUDIT_ARCH_X86_64;
-		if (uc->mcontext.rax == __NR_rt_sigreturn)
-			peek_frame(&slot->peek, uc);
-	} else if (signal == KICK) {
+	if (signal == KICK) {
+		if (kicked_inside(slot, &uc->mcontext))
+			return;
 		slot->kind = KIND_INTERRUPT;
 	} else if (info->code > 0) {
 		if ((signal == SIG_SEGV || signal == SIG_BUS) && survives(uc))
@@ -46,10 +111,7 @@ static void on_signal(int signal, struct siginfo *info, struct ucontext *uc)
 	} else {
 		return; /* sent by somebody on the host: not the instruction's doing */
 	}
-	slot->fpstate = uc->mcontext.fpstate;
-	save_registers(slot->regs, &uc->mcontext);
-	post(slot);
-	serve(slot, uc);
+	exchange(slot, uc);
 }
 
 #define SA_FLAGS (0x4 | 0x04000000 | 0x08000000 /* SIGINFO RESTORER ONSTACK */)
@@ -59,11 +121,12 @@ static void on_signal(int signal, struct siginfo *info, struct ucontext *uc)
 
 void install_handlers(void)
 {
-	static const unsigned char handled[] = { SIG_SYS, SIG_SEGV, SIG_BUS, SIG_FPE, SIG_ILL, SIG_TRAP, KICK };
+	static const unsigned char handled[] = { SIG_SEGV, SIG_BUS, SIG_FPE, SIG_ILL, SIG_TRAP, KICK };
 	struct altstack stack = { STACKS, 0, 0, STACK_SIZE };
+	struct sigaction trap = { stub_trap, SA_FLAGS | SA_NODEFER, stub_restorer, 0 };
 	struct sigaction action = { on_signal, SA_FLAGS, stub_restorer, ALL_SIGNALS & ~BIT(SIG_SEGV) & ~BIT(SIG_BUS) };
-	uint64_t mask = ALL_SIGNALS;
-	if (host(__NR_sigaltstack, &stack, 0, 0) < 0)
+	uint64_t mask = ALL_SIGNALS & ~BIT(SIG_SYS);
+	if (host(__NR_sigaltstack, &stack, 0, 0) < 0 || host6(__NR_rt_sigaction, SIG_SYS, (uint64_t)&trap, 0, 8, 0, 0) < 0)
 		die(3);
 	for (unsigned i = 0; i < sizeof(handled); i++) {
 		int fault = handled[i] == SIG_SEGV || handled[i] == SIG_BUS;
@@ -75,10 +138,3 @@ void install_handlers(void)
 	if (host6(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, (uint64_t)&mask, 0, 8, 0, 0) < 0)
 		die(5);
 }
-
-__asm__(".text\n"
-	".globl stub_restorer\n"
-	"stub_restorer:\n"
-	"	mov $15, %eax\n" /* rt_sigreturn(2) */
-	"	syscall\n"
-	"	ud2\n");

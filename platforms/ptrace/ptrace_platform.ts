@@ -104,7 +104,7 @@ export class PtracePlatform implements Platform {
       for (const { thread, cause } of lost) events.exited(thread, cause);
       return;
     }
-    const r = native.ptraceWait(this.childFd, this.poll.fd, this.placement.timeout(this.timeoutUntil(deadline)), this.stops);
+    const r = native.ptraceWait(this.childFd, this.poll.fd, this.timeoutUntil(this.placement.deadline(deadline)), this.stops);
     if (r < 0) throw new Error(`ptraceWait: errno ${-r}`);
     const count = r & (POLL_READABLE - 1);
     for (let at = 0; at < count * STOP_WORDS; at += STOP_WORDS) this.handleSafely(events, at);

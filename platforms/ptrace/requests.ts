@@ -32,5 +32,6 @@ export const HOST_CALL = {
   futex: 202,
   sched_setaffinity: 203,
   tgkill: 234,
+  eventfd2: 290,
   prlimit64: 302,
 } as const;

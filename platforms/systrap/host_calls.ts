@@ -3,19 +3,7 @@
  * of its own, so each row must be harmless with any arguments that its constraints let through. All it can reach is its own memory,
  * the descriptors it was given, and more threads and processes in its own cgroup.
  */
-
-/** A condition on argument `arg`: (value & mask) is one of `values`; the high half is zero. */
-export interface ArgumentConstraint {
-  readonly arg: number;
-  readonly mask?: number;
-  readonly values: readonly number[];
-}
-export interface HostCallRule {
-  readonly name: string;
-  readonly nr: number;
-  readonly when: readonly ArgumentConstraint[];
-  readonly reason: string;
-}
+import type { HostCall } from '../../lib/host_call_filter.ts';
 
 const WAIT = 0;
 const WAKE = 1;
@@ -30,8 +18,7 @@ const FILE_MAP_VARIES = 0x1 | 0x2 | 0x10 | 0x4000;
 const ADVICE = [0, 1, 2, 3, 4, 8, 9, 10, 11, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23];
 
 /** The frequent ones first: the filter tries them in this order. */
-export const HOST_CALLS: readonly HostCallRule[] = [
-  { name: 'rt_sigreturn', nr: 15, when: [], reason: 'the way back to the application; changes its own registers only' },
+export const HOST_CALLS: readonly HostCall[] = [
   {
     name: 'futex',
     nr: 202,
@@ -43,35 +30,36 @@ export const HOST_CALLS: readonly HostCallRule[] = [
     nr: 1,
     when: [
       { arg: 0, values: [1] },
-      { arg: 2, values: [8] },
+      { arg: 2, values: [8], wide: true },
     ],
     reason: 'ring the doorbell (an eventfd that the Sentry empties)',
   },
+  { name: 'rt_sigreturn', nr: 15, reason: 'the way back to the application; changes its own registers only' },
   {
     name: 'mmap',
     nr: 9,
     // Of 0x4002f: private and anonymous, not shared, not huge pages (those are a host-wide pool).
-    when: [{ arg: 3, mask: 0x4002f, values: [0x22] }],
+    when: [{ arg: 3, mask: 0x4002f, values: [0x22], wide: true }],
     reason: 'private memory, which counts against its cgroup',
   },
   {
     name: 'mmap',
     nr: 9,
-    when: [{ arg: 3, mask: 0xffff_ffff & ~FILE_MAP_VARIES, values: [0] }],
+    when: [{ arg: 3, mask: 0xffff_ffff & ~FILE_MAP_VARIES, values: [0], wide: true }],
     reason: 'a file whose descriptor the Sentry sent, opened with no more rights than the mapping needs',
   },
-  { name: 'munmap', nr: 11, when: [], reason: 'its own memory' },
-  { name: 'mprotect', nr: 10, when: [], reason: 'its own memory; a shared file opened read-only stays so' },
-  { name: 'mremap', nr: 25, when: [], reason: 'its own memory' },
+  { name: 'munmap', nr: 11, reason: 'its own memory' },
+  { name: 'mprotect', nr: 10, reason: 'its own memory; a shared file opened read-only stays so' },
+  { name: 'mremap', nr: 25, reason: 'its own memory' },
   { name: 'madvise', nr: 28, when: [{ arg: 2, values: ADVICE }], reason: 'its own memory' },
   { name: 'recvmsg', nr: 47, when: [{ arg: 0, values: [0] }], reason: 'descriptors that the Sentry sends to this process' },
-  { name: 'close', nr: 3, when: [], reason: 'received descriptors' },
+  { name: 'close', nr: 3, reason: 'received descriptors' },
   { name: 'dup2', nr: 33, when: [{ arg: 1, values: [0] }], reason: 'a child process puts its own socket in the place of its parent’s' },
   {
     name: 'clone',
     nr: 56,
-    when: [{ arg: 0, values: [CLONE_THREAD_FLAGS, CLONE_FORK_FLAGS] }],
+    when: [{ arg: 0, values: [CLONE_THREAD_FLAGS, CLONE_FORK_FLAGS], wide: true }],
     reason: 'threads and forks; the pids cgroup bounds them',
   },
-  { name: 'exit', nr: 60, when: [], reason: 'a thread ends' },
+  { name: 'exit', nr: 60, reason: 'a thread ends' },
 ];

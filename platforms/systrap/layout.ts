@@ -3,6 +3,7 @@ import { STUB_BASE } from '../stub_layout.ts';
 
 /** The stub's code ends here: the filter lets calls through from [STUB_BASE, STUB_CODE_END) alone. */
 export const STUB_CODE_END = STUB_BASE + 0x1_0000;
+export const STUB_CODE = { start: STUB_BASE, end: STUB_CODE_END };
 /** Everything of the stub's lies below. */
 export const STUB_END = STUB_BASE + 0x1000_0000;
 export const SLOTS = STUB_BASE + 0x100_0000;

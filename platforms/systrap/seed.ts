@@ -1,12 +1,13 @@
 /** Starts the seed: the stub program, given its slots, doorbell and filter, alone in its address space but for the host's vDSO. */
+import { SECCOMP_RET_TRAP } from '../../abi/seccomp.ts';
 import type { Host } from '../../lib/host.ts';
+import { compileFilterFor } from '../../lib/host_call_filter.ts';
 import { native } from '../../native-addon/native.ts';
 import { readHostMaps } from '../host_maps.ts';
 import { HOST_CALL } from '../ptrace/requests.ts';
 import { STUB_BASE, VDSO_PLACE } from '../stub_layout.ts';
-import { compileFilter } from './filter.ts';
 import { HOST_CALLS } from './host_calls.ts';
-import { OP_HOST, STUB_END } from './layout.ts';
+import { OP_HOST, STUB_CODE, STUB_END } from './layout.ts';
 import type { SystrapThread } from './systrap_thread.ts';
 
 const MREMAP_MAYMOVE_FIXED = 3;
@@ -26,7 +27,7 @@ export interface SeedDescriptors {
 export function spawnSeed(host: Host, stubFd: number, fds: SeedDescriptors): number {
   const pid = native.spawnStub(stubFd, fds.theirs);
   if (pid < 0) throw new Error(`systrap: cannot start the stub: errno ${-pid}`);
-  const sent = host.sendWithFds(fds.ours, compileFilter(HOST_CALLS), [fds.doorbell, fds.slots, fds.global]);
+  const sent = host.sendWithFds(fds.ours, compileFilterFor(STUB_CODE, HOST_CALLS, SECCOMP_RET_TRAP), [fds.doorbell, fds.slots, fds.global]);
   if (sent < 0) throw new Error(`systrap: cannot reach the stub: errno ${-sent}`);
   return pid;
 }

@@ -51,6 +51,11 @@ const BUSY_ROUNDS = 16;
 /** Looks at the slots between looks at the clock. */
 const SPINS_PER_CLOCK = 32;
 const WNOHANG = 1;
+// eventfd(2), epoll_ctl(2)
+const EFD_CLOEXEC = 0o2000000;
+const EPOLLIN = 1;
+const EPOLLOUT = 4;
+const EPOLLET = 0x8000_0000;
 const SOCK_SEQPACKET = 5;
 // memfd_create(2), fcntl(2) F_ADD_SEALS
 const MFD_CLOEXEC_SEALABLE = 3;
@@ -93,8 +98,9 @@ export class SystrapPlatform implements Platform {
     this.proc = new HostProc(options.host, options.procFd);
     this.childFd = native.childEventFd();
     if (this.childFd < 0) throw new Error(`signalfd: errno ${-this.childFd}`);
-    this.poll.add(this.childFd, 1 /* EPOLLIN */, () => this.reap());
-    this.doorbell = this.host.eventfd();
+    this.poll.add(this.childFd, EPOLLIN, () => this.reap());
+    this.doorbell = this.host.syscall(HOST_CALL.eventfd2, 0, EFD_CLOEXEC);
+    this.poll.add(this.doorbell, EPOLLIN | EPOLLOUT | EPOLLET, (ready) => this.rang(ready));
     this.placement = new CpuPlacement(options.host, this.running, true);
     const globalFd = this.sealedMemory('sandbox', PAGE);
     if (globalFd < 0) throw new Error(`memfd_create: errno ${-globalFd}`);
@@ -301,19 +307,19 @@ export class SystrapPlatform implements Platform {
     }
   }
   private sleep(events: ThreadEvents, deadline: number): void {
-    const timeout = this.placement.timeout(this.timeoutUntil(deadline));
     Atomics.store(this.global, 0, 1);
     // A stub that posted before it could see that must not be missed.
-    const ready = this.anyPosted() ? 0 : native.systrapWait(this.doorbell, this.poll.fd, timeout);
+    this.poll.waitUntil(this.anyPosted() ? 0 : this.placement.deadline(deadline));
     Atomics.store(this.global, 0, 0);
     const handled = this.scan(events);
-    if ((ready & 2) !== 0) this.poll.wait(0);
     this.placement.round(handled === 0);
   }
-  private timeoutUntil(deadline: number): number {
-    if (deadline === 0) return 0;
-    if (deadline === Number.POSITIVE_INFINITY) return -1;
-    return Math.max(0, deadline - this.host.monotonicNow());
+  /**
+   * The bell itself says nothing: slots do. Each ring is an event of its own (EPOLLET), so it is emptied only when it is full: then stubs
+   * that ring wait for it.
+   */
+  private rang(ready: number): void {
+    if ((ready & EPOLLOUT) === 0) this.host.read(this.doorbell, this.drain);
   }
   private anyPosted(): boolean {
     const { running } = this;
@@ -387,6 +393,7 @@ export class SystrapPlatform implements Platform {
     this.seed.space.release();
     for (const pid of pids) this.host.syscall(HOST_CALL.wait4, pid, this.status, __WALL, null);
     this.poll.remove(this.childFd);
+    this.poll.remove(this.doorbell);
     this.host.close(this.doorbell);
   }
 }

@@ -23,7 +23,9 @@ const PR_SET_VMA = 0x5356_4d41;
 /** The application's processes. */
 const PLATFORM: readonly HostCall[] = [
   { name: 'futex', nr: 202, reason: 'wakes stubs; locks of its own threads' },
-  { name: 'ppoll', nr: 271, reason: 'sleeps until a stub or a descriptor wants something' },
+  { name: 'epoll_pwait2', nr: 441, reason: 'sleeps until a stub or a descriptor wants something' },
+  { name: 'timerfd_settime', nr: 286, reason: 'until when it sleeps' },
+  { name: 'ppoll', nr: 271, reason: 'the same, on the ptrace platform' },
   { name: 'process_vm_readv', nr: 310, reason: 'arguments of calls' },
   { name: 'process_vm_writev', nr: 311, reason: 'results of calls' },
   { name: 'ptrace', nr: 101, reason: 'the ptrace platform; its own children only' },
