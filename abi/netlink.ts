@@ -12,6 +12,11 @@ export const NLM_F_ACK = 0x04;
 export const NLM_F_ROOT = 0x100;
 export const NLM_F_MATCH = 0x200;
 export const NLM_F_DUMP = NLM_F_ROOT | NLM_F_MATCH;
+// of requests that make something
+export const NLM_F_REPLACE = 0x100;
+export const NLM_F_EXCL = 0x200;
+export const NLM_F_CREATE = 0x400;
+export const NLM_F_APPEND = 0x800;
 
 export const NLMSG_NOOP = 1;
 export const NLMSG_ERROR = 2;
@@ -21,14 +26,29 @@ export const NLMSG_MIN_TYPE = 16;
 
 // rtnetlink(7): each kind of object has NEW, DEL, GET, SET in turn.
 export const RTM_NEWLINK = 16;
+export const RTM_DELLINK = 17;
 export const RTM_GETLINK = 18;
+export const RTM_SETLINK = 19;
 export const RTM_NEWADDR = 20;
+export const RTM_DELADDR = 21;
 export const RTM_GETADDR = 22;
 export const RTM_NEWROUTE = 24;
+export const RTM_DELROUTE = 25;
 export const RTM_GETROUTE = 26;
 export const RTM_NEWNEIGH = 28;
+export const RTM_DELNEIGH = 29;
 export const RTM_GETNEIGH = 30;
+export const RTM_NEWRULE = 32;
+export const RTM_DELRULE = 33;
 export const RTM_GETRULE = 34;
+
+// Groups of notifications (sockaddr_nl.nl_groups).
+export const RTMGRP_LINK = 0x1;
+export const RTMGRP_NEIGH = 0x4;
+export const RTMGRP_IPV4_IFADDR = 0x10;
+export const RTMGRP_IPV4_ROUTE = 0x40;
+export const RTMGRP_IPV6_IFADDR = 0x100;
+export const RTMGRP_IPV6_ROUTE = 0x400;
 
 export const IFLA_ADDRESS = 1;
 export const IFLA_BROADCAST = 2;
@@ -54,8 +74,26 @@ export const RTA_OIF = 4;
 export const RTA_GATEWAY = 5;
 export const RTA_PRIORITY = 6;
 export const RTA_PREFSRC = 7;
+export const RTA_MULTIPATH = 9;
 export const RTA_TABLE = 15;
 
+export const NDA_DST = 1;
+export const NDA_LLADDR = 2;
+export const NDA_CACHEINFO = 3;
+
+// Policy routing rules.
+export const FRA_IIFNAME = 3;
+export const FRA_PRIORITY = 6;
+export const FRA_TABLE = 15;
+export const FRA_PROTOCOL = 21;
+export const FRA_IP_PROTO = 22;
+export const FRA_SPORT_RANGE = 23;
+export const FRA_DPORT_RANGE = 24;
+export const FR_ACT_TO_TBL = 1;
+export const FR_ACT_BLACKHOLE = 6;
+export const FIB_RULE_INVERT = 2;
+
+export const RT_TABLE_DEFAULT = 253;
 export const RT_TABLE_MAIN = 254;
 export const RT_TABLE_LOCAL = 255;
 export const RT_SCOPE_UNIVERSE = 0;
@@ -85,4 +123,23 @@ export const Rtmsg = struct('rtmsg', 12, {
   rtm_scope: u8,
   rtm_type: u8,
   rtm_flags: u32,
+});
+export const Ndmsg = struct('ndmsg', 12, {
+  ndm_family: u8,
+  __pad: pad(3),
+  ndm_ifindex: i32,
+  ndm_state: u16,
+  ndm_flags: u8,
+  ndm_type: u8,
+});
+/** struct fib_rule_hdr (linux/fib_rules.h). */
+export const FibRuleHdr = struct('fib_rule_hdr', 12, {
+  family: u8,
+  dst_len: u8,
+  src_len: u8,
+  tos: u8,
+  table: u8,
+  __pad: pad(2),
+  action: u8,
+  flags: u32,
 });

@@ -13,6 +13,9 @@ const TOO_BIG6 = 2;
 const TIME_EXCEEDED6 = 3;
 const ECHO6 = 128;
 const ECHO_REPLY6 = 129;
+/** Router solicitation to redirect. */
+const FIRST_NEIGHBOUR6 = 133;
+const LAST_NEIGHBOUR6 = 137;
 const HEADER = 8;
 /** Errors a second, and how many at once (net.ipv4.icmp_msgs_per_sec, icmp_msgs_burst). */
 const RATE = 1000;
@@ -41,6 +44,8 @@ export class Icmp {
     if (end - start < HEADER) return;
     const type = bytes[start] as number;
     if (type === (version === 4 ? ECHO : ECHO6)) this.answerEcho(packet);
+    else if (version === 6 && type >= FIRST_NEIGHBOUR6 && type <= LAST_NEIGHBOUR6)
+      this.stack.device(packet.arrival)?.neighbourMessage(packet);
     else if (version === 4 ? type === UNREACHABLE || type === TIME_EXCEEDED : type >= UNREACHABLE6 && type <= 4)
       this.takeError(packet, type);
   }

@@ -1,6 +1,6 @@
 /** What the stack knows of an interface. Links derive from it; the loopback is here. */
 import { type IpAddress, LOOPBACK4, LOOPBACK6 } from './address.ts';
-import { HEADROOM, type Packet } from './packet.ts';
+import { HEADROOM, type IncomingPacket, type Packet } from './packet.ts';
 
 export interface AssignedAddress {
   readonly address: IpAddress;
@@ -10,10 +10,13 @@ export interface AssignedAddress {
 
 export abstract class NetInterface {
   readonly index: number;
-  readonly name: string;
-  readonly mtu: number;
+  name: string;
+  mtu: number;
+  /** A smaller MTU for IPv6 that a router has announced; 0: none. */
+  mtu6 = 0;
+  up = true;
   /** Six bytes. */
-  readonly hardware: Uint8Array;
+  hardware: Uint8Array;
   addresses: AssignedAddress[] = [];
   /** The link completes checksums and says of incoming ones whether they need looking at. */
   readonly completesChecksums: boolean = false;
@@ -34,6 +37,10 @@ export abstract class NetInterface {
     for (const own of this.addresses) if (own.address === address) return true;
     return false;
   }
+  /** A message of neighbour discovery (ICMPv6 133 to 137) has come. */
+  neighbourMessage(_packet: IncomingPacket): void {}
+  /** Hands over what `send` has gathered; after each outermost `deliver` of the stack. */
+  flush(): void {}
   /** Takes the packet; `nextHop`: who on the link gets it. */
   abstract send(packet: Packet, nextHop: IpAddress): void;
 }

@@ -12,6 +12,8 @@ export interface TableEntry {
   readonly source: IpAddress | null;
   readonly device: NetInterface;
   readonly metric: number;
+  /** RTPROT_*: who made it; absent: by hand. */
+  readonly protocol?: number;
 }
 
 /** Where a packet goes. */
@@ -39,6 +41,12 @@ export class RoutingTable {
       e.prefixLength < entry.prefixLength || (e.prefixLength === entry.prefixLength && e.metric > entry.metric);
     const at = this.entries.findIndex(before);
     this.entries.splice(at < 0 ? this.entries.length : at, 0, entry);
+  }
+  /** False: it was not there. */
+  remove(entry: TableEntry): boolean {
+    const at = this.entries.indexOf(entry);
+    if (at >= 0) this.entries.splice(at, 1);
+    return at >= 0;
   }
 
   /** Is it one of ours? All of 127.0.0.0/8 is. */

@@ -58,6 +58,12 @@ export class Stack {
   addInterface(device: NetInterface): void {
     this.interfaces.push(device);
   }
+  /** With its routes. */
+  removeInterface(device: NetInterface): void {
+    const at = this.interfaces.indexOf(device);
+    if (at > 0) this.interfaces.splice(at, 1);
+    for (const entry of this.routes.entries.filter((e) => e.device === device)) this.routes.remove(entry);
+  }
   device(index: number): NetInterface | null {
     return this.interfaces.find((d) => d.index === index) ?? null;
   }
@@ -85,6 +91,15 @@ export class Stack {
     else this.accept(packet);
     this.deliver();
   }
+  /** Several packets in one go: what they lead to is handed on once, behind the last. */
+  batch(work: () => void): void {
+    const outermost = !this.delivering;
+    this.delivering = true;
+    work();
+    if (!outermost) return;
+    this.delivering = false;
+    this.deliver();
+  }
   /** Hands on everything that lies on the loopback, and what that leads to. */
   deliver(): void {
     if (this.delivering) return;
@@ -94,6 +109,7 @@ export class Stack {
       if (parsed !== null) this.accept(parsed);
     }
     this.delivering = false;
+    for (const device of this.interfaces) device.flush();
   }
 
   /** Loopback addresses do not come from a link (RFC 1122 §3.2.1.3), nor our own as source. */
@@ -125,7 +141,9 @@ export class Stack {
 
   /** Largest IP packet on the way to `destination`. */
   mtuTo(route: Route, destination: IpAddress): number {
-    return Math.min(route.device.mtu, this.pathMtus.get(destination) ?? route.device.mtu);
+    const { mtu, mtu6 } = route.device;
+    const link = mtu6 > 0 && destination.length === 16 ? mtu6 : mtu;
+    return Math.min(link, this.pathMtus.get(destination) ?? link);
   }
   /** A router has said what fits. */
   learnMtu(destination: IpAddress, mtu: number): void {

@@ -34,6 +34,9 @@ export const CreateRequest = message('CreateRequest', {
   root_container: [14, bool],
   cgroup_path: [15, string],
   life_fd: [16, uint],
+  packet_fds: [17, repeated(uint)],
+  route_fd: [18, uint],
+  network_settings: [19, bytes],
 });
 export type CreateRequest = Infer<typeof CreateRequest>;
 export const ContainerRequest = message('ContainerRequest', { container_id: [1, string] });

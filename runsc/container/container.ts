@@ -6,6 +6,7 @@ import { closeTerminal, makeTerminal, sendMaster } from './console.ts';
 import { ControlClient, SandboxGone } from './control_client.ts';
 import { DonatedFds } from './donated_fd.ts';
 import { runHooksLenient } from './hooks.ts';
+import { leaveNetworkNamespace } from './host_stack.ts';
 import { checkId, rootfsPath } from './load_spec.ts';
 import { lastWords, logPath } from './log_tail.ts';
 import { destroyProcess, ended, exitCode, isAlive } from './process_id.ts';
@@ -192,6 +193,7 @@ export class Container implements ContainerHandle {
     }
     this.close();
     if (gofer !== null) await destroyProcess(gofer);
+    if (stored.network) leaveNetworkNamespace(stored.network);
     const hooks = this.specIfThere()?.hooks?.poststop;
     const state: OciState = {
       ociVersion: stored.ociVersion,

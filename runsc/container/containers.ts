@@ -11,11 +11,13 @@ import { Container } from './container.ts';
 import { SandboxGone } from './control_client.ts';
 import { DonatedFds } from './donated_fd.ts';
 import { runHooks } from './hooks.ts';
+import { restoreHostStack } from './host_stack.ts';
 import { checkId, loadSpec } from './load_spec.ts';
 import { lastWords, logPath } from './log_tail.ts';
 import { type MountPlan, planMounts } from './mount_plan.ts';
-import { openNetworkNamespace } from './network_namespace.ts';
+import { inNetworkNamespace, namedNetworkNamespace, openNetworkNamespace } from './network_namespace.ts';
 import { podSandbox, sharesPidNamespace } from './pod.ts';
+import { openPodNetwork, type PodNetwork } from './pod_network.ts';
 import { destroyProcess, isAlive, type Process } from './process_id.ts';
 import { startGofer, startSentry } from './sandbox_process.ts';
 import type { Spec } from './spec.ts';
@@ -95,6 +97,8 @@ class Creation {
   private readonly undo: Undo;
   private readonly id: string;
   private readonly sandboxId: string;
+  /** Of a new sandbox; null: the caller's own. */
+  private networkNamespace: number | null = null;
 
   constructor(store: StateStore, settings: RuntimeSettings, options: CreateOptions, spec: Spec, undo: Undo) {
     this.store = store;
@@ -125,14 +129,18 @@ class Creation {
         // A hook that finds no process fails with words of its own.
         throw isAlive(sandbox) ? e : await container.explain(state, 'run the hooks');
       });
-      await this.sendCreate(container, state, plan, terminal, fds);
+      const network = this.openNetwork(fds);
+      const connected = { ...state, network: this.networkRecord(network) };
+      if (network !== null) this.store.write(connected);
+      await this.sendCreate(container, connected, plan, terminal, fds, network);
       await runHooks('createContainer', this.spec.hooks?.createContainer, await container.state());
       if (this.options.pidFile !== undefined) writeFileSync(this.options.pidFile, String(sandbox.pid));
-      this.store.write({ ...state, status: 'created' });
+      this.store.write({ ...connected, status: 'created' });
       return container;
     } finally {
       plan.close();
       fds.close();
+      if (this.networkNamespace !== null) host.close(this.networkNamespace);
       if (terminal !== null) closeTerminal(terminal);
     }
   }
@@ -187,23 +195,38 @@ class Creation {
   private startSandbox(cgroup: Cgroup | null, terminal: HostTerminal | null): Process {
     const controlFd = unixListen(join(this.folder, 'control.sock'));
     if (controlFd < 0) throw new RuntimeError('Internal', `cannot listen in ${this.folder}: ${errnoName(controlFd)}`);
-    const networkNamespace = this.settings.network === 'host' ? null : openNetworkNamespace(this.spec);
     try {
+      this.networkNamespace = openNetworkNamespace(this.spec, this.settings.network);
       const process = startSentry({
         settings: this.settings,
         log: this.log('sentry'),
         cgroupProcs: cgroup?.procsFiles() ?? [],
         sandboxId: this.id,
         controlFd,
-        networkNamespace,
+        networkNamespace: this.networkNamespace,
         consoleFd: terminal?.slave ?? null,
       });
       this.undo.add(() => destroyProcess(process));
       return process;
     } finally {
       host.close(controlFd);
-      if (networkNamespace !== null) host.close(networkNamespace);
     }
+  }
+
+  /** After the hooks that may have attached it. */
+  private openNetwork(fds: DonatedFds): PodNetwork | null {
+    const { networkNamespace: namespace } = this;
+    if (!this.isRoot || this.settings.network !== 'sandbox' || namespace === null) return null;
+    const attached =
+      namedNetworkNamespace(this.spec) !== null || (this.spec.hooks?.createRuntime ?? this.spec.hooks?.prestart) !== undefined;
+    const network = openPodNetwork(namespace, fds, attached);
+    if (network !== null) this.undo.add(() => inNetworkNamespace(namespace, () => restoreHostStack(network.changed)));
+    return network;
+  }
+  /** What is to be given back when the sandbox is gone: of a namespace that outlives it. */
+  private networkRecord(network: PodNetwork | null): StoredState['network'] {
+    const path = namedNetworkNamespace(this.spec);
+    return network === null || path === null ? null : { path, changed: network.changed };
   }
 
   private findSandbox(): Process {
@@ -226,6 +249,7 @@ class Creation {
       gofer,
       cgroupPaths: cgroup?.paths ?? [],
       settings: this.settings,
+      network: null,
     };
   }
 
@@ -244,6 +268,7 @@ class Creation {
     plan: MountPlan,
     console: HostTerminal | null,
     fds: DonatedFds,
+    network: PodNetwork | null,
   ): Promise<void> {
     const { stdio, extraFds = [] } = this.options;
     const terminal = this.spec.process?.terminal === true;
@@ -268,6 +293,9 @@ class Creation {
       root_container: this.isRoot,
       cgroup_path: this.spec.linux?.cgroupsPath ?? '',
       life_fd: this.options.attached === true ? fds.take(openLife()) : 0,
+      packet_fds: network?.packetFds ?? [],
+      route_fd: network?.routeFd ?? 0,
+      network_settings: Buffer.from(JSON.stringify(network?.sysctls ?? {})),
     };
     try {
       await container.call('Create', request, { fds: fds.fds, timeoutMs: CREATE_PATIENCE });

@@ -4,7 +4,7 @@ import { O_CLOEXEC, O_RDONLY } from '../../abi/fcntl.ts';
 import { host } from '../../lib/host.ts';
 import { CLONE_NEWNET } from '../../lib/spawn.ts';
 import type { Spec } from './spec.ts';
-import { RuntimeError } from './types.ts';
+import { RuntimeError, type RuntimeSettings } from './types.ts';
 
 // Host system calls, x86-64; netdevice(7).
 const NR = { socket: 41, unshare: 272, setns: 308 } as const;
@@ -16,29 +16,60 @@ const IFF_UP = 1;
 const IFREQ_SIZE = 40;
 const IFREQ_FLAGS = 16;
 
-/** A descriptor of it, for the caller to close; null: the caller's own (host network). */
-export function openNetworkNamespace(spec: Spec): number | null {
-  const entry = spec.linux?.namespaces?.find((n) => n.type === 'network');
-  if (entry === undefined) return null;
-  if (entry.path === undefined || entry.path === '') return makeNetworkNamespace();
-  const fd = host.openat(-100, entry.path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) throw new RuntimeError('Internal', `cannot open network namespace ${entry.path}: ${errnoName(fd)}`);
+/** Path of the namespace that the specification names; null: none. */
+export function namedNetworkNamespace(spec: Spec): string | null {
+  return spec.linux?.namespaces?.find((n) => n.type === 'network' && (n.path ?? '') !== '')?.path ?? null;
+}
+
+/**
+ * A descriptor of it, for the caller to close; null: the caller's own, for --network=host without a namespace that the specification
+ * names. Otherwise a sandbox whose specification has none gets an empty one: the host's interfaces are never its own.
+ */
+export function openNetworkNamespace(spec: Spec, network: RuntimeSettings['network']): number | null {
+  const path = namedNetworkNamespace(spec);
+  if (path === null || network === 'none') return network === 'host' ? null : makeNetworkNamespace();
+  const fd = host.openat(-100, path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) throw new RuntimeError('Internal', `cannot open network namespace ${path}: ${errnoName(fd)}`);
   return fd;
+}
+
+function ownNamespace(): number {
+  const own = host.openat(-100, '/proc/thread-self/ns/net', O_RDONLY | O_CLOEXEC);
+  if (own < 0) throw new RuntimeError('Internal', `cannot open our own network namespace: ${errnoName(own)}`);
+  return own;
+}
+/** Staying in another one would put everything that follows into the container's network. */
+function goBack(own: number): void {
+  if (host.syscall(NR.setns, own, CLONE_NEWNET) < 0) process.abort();
+  host.close(own);
+}
+
+/** Runs `work`, which does not wait, with this thread in the namespace. @throws RuntimeError if it cannot be entered. */
+export function inNetworkNamespace<T>(namespace: number, work: () => T): T {
+  const own = ownNamespace();
+  const r = host.syscall(NR.setns, namespace, CLONE_NEWNET);
+  if (r < 0) {
+    host.close(own);
+    throw new RuntimeError('Internal', `cannot enter the network namespace: ${errnoName(r)}`);
+  }
+  try {
+    return work();
+  } finally {
+    goBack(own);
+  }
 }
 
 /** A new one with its loopback up. This thread enters it for a moment. */
 function makeNetworkNamespace(): number {
-  const own = host.openat(-100, '/proc/thread-self/ns/net', O_RDONLY | O_CLOEXEC);
-  const unshared = own < 0 ? own : host.syscall(NR.unshare, CLONE_NEWNET);
+  const own = ownNamespace();
+  const unshared = host.syscall(NR.unshare, CLONE_NEWNET);
   if (unshared < 0) {
-    if (own >= 0) host.close(own);
+    host.close(own);
     throw new RuntimeError('Internal', `cannot make a network namespace: ${errnoName(unshared)}`);
   }
   const made = host.openat(-100, '/proc/thread-self/ns/net', O_RDONLY | O_CLOEXEC);
   loopbackUp();
-  // Staying would put everything that follows into the container's network.
-  if (host.syscall(NR.setns, own, CLONE_NEWNET) < 0) process.abort();
-  host.close(own);
+  goBack(own);
   if (made < 0) throw new RuntimeError('Internal', `cannot open the new network namespace: ${errnoName(made)}`);
   return made;
 }

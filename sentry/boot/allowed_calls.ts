@@ -80,6 +80,7 @@ const CONVERSATION: readonly HostCall[] = [
   { name: 'sendmsg', nr: 46, reason: 'requests, descriptors for stubs' },
   { name: 'recvfrom', nr: 45, reason: 'answers, packets' },
   { name: 'sendto', nr: 44, reason: 'requests, packets' },
+  { name: 'bind', nr: 49, reason: 'a packet socket that was handed in, to an interface; it can open no socket itself' },
   { name: 'recvmmsg', nr: 299, reason: 'packets' },
   { name: 'sendmmsg', nr: 307, reason: 'packets' },
   { name: 'accept4', nr: 288, reason: 'control connections' },

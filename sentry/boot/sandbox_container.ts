@@ -88,6 +88,7 @@ export class SandboxContainer {
     const ipc = joins(spec, from, 'ipc')?.ipc ?? new IpcNamespace(kernel.uniqueId());
     this.mounts = this.buildMounts(from, spec, ipc, taken.take(request.gofer_fd));
     this.namespaces = { ...makeNamespaces(kernel, spec, this.mounts, this.container.pidNamespace, from), ipc };
+    if (request.packet_fds.length > 0) this.attachNetwork(request, taken);
     const exitFd = taken.take(request.exit_fd);
     this.lifeFd = taken.take(request.life_fd);
     this.prepared = this.prepare(spec.process, () =>
@@ -101,6 +102,13 @@ export class SandboxContainer {
     this.init = new GuestProcess(kernel, '', this.prepared.streams);
     this.container.console = this.init.bridge?.terminal ?? null;
     this.init.onExit((exit) => this.keepExit(exitFd, exit));
+  }
+
+  private attachNetwork(request: CreateRequest, taken: TakenFds): void {
+    const settings = parseJson<Record<string, string>>(request.network_settings, 'network_settings');
+    for (const [name, value] of Object.entries(settings)) presetSysctl(this.kernel, name.replaceAll('/', '.'), value);
+    const packetFds = request.packet_fds.map((i) => taken.take(i));
+    this.kernel.networks.attachPod(this.namespaces.net, packetFds, taken.take(request.route_fd), settings);
   }
 
   private buildMounts(from: ContainerInit, spec: Spec, ipc: IpcNamespace, goferFd: number): MountNamespace {

@@ -3,9 +3,12 @@ import { Stack } from '../../../netstack/stack.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { NetNamespace } from '../../kernel/namespaces.ts';
 import type { InetSocket } from './inet_socket.ts';
+import { PodNetwork } from './pod/pod_network.ts';
 
 export class Network {
   readonly stack: Stack;
+  /** Of the pod's namespace on the host; null: lo alone. */
+  pod: PodNetwork | null = null;
   /** Those that are open. */
   readonly sockets = new Set<InetSocket>();
   constructor(stack: Stack) {
@@ -27,6 +30,12 @@ export class Networks {
       this.byNamespace.set(namespace, network);
     }
     return network;
+  }
+  /** The namespace gets the pod's interfaces. */
+  attachPod(namespace: NetNamespace, packetFds: number[], routeFd: number, settings: Readonly<Record<string, string>>): void {
+    const network = this.of(namespace);
+    network.pod = new PodNetwork(this.kernel, network.stack, packetFds, routeFd, settings);
+    network.pod.start();
   }
   private makeStack(): Stack {
     const { kernel } = this;

@@ -1,8 +1,8 @@
 import { EAGAIN, ENODEV, EPROTONOSUPPORT } from '../../../abi/errno.ts';
 import * as L from '../../../abi/netlink.ts';
 import { AF_NETLINK, MSG_DONTWAIT, SOCK_RAW } from '../../../abi/socket.ts';
+import { NetlinkMessage, parseAttributes } from '../../../lib/netlink_message.ts';
 import { FileMachine, type FileUser } from '../../testing/fake_files.ts';
-import { NetlinkMessage, parseAttributes } from './netlink_message.ts';
 
 interface Answer {
   readonly type: number;

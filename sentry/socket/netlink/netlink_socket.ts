@@ -18,13 +18,13 @@ import {
 import * as L from '../../../abi/netlink.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
 import { AF_NETLINK, MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, SOCK_RAW, SOL_SOCKET } from '../../../abi/socket.ts';
+import { NetlinkMessage } from '../../../lib/netlink_message.ts';
 import { CAP_NET_ADMIN, hasCapIn } from '../../kernel/credentials.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { FileDescription } from '../../vfs/file.ts';
 import type { Sink } from '../../vfs/io.ts';
 import { type IncomingMessage, type OutgoingMessage, Socket } from '../socket.ts';
-import { NetlinkMessage } from './netlink_message.ts';
 import { answerRoute } from './route.ts';
 
 /** Bytes that one receive gives at most of a listing: what the smallest usual buffer holds. */

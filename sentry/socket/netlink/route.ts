@@ -2,10 +2,10 @@
 import { EINVAL, ENETUNREACH, ENODEV, EOPNOTSUPP, EPERM, type Errno } from '../../../abi/errno.ts';
 import * as L from '../../../abi/netlink.ts';
 import { AF_INET, AF_UNSPEC } from '../../../abi/socket.ts';
+import { NetlinkMessage, parseAttributes } from '../../../lib/netlink_message.ts';
 import type { NetDevice } from '../../fs/sys/net_class.ts';
 import { CAP_NET_ADMIN, hasCapIn } from '../../kernel/credentials.ts';
 import type { Task } from '../../kernel/task.ts';
-import { NetlinkMessage, parseAttributes } from './netlink_message.ts';
 import type { InterfaceAddress, RouteEntry } from './route_provider.ts';
 
 const IFF_LOWER_UP = 0x10000;

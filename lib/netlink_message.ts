@@ -1,5 +1,5 @@
 /** Messages of netlink(7): a header, a fixed part, attributes. */
-import { Nlmsghdr } from '../../../abi/netlink.ts';
+import { Nlmsghdr } from '../abi/netlink.ts';
 
 /** A message that is being laid out. */
 export class NetlinkMessage {
