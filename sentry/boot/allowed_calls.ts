@@ -80,7 +80,6 @@ const CONVERSATION: readonly HostCall[] = [
   { name: 'sendmsg', nr: 46, reason: 'requests, descriptors for stubs' },
   { name: 'recvfrom', nr: 45, reason: 'answers, packets' },
   { name: 'sendto', nr: 44, reason: 'requests, packets' },
-  { name: 'bind', nr: 49, reason: 'a packet socket that was handed in, to an interface; it can open no socket itself' },
   { name: 'recvmmsg', nr: 299, reason: 'packets' },
   { name: 'sendmmsg', nr: 307, reason: 'packets' },
   { name: 'accept4', nr: 288, reason: 'control connections' },
@@ -131,5 +130,16 @@ const RUNTIME: readonly HostCall[] = [
   { name: 'exit_group', nr: 231, reason: 'its own end' },
 ];
 
+/** --network=sandbox. */
+const SANDBOX_NETWORK: readonly HostCall[] = [
+  { name: 'bind', nr: 49, reason: 'packet sockets that were handed in, to their interfaces: it can open none' },
+];
+
 /** The frequent ones first: the filter tries them in order. */
 export const ALLOWED_CALLS: readonly HostCall[] = [...PLATFORM, ...FILES, ...CONVERSATION, ...RUNTIME];
+/** What a network mode needs beyond them. */
+export const NETWORK_CALLS: Readonly<Record<'sandbox' | 'host' | 'none', readonly HostCall[]>> = {
+  sandbox: SANDBOX_NETWORK,
+  host: [],
+  none: [],
+};

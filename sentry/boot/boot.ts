@@ -37,7 +37,7 @@ export function boot(host: Host, argv: readonly string[]): number {
   registerFilesystems(kernel);
   const lifetime = new Lifetime(kernel, config, log);
   // The platform has started its first process, which has a filter of its own and must not inherit this one.
-  filterCalls(host);
+  filterCalls(host, config.network);
   return lifetime.run();
 }
 
