@@ -60,6 +60,17 @@ export class ByteRing {
     }
     return total;
   }
+  /** offset: below `length`. */
+  byteAt(offset: number): number {
+    return this.buffer[(this.head + offset) % this.buffer.length] as number;
+  }
+  /** Copies `length` bytes from `offset` on, which must be there, to into[at..). */
+  copy(into: Uint8Array, at: number, length: number, offset: number): void {
+    const from = (this.head + offset) % this.buffer.length;
+    const first = Math.min(length, this.buffer.length - from);
+    into.set(this.buffer.subarray(from, from + first), at);
+    if (first < length) into.set(this.buffer.subarray(0, length - first), at + first);
+  }
   /** peek, then drop what was taken. */
   drain(target: ByteTaker, length: number): number {
     const n = this.peek(target, length);

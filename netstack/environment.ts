@@ -10,6 +10,8 @@ export interface Environment {
   startTimer(deadline: number, fire: () => void): CancelTimer;
   /** Uniform in [0, limit). */
   random(limit: number): number;
+  /** What has been written to a knob of /proc/sys, by its path below it; absent: nothing. */
+  setting?(path: string): string | undefined;
 }
 
 /**

@@ -3,10 +3,6 @@ import { EADDRINUSE, type Errno } from '../abi/errno.ts';
 import { type IpAddress, isAny } from './address.ts';
 import type { Environment } from './environment.ts';
 
-/** net.ipv4.ip_local_port_range. */
-export const FIRST_EPHEMERAL = 32_768;
-export const LAST_EPHEMERAL = 60_999;
-
 export interface Binding {
   readonly address: IpAddress;
   readonly port: number;
@@ -26,8 +22,12 @@ export class PortTable {
   /** TCP: a listener's port is never reused for its address; UDP: it may be. */
   private readonly listenersExclude: boolean;
 
-  constructor(environment: Environment, listenersExclude: boolean) {
+  /** First and last of those that are given out. */
+  private readonly range: () => readonly [number, number];
+
+  constructor(environment: Environment, listenersExclude: boolean, range: () => readonly [number, number]) {
     this.environment = environment;
+    this.range = range;
     this.listenersExclude = listenersExclude;
   }
 
@@ -79,10 +79,11 @@ export class PortTable {
   }
   /** A random start, then one after the other (RFC 6056 §3.3.2). */
   private search(usable: (port: number) => boolean): number | null {
-    const count = LAST_EPHEMERAL - FIRST_EPHEMERAL + 1;
+    const [first, last] = this.range();
+    const count = last - first + 1;
     const start = this.environment.random(count);
     for (let i = 0; i < count; i++) {
-      const port = FIRST_EPHEMERAL + ((start + i) % count);
+      const port = first + ((start + i) % count);
       if (usable(port)) return port;
     }
     return null;

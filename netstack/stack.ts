@@ -7,6 +7,7 @@
  */
 import { EMSGSIZE, ENETUNREACH, type Errno } from '../abi/errno.ts';
 import { type IpAddress, isMulticast } from './address.ts';
+import { Counters } from './counters.ts';
 import { type CancelTimer, type Environment, MovableTimer } from './environment.ts';
 import { Reassembly } from './fragments.ts';
 import { Icmp } from './icmp.ts';
@@ -14,12 +15,15 @@ import { Loopback, type NetInterface } from './interface.ts';
 import * as P from './packet.ts';
 import { RawEndpoints } from './raw.ts';
 import { type Route, RoutingTable } from './routes.ts';
+import { Settings } from './settings.ts';
 import { Tcp } from './tcp/tcp.ts';
 import { Udp } from './udp.ts';
 
 export const DEFAULT_TTL = 64;
 /** Destinations whose path MTU is remembered. */
 const MAX_PATHS = 1024;
+/** ns (net.ipv4.route.mtu_expires). */
+const MTU_LIFE = 600e9;
 const MIN_MTU4 = 552;
 const MIN_MTU6 = 1280;
 
@@ -36,17 +40,20 @@ export class Stack {
   readonly loopback = new Loopback();
   readonly interfaces: NetInterface[] = [this.loopback];
   readonly routes = new RoutingTable(this.interfaces);
+  readonly settings: Settings;
+  readonly counters = new Counters();
   readonly raw: RawEndpoints;
   readonly icmp: Icmp;
   readonly udp: Udp;
   readonly tcp: Tcp;
   private readonly reassembly: Reassembly;
-  private readonly pathMtus = new Map<IpAddress, number>();
+  private readonly pathMtus = new Map<IpAddress, { readonly mtu: number; readonly until: number }>();
   private delivering = false;
   private nextId: number;
 
   constructor(environment: Environment) {
     this.environment = environment;
+    this.settings = new Settings((path) => environment.setting?.(path));
     this.nextId = environment.random(0x1_0000);
     this.reassembly = new Reassembly(environment);
     this.raw = new RawEndpoints();
@@ -143,13 +150,18 @@ export class Stack {
   mtuTo(route: Route, destination: IpAddress): number {
     const { mtu, mtu6 } = route.device;
     const link = mtu6 > 0 && destination.length === 16 ? mtu6 : mtu;
-    return Math.min(link, this.pathMtus.get(destination) ?? link);
+    if (this.pathMtus.size === 0) return link;
+    const known = this.pathMtus.get(destination);
+    if (known === undefined) return link;
+    if (known.until > this.environment.now()) return Math.min(link, known.mtu);
+    this.pathMtus.delete(destination);
+    return link;
   }
-  /** A router has said what fits. */
+  /** A router has said what fits. It is tried anew after a while. */
   learnMtu(destination: IpAddress, mtu: number): void {
     const least = destination.length === 4 ? MIN_MTU4 : MIN_MTU6;
     if (this.pathMtus.size >= MAX_PATHS) this.pathMtus.delete(this.pathMtus.keys().next().value as IpAddress);
-    this.pathMtus.set(destination, Math.max(mtu, least));
+    this.pathMtus.set(destination, { mtu: Math.max(mtu, least), until: this.environment.now() + MTU_LIFE });
   }
 
   /** Sends what lies in `packet` from its transport header on. 0 or EMSGSIZE. */

@@ -30,7 +30,7 @@ export class Udp {
   private readonly byPort = new Map<number, UdpEndpoint[]>();
   constructor(stack: Stack) {
     this.stack = stack;
-    this.ports = new PortTable(stack.environment, false);
+    this.ports = new PortTable(stack.environment, false, () => stack.settings.ephemeralPorts);
   }
   *all(): Iterable<UdpEndpoint> {
     for (const endpoints of this.byPort.values()) yield* endpoints;

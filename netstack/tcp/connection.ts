@@ -16,12 +16,14 @@ import type { Stack } from '../stack.ts';
 import { Congestion } from './congestion.ts';
 import type { Listener } from './listener.ts';
 import { sendAck, sendReset, sendSyn, transmit } from './output.ts';
+import { Rack } from './rack.ts';
 import { ReceiveQueue } from './receive_queue.ts';
 import { RoundTrip } from './round_trip.ts';
-import { Scoreboard } from './scoreboard.ts';
 import { TCP_HEADER, TIMESTAMP_SPACE } from './segment.ts';
+import { SentLog } from './sent_log.ts';
 import { add, distance } from './sequence.ts';
 import { ConnectionTimers } from './timers.ts';
+import { upToMark, urgentPoll } from './urgent.ts';
 
 // The numbers of TCP_INFO and /proc/net/tcp.
 export const ESTABLISHED = 1;
@@ -69,7 +71,21 @@ export class TcpOptions {
   /** 0: grows by itself. */
   sendBuffer = 0;
   receiveBuffer = 0;
+  /** Tries that a connection without data is kept from accept(2); 0: none. */
   deferAccept = 0;
+  /** SO_OOBINLINE. */
+  urgentInline = false;
+  /** Writable only while fewer bytes than this wait to be sent for the first time. */
+  unsentLimit = Number.POSITIVE_INFINITY;
+  /** Window that is told at most; 0: no limit. */
+  windowClamp = 0;
+}
+
+/** Largest payload without options that our side of the path takes. */
+export function mssOf(stack: Stack, route: Route, remote: IpAddress, options: TcpOptions): number {
+  const headers = (remote.length === 4 ? IP4_HEADER : IP6_HEADER) + TCP_HEADER;
+  const mss = Math.min(stack.mtuTo(route, remote) - headers, 65_495);
+  return options.maxSegment > 0 ? Math.min(mss, options.maxSegment) : mss;
 }
 
 export class Connection {
@@ -85,6 +101,10 @@ export class Connection {
   /** Of a connection that was asked for: where it goes when it is made. */
   listener: Listener | null = null;
   notify: (events: number) => void = () => {};
+  /** The other side has marked a byte as urgent: SIGURG. */
+  onUrgent: () => void = () => {};
+  /** SO_RCVLOWAT: bytes that make it readable. */
+  lowWater = 1;
   /** Nobody holds it any more: it ends by itself. */
   orphan = false;
   error: Errno | 0 = 0;
@@ -110,21 +130,35 @@ export class Connection {
   corkSince = 0;
   readonly congestion: Congestion;
   readonly roundTrip = new RoundTrip();
-  readonly scoreboard = new Scoreboard();
+  readonly sent = new SentLog();
+  readonly rack = new Rack();
   recovery: Recovery = 'open';
   recoverPoint = 0;
-  /** Retransmissions go on from here. */
-  highRetransmit = 0;
+  /** The window has answered to a loss or a mark; what was sent before this number does not count again. */
+  slowedUntil = 0;
   duplicateAcks = 0;
   windowLimited = false;
-  /** One segment underway is timed: its end, and when it left (ns); 0: none. */
-  timedEnd = 0;
+  /** When our SYN left (ns); 0: it was sent again. */
   timedAt = 0;
+  /** Round trip that the acknowledgement in hand has measured, ns; 0: none. */
+  ackRtt = 0;
   retries = 0;
   /** ns; when the oldest unacknowledged thing was first sent. */
   stuckSince = 0;
   lastSent = 0;
+  lastAck = 0;
+  // For TCP_INFO.
   retransmitted = 0;
+  bytesRetransmitted = 0;
+  bytesSent = 0;
+  segmentsOut = 0;
+  segmentsIn = 0;
+  dataSegmentsOut = 0;
+  dataSegmentsIn = 0;
+  duplicatesReported = 0;
+  outOfOrder = 0;
+  delivered = 0;
+  deliveredMarked = 0;
 
   // Receive side.
   readonly receiving = new ReceiveQueue();
@@ -148,12 +182,26 @@ export class Connection {
   bytesReceived = 0;
   bytesAcked = 0;
 
+  // Urgent data (urgent.ts). The numbers of the bytes that the two sides have marked; null: none.
+  urgentSent: number | null = null;
+  urgent: number | null = null;
+  /** Where it is: not here yet, here, read. */
+  urgentState: 'expected' | 'here' | 'read' = 'read';
+  urgentByte = 0;
+
   // Options in use.
   timestamps = false;
   sack = false;
+  /** RFC 3168. A mark was seen and is told until the other side answers; ours was answered and that is told once. */
+  ecn = false;
+  markSeen = false;
+  askedEcn = false;
+  tellSlowed = false;
   timestampBase: number;
   recentTimestamp = 0;
   recentAt = 0;
+  /** Of a connection in the making: the other side has answered, but sent no data yet (TCP_DEFER_ACCEPT). */
+  heldBack = false;
   challenges = 0;
   challengeSecond = 0;
   /** tcp.ts counts it among those in TIME_WAIT. */
@@ -184,13 +232,14 @@ export class Connection {
   }
   /** The clock of our timestamps: ms. */
   get clock(): number {
-    return (Math.floor(this.now / 1e6) + this.timestampBase) >>> 0;
+    return this.clockAt(this.now);
+  }
+  clockAt(time: number): number {
+    return (Math.floor(time / 1e6) + this.timestampBase) >>> 0;
   }
   /** Largest payload without options that our side of the path takes. */
   get localMss(): number {
-    const headers = (this.remote.length === 4 ? IP4_HEADER : IP6_HEADER) + TCP_HEADER;
-    const mss = Math.min(this.stack.mtuTo(this.route, this.remote) - headers, 65_495);
-    return this.options.maxSegment > 0 ? Math.min(mss, this.options.maxSegment) : mss;
+    return mssOf(this.stack, this.route, this.remote, this.options);
   }
   /** The peer's and our limits, less the options that every segment has. */
   updateMss(): void {
@@ -222,13 +271,13 @@ export class Connection {
     sendSyn(this);
   }
   startSequence(iss: number): void {
-    this.iss = this.sndUna = this.sndNxt = iss;
-    this.highRetransmit = this.smallEnd = iss;
+    this.iss = this.sndUna = this.sndNxt = this.slowedUntil = this.smallEnd = iss;
+    this.rack.start(iss);
     this.sendBase = add(iss, 1);
   }
 
-  /** Bytes taken, EAGAIN if there is no room, or why nothing can be sent. */
-  write(source: ByteGiver, length: number): number {
+  /** Bytes taken, EAGAIN if there is no room, or why nothing can be sent. `urgent`: the last of them is (MSG_OOB). */
+  write(source: ByteGiver, length: number, urgent = false): number {
     if (this.error !== 0) return this.takeError();
     if (this.finQueued || this.state === CLOSED) return EPIPE;
     if (this.state === SYN_SENT || this.state === SYN_RECEIVED) return EAGAIN;
@@ -237,6 +286,7 @@ export class Connection {
     const n = this.sending.fill(source, Math.min(length, room));
     if (n <= 0) return n;
     this.quickAcks = 0;
+    if (urgent && n === length) this.urgentSent = add(this.dataEnd, -1);
     transmit(this);
     return n;
   }
@@ -248,8 +298,10 @@ export class Connection {
       if (this.endOfInput) return 0;
       return this.state === SYN_SENT || this.state === SYN_RECEIVED ? (this.listener === null ? EAGAIN : ENOTCONN) : EAGAIN;
     }
-    if (peek) return ring.peek(target, length, offset);
-    const n = ring.drain(target, length);
+    const limit = this.urgent === null ? length : upToMark(this, length, true);
+    if (ring.length === 0) return this.endOfInput ? 0 : EAGAIN;
+    if (peek) return ring.peek(target, limit, offset);
+    const n = ring.drain(target, limit);
     if (n > 0) this.hasRead(n);
     return n;
   }
@@ -284,7 +336,8 @@ export class Connection {
   /** Room to tell; never less than was told before. */
   get window(): number {
     const free = Math.max(0, this.receiveCapacity - this.receiving.ring.length);
-    const limit = 0xffff * 2 ** this.receiveScale;
+    const clamp = this.options.windowClamp;
+    const limit = Math.min(0xffff * 2 ** this.receiveScale, clamp > 0 ? clamp : Number.POSITIVE_INFINITY);
     const told = distance(this.rcvEdge, this.rcvNxt);
     // Silly windows are not worth telling (RFC 9293 §3.8.6.2.2).
     const worth = free - told >= Math.min(this.receiveCapacity >> 1, this.mss) ? free : told;
@@ -332,7 +385,7 @@ export class Connection {
   finish(): void {
     this.timers.stop();
     this.sending.clear();
-    this.scoreboard.clear();
+    this.sent.clear();
     if (this.orphan) this.receiving.clear();
     this.listener?.forget(this);
     this.stack.tcp.remove(this);
@@ -350,13 +403,16 @@ export class Connection {
     if (this.state === SYN_SENT || this.state === SYN_RECEIVED) return events;
     const ended = this.finReceived || this.receiveShut;
     if (ended) events |= READABLE | POLLRDHUP;
-    if (this.receiving.ring.length > 0) events |= READABLE;
+    if (this.receiving.ring.length >= this.lowWater) events |= READABLE;
+    if (this.urgent !== null) events |= urgentPoll(this);
     if (ended && this.finQueued) events |= POLLHUP;
     if (this.finQueued || this.writable) events |= WRITABLE;
     return events;
   }
-  /** A third of the buffer is free, as Linux has it. */
+  /** A third of the buffer is free, as Linux has it, and not too much is still unsent. */
   get writable(): boolean {
-    return (this.sendCapacity - this.sending.length) * 3 >= this.sendCapacity;
+    if ((this.sendCapacity - this.sending.length) * 3 < this.sendCapacity) return false;
+    const { unsentLimit } = this.options;
+    return unsentLimit === Number.POSITIVE_INFINITY || distance(this.dataEnd, this.sndNxt) < unsentLimit;
   }
 }

@@ -3,10 +3,11 @@ import { EAGAIN, type Errno } from '../../abi/errno.ts';
 import { POLLIN, POLLRDNORM } from '../../abi/poll.ts';
 import type { IpAddress } from '../address.ts';
 import type { Binding } from '../ports.ts';
-import { Connection, SYN_RECEIVED, type TcpOptions } from './connection.ts';
+import type { Route } from '../routes.ts';
+import { Connection, mssOf, SYN_RECEIVED, type TcpOptions, WINDOW_SCALE } from './connection.ts';
 import { takeSynOptions } from './input.ts';
-import { sendSyn } from './output.ts';
-import type { Segment } from './segment.ts';
+import { sendCookie, sendSyn } from './output.ts';
+import { CWR, ECE, FIN, type Segment, type SynOptions } from './segment.ts';
 import type { Tcp } from './tcp.ts';
 
 /** Connections in the making, of one listener (net.ipv4.tcp_max_syn_backlog). */
@@ -52,31 +53,108 @@ export class Listener {
     return this.ready.length <= this.backlog;
   }
 
+  /** Connections that may be in the making before the answers become cookies. */
+  private get crowded(): boolean {
+    return this.embryos.size >= Math.min(Math.max(this.backlog, 1), this.tcp.stack.settings.synBacklog, MAX_EMBRYOS);
+  }
+
   /** A SYN. When there is no room it is not answered: the other side tries again. */
   take(s: Segment): void {
     const { stack } = this.tcp;
-    if (!this.hasRoom || this.embryos.size >= MAX_EMBRYOS) return;
+    const { settings, counters } = stack;
+    if (!this.hasRoom) {
+      counters.tcpExt.ListenOverflows++;
+      counters.tcpExt.ListenDrops++;
+      return;
+    }
     const { source, destination } = s.packet;
     const route = stack.route(source, destination);
     if (typeof route === 'number') return;
-    const { reuseAddress, reusePort, uid } = this.binding;
-    const { port } = this.binding;
+    const ecn = settings.ecn !== 0 && (s.flags & (ECE | CWR)) === (ECE | CWR) && (s.packet.tos & 3) === 0;
+    if (settings.synCookies === 2 || this.crowded) {
+      if (settings.synCookies === 0) counters.tcpExt.ListenDrops++;
+      else this.answerWithCookie(s, route, ecn);
+      return;
+    }
+    const c = this.embryo(s, route, this.tcp.initialSequence());
+    takeSynOptions(c, s);
+    c.ecn = ecn;
+    this.embryos.add(c);
+    sendSyn(c);
+  }
+  private embryo(s: Segment, route: Route, iss: number): Connection {
+    const { source, destination } = s.packet;
+    const { reuseAddress, reusePort, uid, port } = this.binding;
     const binding = this.tcp.ports.add({
       ...{ address: destination, port, onlyV6: false, reuseAddress, reusePort, uid, listening: false, shared: false },
     });
     const options = Object.assign(Object.create(Object.getPrototypeOf(this.options)), this.options) as TcpOptions;
-    const c = new Connection(stack, binding, destination, source, s.sourcePort, route, options);
+    const c = new Connection(this.tcp.stack, binding, destination, source, s.sourcePort, route, options);
     c.listener = this;
     c.state = SYN_RECEIVED;
-    c.startSequence(this.tcp.initialSequence());
-    takeSynOptions(c, s);
-    this.embryos.add(c);
+    c.startSequence(iss);
     this.tcp.enter(c);
-    sendSyn(c);
+    return c;
+  }
+
+  private answerWithCookie(s: Segment, route: Route, ecn: boolean): void {
+    const { tcp } = this;
+    const { settings, counters, environment } = tcp.stack;
+    counters.tcpExt.SyncookiesSent++;
+    counters.tcpExt.TCPReqQFullDoCookies++;
+    const stamped = s.hasTimestamps && settings.timestamps;
+    // Without a timestamp there is nowhere to keep the other options.
+    const scaled = stamped && s.windowScale >= 0 && settings.windowScaling;
+    const options: SynOptions = {
+      mss: mssOf(tcp.stack, route, s.packet.source, this.options),
+      windowScale: scaled ? WINDOW_SCALE : -1,
+      sackPermitted: stamped && s.sackPermitted && settings.selectiveAcks,
+      timestamps: stamped,
+      timestamp: tcp.cookies.stamp(s, Math.floor(environment.now() / 1e6), ecn),
+      echo: s.timestamp,
+    };
+    sendCookie(tcp.stack, s, route, tcp.cookies.make(s), options, 0xffff, ecn && stamped);
+  }
+  /** An acknowledgement that belongs to nothing: of a cookie? The connection that it makes, or null. */
+  takeCookie(s: Segment): Connection | null {
+    const { stack } = this.tcp;
+    const { counters, settings } = stack;
+    if (settings.synCookies === 0) return null;
+    const known = this.tcp.cookies.check(s);
+    if (known === null) {
+      counters.tcpExt.SyncookiesFailed++;
+      return null;
+    }
+    const route = stack.route(s.packet.source, s.packet.destination);
+    if (typeof route === 'number' || !this.hasRoom) return null;
+    counters.tcpExt.SyncookiesRecv++;
+    const iss = (s.ack - 1) >>> 0;
+    const c = this.embryo(s, route, iss);
+    takeSynOptions(c, { ...s, seq: (s.seq - 1) >>> 0, mss: known.mss, windowScale: known.windowScale, sackPermitted: known.sack });
+    c.ecn = known.ecn;
+    if (s.hasTimestamps) c.timestampBase = (s.echo - Math.floor(stack.environment.now() / 1e6)) >>> 0;
+    c.sndNxt = (iss + 1) >>> 0;
+    this.embryos.add(c);
+    return c;
+  }
+  /** Is it time for `c`, whose answer has come, to be handed out? */
+  mayEstablish(c: Connection, s: Segment): boolean {
+    const { counters, settings } = this.tcp.stack;
+    // The first data wakes the server, not the handshake (TCP_DEFER_ACCEPT).
+    if (s.end === s.start && (s.flags & FIN) === 0 && c.retries < c.options.deferAccept) {
+      c.heldBack = true;
+      return false;
+    }
+    if (this.hasRoom) return true;
+    counters.tcpExt.ListenOverflows++;
+    // The other side will send again, and so shall we.
+    if (settings.abortOnOverflow) c.abort(0);
+    return false;
   }
   /** Three segments have been exchanged. */
   established(c: Connection): void {
     if (!this.embryos.delete(c)) return;
+    this.tcp.stack.counters.tcp.PassiveOpens++;
     this.ready.push(c);
     this.notify(POLLIN | POLLRDNORM);
   }

@@ -1,92 +1,129 @@
 /** Sending: which bytes may go now (RFC 9293 §3.8, RFC 6675), and the segments that carry them. */
-import type { ByteTaker } from '../../lib/byte_ring.ts';
 import type { IpAddress } from '../address.ts';
 import { IPPROTO_TCP, Packet, put16, put32 } from '../packet.ts';
 import type { Route } from '../routes.ts';
 import type { Stack } from '../stack.ts';
 import { CLOSED, type Connection, SYN_RECEIVED, SYN_SENT, TIME_WAIT, WINDOW_SCALE } from './connection.ts';
-import { ACK, FIN, optionsLength, PSH, RST, type Segment, type SegmentOptions, SYN, TCP_HEADER, writeOptions } from './segment.ts';
+import {
+  ACK,
+  CWR,
+  ECE,
+  FIN,
+  PSH,
+  RST,
+  type Segment,
+  SYN,
+  type SynOptions,
+  sackSpace,
+  synOptionsLength,
+  TCP_HEADER,
+  TIMESTAMP_SPACE,
+  URG,
+  writeSack,
+  writeSynOptions,
+  writeTimestamps,
+} from './segment.ts';
 import { add, distance, later, less } from './sequence.ts';
 
 const CHECKSUM_OFFSET = 16;
 const CORK_LIMIT = 200e6;
 /** Room for options in a segment of an interface that cuts them. */
 const HEADER_ROOM = 120;
+/** Of the type-of-service byte: this transport understands congestion marks. */
+const ECT0 = 2;
 
 /** SYN, or SYN and ACK where the other side has asked. */
 export function sendSyn(c: Connection): void {
   const answer = c.state === SYN_RECEIVED;
-  const options: SegmentOptions = {
+  const { settings } = c.stack;
+  const options: SynOptions = {
     mss: c.localMss,
-    windowScale: answer && c.receiveScale === 0 ? -1 : WINDOW_SCALE,
-    sackPermitted: !answer || c.sack,
-    timestamps: !answer || c.timestamps,
+    windowScale: answer ? (c.receiveScale === 0 ? -1 : WINDOW_SCALE) : settings.windowScaling ? WINDOW_SCALE : -1,
+    sackPermitted: answer ? c.sack : settings.selectiveAcks,
+    timestamps: answer ? c.timestamps : settings.timestamps,
     timestamp: c.clock,
     echo: c.recentTimestamp,
-    sack: null,
   };
   const window = Math.min(c.receiveCapacity, 0xffff);
   c.rcvEdge = add(c.rcvNxt, window);
-  emit(c, c.iss, SYN | (answer ? ACK : 0), window, options, 0, 0);
+  // The second try does without: somebody on the way may not like it (RFC 3168 §6.1.1.1).
+  const ecn = answer ? (c.ecn ? ECE : 0) : settings.ecn === 1 && c.retries === 0 ? ECE | CWR : 0;
+  c.askedEcn = !answer && ecn !== 0;
+  const length = synOptionsLength(options);
+  const packet = begin(c, c.iss, SYN | (answer ? ACK : 0) | ecn, window, TCP_HEADER + length, 0);
+  writeSynOptions(packet.bytes, packet.transport + TCP_HEADER, options);
+  finish(c, packet, c.options.tos);
   c.sndNxt = later(c.sndNxt, add(c.iss, 1));
   if (c.retries === 0) {
     c.timedAt = c.now;
-    c.timedEnd = c.sndNxt;
     c.stuckSince = c.now;
-  }
+  } else c.timedAt = 0;
   c.timers.startRetransmit();
 }
 
 /** Retransmits what counts as lost and sends what is new, as far as the windows allow. `force`: one segment goes whatever they say. */
 export function transmit(c: Connection, force = false): void {
   if (c.state === SYN_SENT || c.state === SYN_RECEIVED || c.state === CLOSED || c.state === TIME_WAIT) return;
-  let forced = force;
-  if (c.recovery !== 'open') {
-    for (;;) {
-      const length = nextRetransmission(c, forced);
-      if (length === 0) break;
-      forced = false;
-    }
+  if (c.recovery !== 'open' && c.sent.lostBytes > 0) {
+    let forced = force;
+    while (sendAgain(c, forced)) forced = false;
   }
   while (sendNew(c)) {}
   c.timers.afterTransmit();
 }
 
-/** Below it everything that is not held by the other side is to be sent again. */
-function lostEdge(c: Connection): number {
-  if (c.recovery === 'loss') return c.recoverPoint;
-  const edge = c.sack ? c.scoreboard.lostEdge(c.sndUna, c.mss) : c.sndUna;
-  const first = add(c.sndUna, Math.min(c.mss, c.inFlight));
-  return later(edge, first);
-}
-/** Bytes that are believed to be on the way (RFC 6675 §4, SetPipe). */
+/** Numbers that are believed to be on the way (RFC 6675 §4, SetPipe). */
 function pipe(c: Connection): number {
-  if (c.recovery === 'open') return c.inFlight - c.scoreboard.sackedBytes;
-  const edge = lostEdge(c);
-  const again = less(c.highRetransmit, edge) ? c.highRetransmit : edge;
-  const underway = c.scoreboard.missing(edge, c.sndNxt) + c.scoreboard.missing(c.sndUna, again);
+  const underway = c.inFlight - c.sent.sackedBytes - c.sent.lostBytes;
   return c.sack ? underway : Math.max(0, underway - c.duplicateAcks * c.mss);
 }
 
-/** Sends one hole's beginning again: how many sequence numbers, 0 if nothing is to go. */
-function nextRetransmission(c: Connection, force: boolean): number {
-  const hole = c.scoreboard.hole(later(c.highRetransmit, c.sndUna), lostEdge(c));
-  if (hole.length === 0 || (!force && pipe(c) >= c.congestion.window)) return 0;
-  const data = Math.max(0, Math.min(hole.length, c.mss, distance(c.dataEnd, hole.seq)));
-  const fin = c.finSent && add(hole.seq, data) === c.dataEnd;
-  if (data === 0 && !fin) return 0;
-  sendData(c, hole.seq, data, fin);
+/** Sends the first lost piece again: false if there is none, or no room. */
+function sendAgain(c: Connection, force: boolean): boolean {
+  if (!force && pipe(c) >= c.congestion.window) return false;
+  const index = c.sent.firstLost();
+  if (index < 0) return false;
+  repeat(c, index);
+  return true;
+}
+/** Sends the piece at `index`, or its first segment's worth, again. */
+export function repeat(c: Connection, index: number): void {
+  const piece = c.sent.limit(index, c.mss);
+  const data = Math.max(0, Math.min(distance(piece.end, piece.start), distance(c.dataEnd, piece.start)));
+  const fin = c.finSent && less(add(piece.start, data), piece.end);
+  if (piece.lost) c.sent.recover(piece);
+  piece.retransmitted = true;
+  piece.at = c.now;
   c.retransmitted++;
-  c.timedAt = 0; // Karn: what was sent twice is not timed
-  c.highRetransmit = add(hole.seq, data + (fin ? 1 : 0));
-  return data + (fin ? 1 : 0);
+  c.bytesRetransmitted += data;
+  c.stack.counters.tcp.RetransSegs++;
+  sendData(c, piece.start, data, fin, false);
+}
+/** A probe for losses at the end (RFC 8985 §7.3): something new if there is, else the last piece again. */
+export function sendLossProbe(c: Connection): void {
+  c.stack.counters.tcpExt.TCPLossProbes++;
+  const available = distance(c.dataEnd, c.sndNxt);
+  const room = distance(add(c.sndUna, c.sndWnd), c.sndNxt);
+  const fresh = Math.min(available, room, c.mss);
+  c.rack.probeRepeated = fresh <= 0;
+  if (fresh > 0) sendData(c, c.sndNxt, fresh, false, true);
+  else {
+    const last = c.sent.length - 1;
+    if (last < 0) return;
+    const piece = c.sent.at(last);
+    const over = distance(piece.end, piece.start) - c.mss;
+    if (over > 0) c.sent.split(last, add(piece.start, over));
+    repeat(c, c.sent.length - 1);
+  }
+  c.rack.probeOut = true;
+  c.rack.probeEnd = c.sndNxt;
 }
 
 function sendNew(c: Connection): boolean {
   const available = distance(c.dataEnd, c.sndNxt);
   if (available < 0 || (available === 0 && (!c.finQueued || c.finSent))) return false;
   if (available === 0) {
-    sendData(c, c.sndNxt, 0, true);
+    sendData(c, c.sndNxt, 0, true, true);
     return true;
   }
   const window = distance(add(c.sndUna, c.sndWnd), c.sndNxt);
@@ -96,7 +133,7 @@ function sendNew(c: Connection): boolean {
   const length = segmentLength(c, available, window, budget);
   if (length === 0) return false;
   const last = length === available;
-  sendData(c, c.sndNxt, length, last && c.finQueued && !c.finSent);
+  sendData(c, c.sndNxt, length, last && c.finQueued && !c.finSent, true);
   return true;
 }
 
@@ -133,38 +170,45 @@ function largest(c: Connection): number {
 }
 
 /** Sends bytes of the buffer from `seq` on, and the FIN behind them if `fin`. */
-function sendData(c: Connection, seq: number, length: number, fin: boolean): void {
+function sendData(c: Connection, seq: number, length: number, fin: boolean, isNew: boolean): void {
+  const { now } = c;
   const end = add(seq, length + (fin ? 1 : 0));
-  const isNew = seq === c.sndNxt;
   if (isNew && c.inFlight === 0) {
-    c.stuckSince = c.now;
-    if (c.now - c.lastSent > c.roundTrip.timeout) c.congestion.idle();
+    c.stuckSince = now;
+    if (now - c.lastSent > c.roundTrip.timeout) c.congestion.idle();
   }
-  const push = add(seq, length) === c.dataEnd && length > 0 ? PSH : 0;
-  emit(c, seq, ACK | push | (fin ? FIN : 0), announce(c), plainOptions(c), seq, length);
+  let flags = ACK | (add(seq, length) === c.dataEnd && length > 0 ? PSH : 0) | (fin ? FIN : 0);
+  let { tos } = c.options;
+  if (c.ecn && isNew && length > 0) {
+    // Only what is new may be marked on the way (RFC 3168 §6.1.5).
+    tos |= ECT0;
+    if (c.tellSlowed) flags |= CWR;
+    c.tellSlowed = false;
+  }
+  emit(c, seq, flags, seq, length, tos);
   acknowledged(c);
-  c.lastSent = c.now;
+  c.lastSent = now;
+  c.bytesSent += length;
+  c.dataSegmentsOut += length > c.mss ? Math.ceil(length / c.mss) : 1;
   if (!isNew) return;
   if (length % c.mss !== 0) c.smallEnd = end;
   c.corkSince = 0;
-  if (c.timedAt === 0) {
-    c.timedAt = c.now;
-    c.timedEnd = end;
-  }
+  c.sent.append(seq, end, now);
   c.sndNxt = end;
   if (fin) c.finSent = true;
 }
 
 export function sendAck(c: Connection): void {
-  emit(c, c.sndNxt, ACK, announce(c), plainOptions(c), 0, 0);
+  emit(c, c.sndNxt, ACK, 0, 0, c.options.tos);
   acknowledged(c);
 }
 /** Asks for a sign of life: the number before the first unacknowledged one makes the other side answer. */
 export function sendProbe(c: Connection): void {
-  emit(c, add(c.sndUna, -1), ACK, announce(c), plainOptions(c), 0, 0);
+  emit(c, add(c.sndUna, -1), ACK, 0, 0, c.options.tos);
 }
 export function sendReset(c: Connection): void {
-  emit(c, c.sndNxt, RST | ACK, 0, plainOptions(c), 0, 0);
+  c.stack.counters.tcp.OutRsts++;
+  emit(c, c.sndNxt, RST | ACK, 0, 0, c.options.tos);
 }
 function acknowledged(c: Connection): void {
   c.unackedBytes = 0;
@@ -179,21 +223,34 @@ function announce(c: Connection): number {
   c.rcvEdge = later(c.rcvEdge, edge);
   return field;
 }
-function plainOptions(c: Connection): SegmentOptions {
-  return {
-    mss: 0,
-    windowScale: -1,
-    sackPermitted: false,
-    timestamps: c.timestamps,
-    timestamp: c.timestamps ? c.clock : 0,
-    echo: c.recentTimestamp,
-    sack: c.sack ? c.receiving.blocks() : null,
-  };
-}
 
-function emit(c: Connection, seq: number, flags: number, window: number, options: SegmentOptions, from: number, length: number): void {
-  const optionBytes = optionsLength(options);
-  const header = TCP_HEADER + optionBytes;
+function emit(c: Connection, seq: number, flags: number, from: number, length: number, tos: number): void {
+  const window = (flags & RST) !== 0 ? 0 : announce(c);
+  const sack = c.sack && (c.receiving.hasGap || c.receiving.hasDuplicate) ? c.receiving.blocks(c.timestamps ? 3 : 4) : null;
+  const stamps = c.timestamps ? TIMESTAMP_SPACE : 0;
+  const header = TCP_HEADER + stamps + sackSpace(sack);
+  const packet = begin(c, seq, c.ecn && c.markSeen ? flags | ECE : flags, window, header, length);
+  const { bytes, transport: at } = packet;
+  if (stamps > 0) writeTimestamps(bytes, at + TCP_HEADER, c.clock, c.recentTimestamp);
+  if (sack !== null && sack.length > 0) writeSack(bytes, at + TCP_HEADER + stamps, sack);
+  if (length > 0) c.sending.copy(bytes, at + header, length, distance(from, c.sendBase));
+  if (length > c.mss) packet.segmentSize = c.mss;
+  if (c.urgentSent !== null) pointAtUrgent(c, bytes, at, seq);
+  finish(c, packet, tos);
+}
+/** As Linux has it, the pointer tells the byte behind the urgent one. */
+function pointAtUrgent(c: Connection, bytes: Uint8Array, at: number, seq: number): void {
+  const behind = add(c.urgentSent as number, 1);
+  if (!less(c.sndUna, behind)) {
+    c.urgentSent = null;
+    return;
+  }
+  const offset = distance(behind, seq);
+  if (offset <= 0 || offset > 0xffff) return;
+  bytes[at + 13] = (bytes[at + 13] as number) | URG;
+  put16(bytes, at + 18, offset);
+}
+function begin(c: Connection, seq: number, flags: number, window: number, header: number, length: number): Packet {
   const packet = new Packet(c.remote.length === 4 ? 4 : 6, header + length);
   const { bytes, transport: at } = packet;
   put16(bytes, at, c.localPort);
@@ -203,28 +260,39 @@ function emit(c: Connection, seq: number, flags: number, window: number, options
   bytes[at + 12] = (header >> 2) << 4;
   bytes[at + 13] = flags;
   put16(bytes, at + 14, window);
-  writeOptions(bytes, at + TCP_HEADER, options);
-  if (length > 0) {
-    let put = at + header;
-    const target: ByteTaker = {
-      put(source, start, end) {
-        bytes.set(source.subarray(start, end), put);
-        put += end - start;
-        return end - start;
-      },
-    };
-    c.sending.peek(target, length, distance(from, c.sendBase));
-  }
   packet.checksumOffset = CHECKSUM_OFFSET;
   packet.transportHeader = header;
-  if (length > c.mss) packet.segmentSize = c.mss;
+  return packet;
+}
+function finish(c: Connection, packet: Packet, tos: number): void {
+  c.segmentsOut++;
+  c.stack.counters.tcp.OutSegs++;
   // Segments know the path's MTU; one that was made before the path shrank may be cut.
   const dontFragment = packet.length <= c.stack.mtuTo(c.route, c.remote);
-  c.stack.send(packet, c.route, c.remote, IPPROTO_TCP, { ttl: c.options.ttl, tos: c.options.tos, dontFragment });
+  c.stack.send(packet, c.route, c.remote, IPPROTO_TCP, { ttl: c.options.ttl, tos, dontFragment });
+}
+/** Answers a SYN without remembering it (syn_cookie.ts). */
+export function sendCookie(stack: Stack, s: Segment, route: Route, seq: number, options: SynOptions, window: number, ecn: boolean): void {
+  const { packet } = s;
+  const length = TCP_HEADER + synOptionsLength(options);
+  const reply = new Packet(packet.version, length);
+  const { bytes, transport: at } = reply;
+  put16(bytes, at, s.destinationPort);
+  put16(bytes, at + 2, s.sourcePort);
+  put32(bytes, at + 4, seq);
+  put32(bytes, at + 8, add(s.seq, 1));
+  bytes[at + 12] = (length >> 2) << 4;
+  bytes[at + 13] = SYN | ACK | (ecn ? ECE : 0);
+  put16(bytes, at + 14, window);
+  writeSynOptions(bytes, at + TCP_HEADER, options);
+  reply.checksumOffset = CHECKSUM_OFFSET;
+  stack.counters.tcp.OutSegs++;
+  stack.send(reply, route, packet.source, IPPROTO_TCP, { ttl: 64, tos: 0, dontFragment: true });
 }
 /** The answer to a segment that belongs to nothing (RFC 9293 §3.10.7.1). */
 export function refuseSegment(stack: Stack, segment: Segment): void {
   if ((segment.flags & RST) !== 0) return;
+  stack.counters.tcp.OutRsts++;
   const { packet } = segment;
   const route: Route | number = stack.route(packet.source, packet.destination);
   if (typeof route === 'number') return;

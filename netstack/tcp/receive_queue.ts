@@ -8,16 +8,23 @@ interface Stretch {
 }
 /** Stretches beyond gaps. */
 const MAX_STRETCHES = 1024;
-const MAX_BLOCKS = 3;
 
 export class ReceiveQueue {
   readonly ring = new ByteRing();
   /** In order, apart from each other or touching. */
   private beyond: Stretch[] = [];
   private newest = 0;
+  /** Something that came twice, told once (RFC 2883). */
+  private twice: { start: number; end: number } | null = null;
 
   get hasGap(): boolean {
     return this.beyond.length > 0;
+  }
+  get hasDuplicate(): boolean {
+    return this.twice !== null;
+  }
+  noteDuplicate(start: number, end: number): void {
+    this.twice = { start, end };
   }
   /** Takes bytes at `seq` (at or after `next`), in the window. The new next sequence number. */
   add(next: number, seq: number, bytes: Uint8Array): number {
@@ -51,7 +58,10 @@ export class ReceiveQueue {
     let end = (seq + bytes.length) >>> 0;
     if (before !== undefined) {
       const beforeEnd = (before.seq + before.bytes.length) >>> 0;
-      if (lessEqual(end, beforeEnd)) return;
+      if (lessEqual(end, beforeEnd)) {
+        this.noteDuplicate(seq, end);
+        return;
+      }
       if (less(start, beforeEnd)) start = beforeEnd;
     }
     // Swallow those that lie inside; cut before one that reaches further.
@@ -68,9 +78,11 @@ export class ReceiveQueue {
     this.beyond.splice(at, 0, { seq: start, bytes: bytes.subarray(distance(start, seq), distance(end, seq)) });
   }
 
-  /** Edges for the selective acknowledgement, the block with the newest arrival first; null: no gap. */
-  blocks(): number[] | null {
-    if (this.beyond.length === 0) return null;
+  /** Edges for the selective acknowledgement: what came twice, then the block with the newest arrival; null: nothing to tell. */
+  blocks(most: number): number[] | null {
+    const { twice } = this;
+    this.twice = null;
+    if (this.beyond.length === 0) return twice === null ? null : [twice.start, twice.end];
     const joined: { start: number; end: number }[] = [];
     for (const s of this.beyond) {
       const end = (s.seq + s.bytes.length) >>> 0;
@@ -80,7 +92,8 @@ export class ReceiveQueue {
     }
     const at = joined.findIndex((b) => lessEqual(b.start, this.newest) && less(this.newest, b.end));
     if (at > 0) joined.unshift(...joined.splice(at, 1));
-    return joined.slice(0, MAX_BLOCKS).flatMap((b) => [b.start, b.end]);
+    if (twice !== null) joined.unshift(twice);
+    return joined.slice(0, most).flatMap((b) => [b.start, b.end]);
   }
   clear(): void {
     this.ring.clear();

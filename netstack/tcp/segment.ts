@@ -6,6 +6,10 @@ export const SYN = 0x02;
 export const RST = 0x04;
 export const PSH = 0x08;
 export const ACK = 0x10;
+export const URG = 0x20;
+/** RFC 3168. */
+export const ECE = 0x40;
+export const CWR = 0x80;
 export const TCP_HEADER = 20;
 /** Options: two of no operation, then the timestamps. */
 export const TIMESTAMP_SPACE = 12;
@@ -18,6 +22,7 @@ export interface Segment {
   seq: number;
   readonly ack: number;
   flags: number;
+  readonly urgentPointer: number;
   /** Not scaled. */
   readonly window: number;
   /** Payload: packet.bytes[start..end). */
@@ -46,7 +51,8 @@ export function parseSegment(packet: IncomingPacket): Segment | null {
     destinationPort: get16(bytes, start + 2),
     seq: get32(bytes, start + 4),
     ack: get32(bytes, start + 8),
-    flags: (bytes[start + 13] as number) & 0x3f,
+    flags: (bytes[start + 13] as number) & 0xff,
+    urgentPointer: get16(bytes, start + 18),
     window: get16(bytes, start + 14),
     start: start + header,
     end,
@@ -90,9 +96,8 @@ function parseSack(bytes: Uint8Array, at: number, count: number): number[] {
   return edges;
 }
 
-/** What a segment to send has beside ports, numbers and payload. */
-export interface SegmentOptions {
-  /** 0: not a SYN. */
+/** The options of a SYN, or of its answer. */
+export interface SynOptions {
   readonly mss: number;
   /** -1: none. */
   readonly windowScale: number;
@@ -100,27 +105,15 @@ export interface SegmentOptions {
   readonly timestamps: boolean;
   readonly timestamp: number;
   readonly echo: number;
-  /** Pairs of edges, the newest block first. */
-  readonly sack: readonly number[] | null;
 }
-export function optionsLength(options: SegmentOptions): number {
-  let length = 0;
-  if (options.mss > 0) length += 4;
-  if (options.windowScale >= 0) length += 4;
-  if (options.timestamps) length += TIMESTAMP_SPACE;
-  if (options.sackPermitted) length += 4;
-  return length + sackLength(options);
+export function synOptionsLength(options: SynOptions): number {
+  return 4 + (options.windowScale >= 0 ? 4 : 0) + (options.sackPermitted ? 4 : 0) + (options.timestamps ? TIMESTAMP_SPACE : 0);
 }
-function sackLength(options: SegmentOptions): number {
-  return options.sack === null || options.sack.length === 0 ? 0 : 4 + options.sack.length * 4;
-}
-export function writeOptions(bytes: Uint8Array, from: number, options: SegmentOptions): void {
+export function writeSynOptions(bytes: Uint8Array, from: number, options: SynOptions): void {
   let at = from;
-  if (options.mss > 0) {
-    put16(bytes, at, 0x0204);
-    put16(bytes, at + 2, options.mss);
-    at += 4;
-  }
+  put16(bytes, at, 0x0204);
+  put16(bytes, at + 2, options.mss);
+  at += 4;
   if (options.windowScale >= 0) {
     put16(bytes, at, 0x0103);
     put16(bytes, at + 2, 0x0300 | options.windowScale);
@@ -131,15 +124,21 @@ export function writeOptions(bytes: Uint8Array, from: number, options: SegmentOp
     put16(bytes, at + 2, 0x0402);
     at += 4;
   }
-  if (options.timestamps) {
-    put16(bytes, at, 0x0101);
-    put16(bytes, at + 2, 0x080a);
-    put32(bytes, at + 4, options.timestamp);
-    put32(bytes, at + 8, options.echo);
-    at += TIMESTAMP_SPACE;
-  }
-  if (options.sack === null || options.sack.length === 0) return;
+  if (options.timestamps) writeTimestamps(bytes, at, options.timestamp, options.echo);
+}
+/** TIMESTAMP_SPACE bytes. */
+export function writeTimestamps(bytes: Uint8Array, at: number, timestamp: number, echo: number): void {
   put16(bytes, at, 0x0101);
-  put16(bytes, at + 2, 0x0500 | (2 + options.sack.length * 4));
-  for (const [i, edge] of options.sack.entries()) put32(bytes, at + 4 + i * 4, edge);
+  put16(bytes, at + 2, 0x080a);
+  put32(bytes, at + 4, timestamp);
+  put32(bytes, at + 8, echo);
+}
+/** Bytes that selective acknowledgements take. */
+export function sackSpace(edges: readonly number[] | null): number {
+  return edges === null || edges.length === 0 ? 0 : 4 + edges.length * 4;
+}
+export function writeSack(bytes: Uint8Array, at: number, edges: readonly number[]): void {
+  put16(bytes, at, 0x0101);
+  put16(bytes, at + 2, 0x0500 | (2 + edges.length * 4));
+  for (let i = 0; i < edges.length; i++) put32(bytes, at + 4 + i * 4, edges[i] as number);
 }

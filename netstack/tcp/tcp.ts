@@ -12,9 +12,8 @@ import { Listener } from './listener.ts';
 import { refuseSegment, transmit } from './output.ts';
 import { ACK, parseSegment, RST, type Segment, SYN } from './segment.ts';
 import { less } from './sequence.ts';
+import { SynCookies } from './syn_cookie.ts';
 
-/** net.ipv4.tcp_max_tw_buckets. */
-const MAX_TIME_WAIT = 16_384;
 /** A pair of ports in TIME_WAIT for this long may be used again for a new connection of ours (net.ipv4.tcp_tw_reuse). */
 const REUSE_AFTER = 1e9;
 
@@ -25,13 +24,15 @@ function keyOf(local: IpAddress, localPort: number, remote: IpAddress, remotePor
 export class Tcp {
   readonly stack: Stack;
   readonly ports: PortTable;
+  readonly cookies: SynCookies;
   private readonly connections = new Map<string, Connection>();
   private readonly listeners = new Map<number, Listener[]>();
   private timeWaits = 0;
 
   constructor(stack: Stack) {
     this.stack = stack;
-    this.ports = new PortTable(stack.environment, true);
+    this.ports = new PortTable(stack.environment, true, () => stack.settings.ephemeralPorts);
+    this.cookies = new SynCookies(stack.environment);
   }
   all(): Iterable<Connection> {
     return this.connections.values();
@@ -54,7 +55,8 @@ export class Tcp {
     c.countedTimeWait = false;
   }
   enteredTimeWait(c: Connection): void {
-    if (this.timeWaits >= MAX_TIME_WAIT) {
+    if (this.timeWaits >= this.stack.settings.timeWaits) {
+      this.stack.counters.tcpExt.TCPTimeWaitOverflow++;
       c.fail(0);
       return;
     }
@@ -101,6 +103,7 @@ export class Tcp {
       old.fail(0);
     }
     this.enter(c);
+    this.stack.counters.tcp.ActiveOpens++;
     c.open(iss);
     return c;
   }
@@ -137,15 +140,24 @@ export class Tcp {
 
   input(packet: IncomingPacket): void {
     const s = parseSegment(packet);
-    if (s === null || isMulticast(packet.destination) || this.stack.routes.isBroadcast(packet.destination)) return;
+    this.stack.counters.tcp.InSegs++;
+    if (s === null || isMulticast(packet.destination) || this.stack.routes.isBroadcast(packet.destination)) {
+      this.stack.counters.tcp.InErrs++;
+      return;
+    }
     const c = this.connections.get(keyOf(packet.destination, s.destinationPort, packet.source, s.sourcePort));
     if (c !== undefined && !this.replaces(c, s)) {
       takeSegment(c, s);
       return;
     }
     const listener = this.listenerFor(s);
-    if (listener === null || (s.flags & ACK) !== 0) refuseSegment(this.stack, s);
-    else if ((s.flags & (SYN | RST)) === SYN) listener.take(s);
+    const kind = s.flags & (SYN | RST | ACK);
+    if (listener !== null && kind === ACK) {
+      const made = listener.takeCookie(s);
+      if (made !== null) takeSegment(made, s);
+      else refuseSegment(this.stack, s);
+    } else if (listener === null || (kind & ACK) !== 0) refuseSegment(this.stack, s);
+    else if (kind === SYN) listener.take(s);
   }
   /** A new connection with the numbers of one in TIME_WAIT (RFC 6191). */
   private replaces(c: Connection, s: Segment): boolean {
@@ -185,9 +197,9 @@ export class Tcp {
     const before = c.mss;
     if (c.state >= ESTABLISHED) c.updateMss();
     if (c.mss < before) {
-      c.recovery = 'loss';
-      c.recoverPoint = c.sndNxt;
-      c.highRetransmit = c.sndUna;
+      c.recovery = 'fast';
+      c.recoverPoint = c.slowedUntil = c.sndNxt;
+      c.sent.loseAll();
       transmit(c, true);
     } else if (c.state === SYN_SENT) c.lastSoftError = error.errno;
   }

@@ -130,7 +130,7 @@ function tcpInfo(socket: InetStream, c: Connection | null): Uint8Array {
   const threshold = Number.isFinite(c.congestion.threshold) ? Math.floor(c.congestion.threshold / mss) : 0x7fff_ffff;
   const words = [
     ...[c.roundTrip.timeout / 1e3, 40_000, mss, Math.min(c.peerMss, mss)],
-    ...[Math.ceil(c.inFlight / mss), Math.floor(c.scoreboard.sackedBytes / mss), 0, 0, 0],
+    ...[Math.ceil(c.inFlight / mss), Math.floor(c.sent.sackedBytes / mss), 0, 0, 0],
     ...[c.lastSent === 0 ? 0 : ms(c.lastSent), 0, ms(c.lastReceived), ms(c.lastReceived)],
     ...[c.stack.mtuTo(c.route, c.remote), 0, c.roundTrip.smoothed / 1e3, c.roundTrip.variance / 1e3],
     ...[threshold, Math.floor(c.congestion.window / mss), mss, 3, 0, c.window, c.retransmitted],
