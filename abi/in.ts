@@ -61,10 +61,21 @@ export const TCP_WINDOW_CLAMP = 10;
 export const TCP_INFO = 11;
 export const TCP_QUICKACK = 12;
 export const TCP_CONGESTION = 13;
+export const TCP_THIN_LINEAR_TIMEOUTS = 16;
+export const TCP_THIN_DUPACK = 17;
 export const TCP_USER_TIMEOUT = 18;
+export const TCP_REPAIR = 19;
 export const TCP_FASTOPEN = 23;
+export const TCP_TIMESTAMP = 24;
 export const TCP_NOTSENT_LOWAT = 25;
+export const TCP_CC_INFO = 26;
+export const TCP_SAVE_SYN = 27;
+export const TCP_SAVED_SYN = 28;
 export const TCP_FASTOPEN_CONNECT = 30;
+export const TCP_ULP = 31;
+export const TCP_FASTOPEN_NO_COOKIE = 34;
+export const TCP_INQ = 36;
+export const TCP_TX_DELAY = 37;
 
 /** struct sockaddr_in, struct sockaddr_in6. */
 export const SOCKADDR_IN_SIZE = 16;

@@ -35,6 +35,7 @@ export const MSG_ERRQUEUE = 0x2000;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_MORE = 0x8000;
 export const MSG_WAITFORONE = 0x10000;
+export const MSG_ZEROCOPY = 0x400_0000;
 export const MSG_FASTOPEN = 0x2000_0000;
 export const MSG_CMSG_CLOEXEC = 0x4000_0000;
 
@@ -126,6 +127,12 @@ export const MMSGHDR_SIZE = 64;
 export const Ucred = struct('ucred', 12, { pid: i32, uid: u32, gid: u32 });
 
 // ioctl(2) of sockets
+export const FIOSETOWN = 0x8901;
+export const SIOCSPGRP = 0x8902;
+export const FIOGETOWN = 0x8903;
+export const SIOCGPGRP = 0x8904;
 export const SIOCATMARK = 0x8905;
+export const SIOCGSTAMP = 0x8906;
+export const SIOCGSTAMPNS = 0x8907;
 export const SIOCINQ = 0x541b;
 export const SIOCOUTQ = 0x5411;

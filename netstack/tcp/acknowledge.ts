@@ -177,7 +177,10 @@ function finAcknowledged(c: Connection): boolean {
   if (!c.finSent || less(c.sndUna, c.sndNxt)) return true;
   if (c.state === C.FIN_WAIT_1) {
     c.state = C.FIN_WAIT_2;
-    if (c.orphan) c.timers.startFinWait();
+    if (c.orphan) {
+      c.timers.startFinWait();
+      c.notify(POLLOUT);
+    }
   } else if (c.state === C.CLOSING) enterTimeWait(c);
   else if (c.state === C.LAST_ACK) {
     c.fail(0);

@@ -4,10 +4,10 @@
  *
  * Interface: `queue` is notified with POLLIN when receive or accept may succeed, POLLOUT when send or connect may.
  */
-import { EAFNOSUPPORT, EINVAL, ENOPROTOOPT, ENOTCONN, ENOTTY, EOPNOTSUPP, type Errno } from '../../abi/errno.ts';
+import { EAFNOSUPPORT, EINVAL, ENOENT, ENOPROTOOPT, ENOTCONN, ENOTTY, EOPNOTSUPP, type Errno } from '../../abi/errno.ts';
 import { O_RDWR } from '../../abi/fcntl.ts';
 import { FIONREAD } from '../../abi/ioctl.ts';
-import { SIOCATMARK, SIOCOUTQ } from '../../abi/socket.ts';
+import { FIOGETOWN, FIOSETOWN, SIOCATMARK, SIOCGPGRP, SIOCGSTAMP, SIOCGSTAMPNS, SIOCOUTQ, SIOCSPGRP } from '../../abi/socket.ts';
 import { S_IFSOCK } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
@@ -57,6 +57,7 @@ export abstract class Socket extends FileImpl {
   readonly options = new SocketOptions();
   /** Inode number of its open file; 0 before it has one. */
   ino = 0;
+  file: FileDescription | null = null;
 
   constructor(kernel: Kernel, family: number, type: number, protocol: number) {
     super();
@@ -132,6 +133,13 @@ export abstract class Socket extends FileImpl {
     return false;
   }
 
+  /** SIOCATMARK: the next byte to read is the urgent one. */
+  get atMark(): boolean {
+    return false;
+  }
+  /** When the message that was received last came in (realtime, ns); 0: none has. */
+  lastStamp = 0;
+
   // FileImpl
   override read(dst: Sink, file: FileDescription, task: Task): SyscallResult {
     return dst.remaining === 0 && this.isStream ? 0 : receiveOn(task, file, this, dst, new IncomingMessage(0, false));
@@ -139,18 +147,44 @@ export abstract class Socket extends FileImpl {
   override write(src: Source, file: FileDescription, task: Task): SyscallResult {
     return sendOn(task, file, this, { data: src, name: null, control: null, flags: 0 });
   }
-  override ioctl(_file: FileDescription, task: Task, command: number, argument: number): SyscallResult {
+  override ioctl(file: FileDescription, task: Task, command: number, argument: number): SyscallResult {
     switch (command) {
       case FIONREAD:
         return this.listening ? EINVAL : task.writeU32(argument, this.inputQueued());
       case SIOCOUTQ:
         return this.listening ? EINVAL : task.writeU32(argument, this.outputQueued());
       case SIOCATMARK:
-        return task.writeU32(argument, 0);
+        return this.isStream ? task.writeU32(argument, Number(this.atMark)) : ENOTTY;
+      case FIOSETOWN:
+      case SIOCSPGRP:
+        return this.setOwner(file, task, argument);
+      case FIOGETOWN:
+      case SIOCGPGRP:
+        return task.writeU32(argument, file.owner >>> 0);
+      case SIOCGSTAMP:
+      case SIOCGSTAMPNS:
+        return this.tellStamp(task, argument, command === SIOCGSTAMP ? 1000 : 1);
       default:
         return this.kernel.socketFamilies.ioctl(task, this, command, argument) ?? ENOTTY;
     }
   }
+  private setOwner(file: FileDescription, task: Task, argument: number): number {
+    const raw = task.readU32(argument);
+    if (raw < 0) return raw;
+    file.owner = raw | 0;
+    file.ownerSetter = task;
+    return 0;
+  }
+  /** struct timeval or timespec. */
+  private tellStamp(task: Task, argument: number, unit: number): number {
+    if (this.lastStamp === 0) return ENOENT;
+    return task.copyOut(argument, timeBytes(this.lastStamp, unit));
+  }
+}
+/** Seconds, and the rest in units of `unit` ns. */
+export function timeBytes(ns: number, unit: number): Uint8Array {
+  const sec = Math.floor(ns / 1e9);
+  return new Uint8Array(BigInt64Array.of(BigInt(sec), BigInt(Math.floor((ns - sec * 1e9) / unit))).buffer);
 }
 
 /** Requests on any socket that concern interfaces and routes (netdevice(7)): null if it does not know the request. */
@@ -177,5 +211,7 @@ export class SocketFamilies {
 export function socketFile(kernel: Kernel, socket: Socket, flags: number): FileDescription {
   const path = kernel.anonymous.path('socket', S_IFSOCK | 0o777);
   socket.ino = path.dentry.inode?.attributes().ino ?? 0;
-  return new FileDescription(socket, O_RDWR | flags, path);
+  const file = new FileDescription(socket, O_RDWR | flags, path);
+  socket.file = file;
+  return file;
 }

@@ -117,6 +117,7 @@ function fileCommand(task: Task, file: FileDescription, command: number, argumen
       return argument < 0 ? EFAULT : recordLock(task, file, command, argument);
     case F_SETOWN:
       file.owner = value;
+      file.ownerSetter = task;
       return 0;
     case F_GETOWN:
       return file.owner;
@@ -178,6 +179,7 @@ function setOwner(task: Task, file: FileDescription, address: number): number {
   const type = view.getInt32(0, true);
   const id = view.getInt32(4, true);
   if (type !== F_OWNER_TID && type !== F_OWNER_PID && type !== F_OWNER_PGRP) return EINVAL;
+  file.ownerSetter = task;
   file.owner = type === F_OWNER_PGRP ? -id : id;
   return 0;
 }

@@ -96,9 +96,12 @@ function openat2(task: Task, dirfd: number, pathAddress: number, how: number, ho
   return open(task, dirfd, pathAddress, openFlags, createMode, (resolve & ~RESOLVE_CACHED) << RESOLVE_SHIFT);
 }
 
-function close(task: Task, number: number): number {
+function close(task: Task, number: number): SyscallResult {
   const file = task.fds.remove(number);
-  return typeof file === 'number' ? file : task.kernel.closeFile(task, file);
+  if (typeof file === 'number') return file;
+  const { impl } = file;
+  const r = task.kernel.closeFile(task, file);
+  return r === 0 ? impl.afterClose(file) : r;
 }
 
 // close_range(2)

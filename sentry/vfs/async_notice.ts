@@ -1,6 +1,6 @@
 /** O_ASYNC (fcntl(2), "Managing signals"): readiness of a file as a signal to its owner. */
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI } from '../../abi/poll.ts';
-import { SI_KERNEL, SIGIO } from '../../abi/signal.ts';
+import { SI_KERNEL, SIGIO, SIGURG } from '../../abi/signal.ts';
 import { maySignal, sendToGroup } from '../kernel/signal_send.ts';
 import type { Task } from '../kernel/task.ts';
 import type { ThreadGroup } from '../kernel/thread_group.ts';
@@ -39,13 +39,22 @@ export class AsyncNotice implements WaitEntry {
     const { owner, ownerSignal } = this.file;
     const signal = ownerSignal === 0 ? SIGIO : ownerSignal;
     const info = ownerSignal === 0 ? { signal, code: SI_KERNEL } : { signal, code: codeOf(events), band: events & 0xffff, fd: this.fd };
-    for (const group of this.owners(owner)) if (maySignal(this.setter, group, signal) === 0) sendToGroup(group, info);
+    for (const group of ownersOf(owner, this.setter)) if (maySignal(this.setter, group, signal) === 0) sendToGroup(group, info);
   }
-  private owners(owner: number): Iterable<ThreadGroup> {
-    const ns = this.setter.pidNamespace;
-    if (owner < 0) return [...(ns.groups.get(-owner)?.members ?? [])];
-    const group = owner === 0 ? undefined : ns.tasks.get(owner)?.group;
-    return group === undefined ? [] : [group];
+}
+/** F_SETOWN's number as `setter` sees it. */
+function ownersOf(owner: number, setter: Task): Iterable<ThreadGroup> {
+  const ns = setter.pidNamespace;
+  if (owner < 0) return [...(ns.groups.get(-owner)?.members ?? [])];
+  const group = owner === 0 ? undefined : ns.tasks.get(owner)?.group;
+  return group === undefined ? [] : [group];
+}
+/** SIGURG (socket(7)): to the owner, whether O_ASYNC is set or not. */
+export function tellUrgent(file: FileDescription): void {
+  const { owner, ownerSetter } = file;
+  if (owner === 0 || ownerSetter === null) return;
+  for (const group of ownersOf(owner, ownerSetter)) {
+    if (maySignal(ownerSetter, group, SIGURG) === 0) sendToGroup(group, { signal: SIGURG, code: SI_KERNEL });
   }
 }
 

@@ -90,6 +90,10 @@ export abstract class FileImpl {
   }
   /** The last reference is gone. */
   release(_file: FileDescription): void {}
+  /** After close(2) has released it: what the caller still has to wait for (SO_LINGER). */
+  afterClose(_file: FileDescription): SyscallResult {
+    return 0;
+  }
   /** Extra lines of /proc/PID/fdinfo/N. */
   describe(): string {
     return '';
@@ -146,6 +150,8 @@ export class FileDescription {
   position = 0;
   /** fcntl(2) F_SETOWN: positive pid, negative process group. F_SETSIG: the signal, 0 = SIGIO. */
   owner = 0;
+  /** Who set the owner: its pid namespace gives the number a meaning. */
+  ownerSetter: Task | null = null;
   ownerSignal = 0;
   /** There while O_ASYNC is set. */
   asyncNotice: AsyncNotice | null = null;

@@ -82,6 +82,12 @@ export abstract class InetSocket extends Socket {
   get reuse(): { reuseAddress: boolean; reusePort: boolean; uid: number } {
     return { reuseAddress: this.options.get(SO_REUSEADDR) !== 0, reusePort: this.options.get(SO_REUSEPORT) !== 0, uid: this.uid };
   }
+  /** The options of a socket that listened. */
+  inherit(from: InetSocket): void {
+    for (const [option, value] of from.ip) this.ip.set(option, value);
+    for (const [option, value] of from.ip6) this.ip6.set(option, value);
+    this.device = from.device;
+  }
   ipOption(option: number): number {
     return this.ip.get(option) ?? (IP_DEFAULTS[option] as number);
   }

@@ -1,12 +1,14 @@
 /** TCP sockets: fresh, then listening or with one connection. */
 import {
   EADDRINUSE,
+  EAGAIN,
   EALREADY,
   ECONNABORTED,
   EINPROGRESS,
   EINTR,
   EINVAL,
   EISCONN,
+  ENOPROTOOPT,
   ENOTCONN,
   EPIPE,
   ERESTARTSYS,
@@ -14,25 +16,36 @@ import {
   isErrno,
 } from '../../../abi/errno.ts';
 import * as I from '../../../abi/in.ts';
-import { POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
+import { POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
 import {
   AF_UNSPEC,
+  MSG_FASTOPEN,
   MSG_MORE,
   MSG_OOB,
   MSG_PEEK,
   MSG_TRUNC,
   SHUT_RD,
   SHUT_WR,
+  SO_DEBUG,
+  SO_DONTROUTE,
   SO_KEEPALIVE,
+  SO_MARK,
+  SO_OOBINLINE,
+  SO_PRIORITY,
+  SO_RCVLOWAT,
+  SO_REUSEADDR,
+  SO_REUSEPORT,
   SOCK_STREAM,
   SOL_SOCKET,
 } from '../../../abi/socket.ts';
 import type { Binding } from '../../../netstack/ports.ts';
-import { type Connection, ESTABLISHED, LISTEN, SYN_SENT, TcpOptions } from '../../../netstack/tcp/connection.ts';
+import { CLOSED, type Connection, ESTABLISHED, LISTEN, SYN_SENT, TcpOptions } from '../../../netstack/tcp/connection.ts';
 import type { Listener } from '../../../netstack/tcp/listener.ts';
 import { transmit } from '../../../netstack/tcp/output.ts';
+import { atMark, readUrgent } from '../../../netstack/tcp/urgent.ts';
 import type { Task } from '../../kernel/task.ts';
 import { type Blocking, type SyscallResult, waitFor } from '../../kernel/wait.ts';
+import { tellUrgent } from '../../vfs/async_notice.ts';
 import type { FileDescription } from '../../vfs/file.ts';
 import type { Sink } from '../../vfs/io.ts';
 import type { IncomingMessage, OutgoingMessage } from '../socket.ts';
@@ -43,10 +56,14 @@ import { InetSocket, intBytes } from './inet_socket.ts';
 import type { Network } from './networks.ts';
 import { getTcpOption, setTcpOption } from './tcp_options.ts';
 
+/** What an accepted socket has from the one that listened. */
+const INHERITED = [SO_DEBUG, SO_REUSEADDR, SO_DONTROUTE, SO_KEEPALIVE, SO_OOBINLINE, SO_PRIORITY, SO_REUSEPORT, SO_RCVLOWAT, SO_MARK];
 const DISCARD = { put: (_bytes: Uint8Array, start: number, end: number) => end - start };
 
 export class InetStream extends InetSocket {
   tcp = new TcpOptions();
+  /** Options of TCP that are kept and told, and nothing more. */
+  readonly keptOptions = new Map<number, number>();
   connection: Connection | null = null;
   listener: Listener | null = null;
   /** Ours until a connection or a listener has it. */
@@ -54,6 +71,12 @@ export class InetStream extends InetSocket {
   /** connect(2) has told, or accept(2) has made it: the next connect(2) gives EISCONN. */
   private connected = false;
   private readonly wake = (events: number): void => this.queue.notify(events);
+  private readonly urgent = (): void => {
+    if (this.file !== null) tellUrgent(this.file);
+    this.queue.notify(POLLPRI);
+  };
+  /** What close(2) waits for (SO_LINGER). */
+  private lingering: Connection | null = null;
 
   constructor(task: Task, network: Network, family: number) {
     super(task, network, family, SOCK_STREAM, I.IPPROTO_TCP);
@@ -63,6 +86,12 @@ export class InetStream extends InetSocket {
   }
   override get listening(): boolean {
     return this.listener !== null;
+  }
+  override get supportsOutOfBand(): boolean {
+    return true;
+  }
+  override get atMark(): boolean {
+    return this.connection !== null && atMark(this.connection);
   }
   override get endOfInput(): boolean {
     return this.listener === null && this.connection?.receiveShut === true;
@@ -113,11 +142,14 @@ export class InetStream extends InetSocket {
     socket.tcp = connection.options;
     socket.options.sendBuffer = this.options.sendBuffer;
     socket.options.receiveBuffer = this.options.receiveBuffer;
-    for (const option of [2, 9, 13, 15]) socket.options.set(option, this.options.get(option));
+    for (const option of INHERITED) socket.options.set(option, this.options.get(option));
+    socket.inherit(this);
     socket.options.linger = this.options.linger;
     socket.connected = true;
     socket.connection = connection;
+    connection.lowWater = socket.options.get(SO_RCVLOWAT);
     connection.notify = socket.wake;
+    connection.onUrgent = socket.urgent;
     return socket;
   }
 
@@ -155,6 +187,8 @@ export class InetStream extends InetSocket {
     this.connected = false;
     this.connection = made;
     made.notify = this.wake;
+    made.onUrgent = this.urgent;
+    made.lowWater = this.options.get(SO_RCVLOWAT);
     return 0;
   }
   private outcome(c: Connection): number {
@@ -190,9 +224,12 @@ export class InetStream extends InetSocket {
   }
 
   override send(_task: Task, message: OutgoingMessage): number {
+    if ((message.flags & MSG_FASTOPEN) !== 0 && this.connection === null) return this.openAndSend(message);
     const c = this.connection;
     if (c === null) return EPIPE;
     const { data } = message;
+    if ((message.flags & MSG_FASTOPEN) !== 0 && c.established && this.connected) return EISCONN;
+    const urgent = (message.flags & MSG_OOB) !== 0;
     if (data.remaining === 0) return 0;
     const { cork } = this.tcp;
     if ((message.flags & MSG_MORE) !== 0) this.tcp.cork = true;
@@ -200,7 +237,7 @@ export class InetStream extends InetSocket {
     let total = 0;
     let n = 0;
     while (data.remaining > 0 && (total === 0 || c.error === 0)) {
-      n = c.write(data, data.remaining);
+      n = c.write(data, data.remaining, urgent);
       if (n <= 0) break;
       total += n;
       this.stack.deliver();
@@ -211,11 +248,37 @@ export class InetStream extends InetSocket {
   override receive(_task: Task, dst: Sink, message: IncomingMessage): number {
     const c = this.connection;
     if (c === null) return ENOTCONN;
-    if ((message.flags & MSG_OOB) !== 0) return EINVAL;
+    if ((message.flags & MSG_OOB) !== 0) return this.receiveUrgent(c, dst, message);
     const target = (message.flags & MSG_TRUNC) !== 0 ? DISCARD : dst;
     const n = c.read(target, dst.remaining, (message.flags & MSG_PEEK) !== 0);
     if (n > 0) this.stack.deliver();
     return n;
+  }
+  /** MSG_FASTOPEN (RFC 7413): no cookie is kept, so that it is connect(2) and then send(2), as Linux does without one. */
+  private openAndSend(message: OutgoingMessage): number {
+    if (message.name === null) return ENOTCONN;
+    const decoded = decodeInetAddress(message.name, this.family);
+    if (isErrno(decoded)) return decoded;
+    if (this.listener !== null) return EISCONN;
+    const to = this.checkDestination(decoded);
+    if (isErrno(to)) return to;
+    const r = this.begin(to.address, to.port);
+    this.stack.deliver();
+    const begun = this.connection as Connection | null;
+    if (r !== 0 || begun === null) return r;
+    if (begun.state === SYN_SENT) return this.file?.nonblocking === true ? EINPROGRESS : EAGAIN;
+    const failed = this.outcome(begun);
+    return failed !== 0 ? failed : this.send(null as never, { ...message, flags: message.flags & ~MSG_FASTOPEN });
+  }
+  private receiveUrgent(c: Connection, dst: Sink, message: IncomingMessage): number {
+    const byte = readUrgent(c, (message.flags & MSG_PEEK) !== 0);
+    if (byte < 0) return byte === EAGAIN && c.endOfInput ? 0 : byte;
+    message.resultFlags |= MSG_OOB;
+    if (dst.remaining === 0) {
+      message.resultFlags |= MSG_TRUNC;
+      return 0;
+    }
+    return dst.put(Uint8Array.of(byte), 0, 1);
   }
   override shutdown(_task: Task, how: number): number {
     if (this.listener !== null) {
@@ -288,6 +351,12 @@ export class InetStream extends InetSocket {
   protected override setProtocolOption(_task: Task, level: number, option: number, value: Uint8Array): number {
     if (level === SOL_SOCKET) {
       if (option === SO_KEEPALIVE) this.keepAliveChanged();
+      else if (option === SO_OOBINLINE) this.tcp.urgentInline = this.options.get(SO_OOBINLINE) !== 0;
+      else if (option === SO_RCVLOWAT) {
+        const bytes = Math.max(1, this.options.get(SO_RCVLOWAT));
+        this.options.set(SO_RCVLOWAT, bytes);
+        if (this.connection !== null) this.connection.lowWater = bytes;
+      } else return ENOPROTOOPT;
       return 0;
     }
     const r = setTcpOption(this, level, option, value);
@@ -305,12 +374,32 @@ export class InetStream extends InetSocket {
     else c.timers.stopKeepAlive();
   }
 
-  /** SO_LINGER of zero resets; a longer one is not waited for: the rest goes out by itself. */
+  /** SO_LINGER of zero resets; a longer one is waited for by close(2) itself. */
   close(): void {
     this.listener?.close();
-    this.connection?.close(this.options.linger === 0);
+    const c = this.connection;
+    c?.close(this.options.linger === 0);
+    if (c !== null && this.options.linger > 0 && unsettled(c)) {
+      c.notify = this.wake;
+      this.lingering = c;
+    }
     if (this.binding !== null) this.stack.tcp.ports.release(this.binding);
     this.binding = null;
     this.listener = null;
   }
+  override afterClose(file: FileDescription): SyscallResult {
+    const c = this.lingering;
+    if (c === null || file.nonblocking) return 0;
+    return this.linger(c, this.kernel.now() + this.options.linger * 1e9);
+  }
+  private *linger(c: Connection, deadline: number): Blocking {
+    const wait = waitFor(this.queue, POLLOUT | POLLHUP, deadline);
+    while (unsettled(c)) if ((yield wait) !== 'ready') break;
+    return 0;
+  }
+}
+
+/** Something of ours, the FIN included, is not acknowledged. */
+function unsettled(c: Connection): boolean {
+  return c.state !== CLOSED && (c.sending.length > 0 || c.inFlight > 0);
 }

@@ -46,6 +46,7 @@ export class Networks {
         return () => kernel.timers.cancel(timer);
       },
       random: (limit) => kernel.randomBelow(limit),
+      setting: (path) => kernel.sysctl.get(path),
     });
   }
 }

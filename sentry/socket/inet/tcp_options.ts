@@ -1,12 +1,12 @@
-/** Options of SOL_TCP (tcp(7)) and struct tcp_info. */
-import { EINVAL, ENOENT, ENOPROTOOPT, type Errno } from '../../../abi/errno.ts';
+/** Options of SOL_TCP (tcp(7)). */
+import { EINVAL, ENOENT, ENOPROTOOPT, EPERM, type Errno } from '../../../abi/errno.ts';
 import * as I from '../../../abi/in.ts';
-import type { Connection } from '../../../netstack/tcp/connection.ts';
 import { intBytes, intValue } from './inet_socket.ts';
 import type { InetStream } from './inet_stream.ts';
+import { tcpInfo } from './tcp_info.ts';
 
-/** Up to and with tcpi_snd_wnd. */
-const TCP_INFO_SIZE = 232;
+/** SOCK_MIN_RCVBUF / 2. */
+const MIN_CLAMP = 1152;
 const MAX_KEEP = 32_767;
 const MAX_PROBES = 127;
 
@@ -31,13 +31,26 @@ export function getTcpOption(socket: InetStream, level: number, option: number):
     case I.TCP_LINGER2:
       return intBytes(tcp.finWait / 1e9);
     case I.TCP_DEFER_ACCEPT:
-      return intBytes(tcp.deferAccept);
+      return intBytes(triesToSeconds(tcp.deferAccept));
     case I.TCP_WINDOW_CLAMP:
+      return intBytes(tcp.windowClamp);
+    case I.TCP_SAVE_SYN:
+    case I.TCP_THIN_LINEAR_TIMEOUTS:
+    case I.TCP_THIN_DUPACK:
     case I.TCP_FASTOPEN:
     case I.TCP_FASTOPEN_CONNECT:
-      return intBytes(0);
+    case I.TCP_FASTOPEN_NO_COOKIE:
+    case I.TCP_REPAIR:
+    case I.TCP_INQ:
+    case I.TCP_TX_DELAY:
+      return intBytes(socket.keptOptions.get(option) ?? 0);
+    case I.TCP_TIMESTAMP:
+      return intBytes(c === null ? 0 : c.clock | 0);
+    case I.TCP_CC_INFO:
+    case I.TCP_SAVED_SYN:
+      return new Uint8Array(0);
     case I.TCP_INFO:
-      return tcpInfo(socket, c);
+      return tcpInfo(socket.stateCode, c);
     case I.TCP_QUICKACK:
       return intBytes(Number(tcp.quickAck || (c?.quickAcks ?? 1) > 0));
     case I.TCP_CONGESTION:
@@ -45,7 +58,7 @@ export function getTcpOption(socket: InetStream, level: number, option: number):
     case I.TCP_USER_TIMEOUT:
       return intBytes(tcp.userTimeout / 1e6);
     case I.TCP_NOTSENT_LOWAT:
-      return intBytes(-1);
+      return intBytes(Number.isFinite(tcp.unsentLimit) ? tcp.unsentLimit | 0 : 0);
     default:
       return ENOPROTOOPT;
   }
@@ -55,6 +68,7 @@ export function setTcpOption(socket: InetStream, level: number, option: number, 
   const { tcp, connection } = socket;
   if (level !== I.IPPROTO_TCP) return ENOPROTOOPT;
   if (option === I.TCP_CONGESTION) return setCongestion(socket, value);
+  if (option === I.TCP_ULP) return ENOENT; // no kernel TLS: libraries do it themselves
   const n = value.length < 4 ? null : intValue(value);
   if (n === null) return EINVAL;
   const within = (low: number, high: number): boolean => n >= low && n <= high;
@@ -66,7 +80,10 @@ export function setTcpOption(socket: InetStream, level: number, option: number, 
       tcp.cork = n !== 0;
       return 0;
     case I.TCP_QUICKACK:
-      tcp.quickAck = n !== 0;
+      tcp.quickAck = (n & 1) !== 0;
+      if (connection === null) return 0;
+      if (tcp.quickAck) connection.timers.flushAck();
+      else connection.quickAcks = 0;
       return 0;
     case I.TCP_MAXSEG:
       if (n !== 0 && !within(88, 32_767)) return EINVAL;
@@ -94,15 +111,43 @@ export function setTcpOption(socket: InetStream, level: number, option: number, 
       tcp.finWait = n < 0 ? 0 : Math.min(n, 60) * 1e9;
       return 0;
     case I.TCP_DEFER_ACCEPT:
-      tcp.deferAccept = Math.max(0, n); // kept and told: connections are handed out when they are made
+      tcp.deferAccept = secondsToTries(n);
       return 0;
     case I.TCP_USER_TIMEOUT:
       if (n < 0) return EINVAL;
       tcp.userTimeout = n * 1e6;
       return 0;
     case I.TCP_WINDOW_CLAMP:
-    case I.TCP_NOTSENT_LOWAT:
+      if (n !== 0 && n < MIN_CLAMP) {
+        tcp.windowClamp = MIN_CLAMP;
+        return 0;
+      }
+      if (n === 0 && connection !== null && connection.established) return EINVAL;
+      tcp.windowClamp = Math.max(0, n);
       return 0;
+    case I.TCP_NOTSENT_LOWAT:
+      // Of an unsigned number: 0 and the largest mean no limit.
+      tcp.unsentLimit = n === 0 || n === -1 ? Number.POSITIVE_INFINITY : n >>> 0;
+      return 0;
+    case I.TCP_REPAIR:
+      return EPERM;
+    case I.TCP_SAVE_SYN:
+    case I.TCP_THIN_LINEAR_TIMEOUTS:
+    case I.TCP_THIN_DUPACK:
+    case I.TCP_FASTOPEN_NO_COOKIE:
+    case I.TCP_FASTOPEN_CONNECT:
+    case I.TCP_INQ:
+      if (!within(0, option === I.TCP_SAVE_SYN ? 2 : 1)) return EINVAL;
+      socket.keptOptions.set(option, n);
+      return 0;
+    case I.TCP_FASTOPEN:
+      // A queue for connections that bring data at once: there are none, so that any length will do.
+      if (n < 0 || socket.connection !== null) return EINVAL;
+      socket.keptOptions.set(option, n);
+      return 0;
+    case I.TCP_TIMESTAMP:
+      return EPERM;
+
     default:
       return ENOPROTOOPT;
   }
@@ -115,29 +160,19 @@ function setCongestion(socket: InetStream, value: Uint8Array): number {
   return 0;
 }
 
-/** struct tcp_info (linux/tcp.h). Times in µs (rto, ato, rtt) or ms (last_*). */
-function tcpInfo(socket: InetStream, c: Connection | null): Uint8Array {
-  const bytes = new Uint8Array(TCP_INFO_SIZE);
-  const view = new DataView(bytes.buffer);
-  bytes[0] = socket.stateCode;
-  if (c === null) return bytes;
-  bytes[1] = c.recovery === 'open' ? 0 : c.recovery === 'fast' ? 3 : 4;
-  bytes[2] = c.retries;
-  bytes[5] = (c.timestamps ? 1 : 0) | (c.sack ? 2 : 0) | (c.receiveScale > 0 ? 4 : 0);
-  bytes[6] = c.sendScale | (c.receiveScale << 4);
-  const { now, mss } = c;
-  const ms = (since: number): number => Math.max(0, Math.floor((now - since) / 1e6));
-  const threshold = Number.isFinite(c.congestion.threshold) ? Math.floor(c.congestion.threshold / mss) : 0x7fff_ffff;
-  const words = [
-    ...[c.roundTrip.timeout / 1e3, 40_000, mss, Math.min(c.peerMss, mss)],
-    ...[Math.ceil(c.inFlight / mss), Math.floor(c.sent.sackedBytes / mss), 0, 0, 0],
-    ...[c.lastSent === 0 ? 0 : ms(c.lastSent), 0, ms(c.lastReceived), ms(c.lastReceived)],
-    ...[c.stack.mtuTo(c.route, c.remote), 0, c.roundTrip.smoothed / 1e3, c.roundTrip.variance / 1e3],
-    ...[threshold, Math.floor(c.congestion.window / mss), mss, 3, 0, c.window, c.retransmitted],
-  ];
-  for (const [i, word] of words.entries()) view.setUint32(8 + i * 4, word, true);
-  view.setBigUint64(120, BigInt(c.bytesAcked), true);
-  view.setBigUint64(128, BigInt(c.bytesReceived), true);
-  view.setUint32(228, c.sndWnd, true);
-  return bytes;
+/** tcp(7): how many tries of an answer, with doubled waits, fill that many seconds. */
+function secondsToTries(seconds: number): number {
+  let tries = 0;
+  let covered = 0;
+  for (let wait = 1; covered < seconds && tries < 255; wait = Math.min(wait * 2, 120)) {
+    tries++;
+    covered += wait;
+  }
+  return tries;
+}
+function triesToSeconds(tries: number): number {
+  let covered = 0;
+  let wait = 1;
+  for (let i = 0; i < tries; i++, wait = Math.min(wait * 2, 120)) covered += wait;
+  return covered;
 }
