@@ -8,6 +8,8 @@ const NAME = 19;
 /** Most bytes one getdents64 gives; the smallest entry takes 24. */
 export const DIRENTS_ROOM = 65536;
 export const SMALLEST_DIRENT = 24;
+/** A name of NAME_MAX bytes. */
+export const LARGEST_DIRENT = 280;
 
 export class Dirents {
   readonly bytes = new Uint8Array(DIRENTS_ROOM);

@@ -2,11 +2,11 @@
 import { EINVAL, EMSGSIZE, ENOTDIR, EPROTO, type Errno } from '../abi/errno.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../abi/stat.ts';
 import { attrMode } from '../lib/p9/attr.ts';
-import { isPlainName, P9_MAX_STRING, P9_NO_OPEN, P9_NOFID } from '../lib/p9/constants.ts';
+import { isPlainName, P9_MAX_STRING, P9_NO_OPEN, P9_NOFID, READDIRX_NAMES, READDIRX_RESTART } from '../lib/p9/constants.ts';
 import type { Body } from '../lib/p9/message.ts';
 import { ATTR_SIZE, Rmakex, Rreaddirx, Rsetattrx, Rwalkx, Tmakex, Treaddirx, Tsetattrx, Twalkx } from '../lib/p9/messages.ts';
 import type { Connection, Handler } from './connection.ts';
-import { SMALLEST_DIRENT } from './dirents.ts';
+import { LARGEST_DIRENT, SMALLEST_DIRENT } from './dirents.ts';
 import { Fid, Node } from './fid.ts';
 import { STATX_SIZE } from './host_calls.ts';
 import { checkChange, makeObject, openObject, setAttributes } from './objects.ts';
@@ -126,7 +126,7 @@ function readdirx(c: Connection): number {
   const directory = listedDirectory(c, m);
   if (typeof directory === 'number') return directory;
   const { fid, fresh } = directory;
-  const r = listDirectory(c, fid, m.restart !== 0, m.count);
+  const r = listDirectory(c, fid, m.how, m.count);
   if (fresh) {
     if (r < 0) fid.release(c.calls);
     else c.bind(m.newfid, fid);
@@ -134,14 +134,14 @@ function readdirx(c: Connection): number {
   return r;
 }
 
-function listDirectory(c: Connection, fid: Fid, restart: boolean, count: number): number {
+function listDirectory(c: Connection, fid: Fid, how: number, count: number): number {
   if (!fid.isDirectory) return ENOTDIR;
   let r = 0;
   if (fid.openFd < 0) {
     r = c.calls.openDirectory(fid.fd);
     if (r < 0) return r;
     fid.openFd = r;
-  } else if (restart) r = c.calls.rewind(fid.openFd);
+  } else if ((how & READDIRX_RESTART) !== 0) r = c.calls.rewind(fid.openFd);
   c.begin(Rreaddirx);
   const { out, outBase } = c.channel;
   const eof = out.take(1);
@@ -151,6 +151,7 @@ function listDirectory(c: Connection, fid: Fid, restart: boolean, count: number)
   const length = out.take(4);
   const start = out.at;
   const limit = Math.min(out.limit, start + count);
+  if ((how & READDIRX_NAMES) !== 0) return listNames(c, fid, eof, length, limit);
   let n = -1;
   // What one getdents64 gives must fit: the host cannot take entries back.
   for (let room = 0; (room = Math.floor((limit - STATX_SIZE - out.at) / GROWTH)) >= 512 && (n = c.dirents.fill(fid.openFd, room)) > 0; ) {
@@ -158,6 +159,19 @@ function listDirectory(c: Connection, fid: Fid, restart: boolean, count: number)
     if (end < 0) return end;
     out.at = end;
   }
+  if (n < 0) return n === -1 ? EINVAL : n;
+  if (n === 0) fid.closeFile(c.calls);
+  out.bytes[eof] = n === 0 ? 1 : 0;
+  out.view.setUint32(length, out.at - start, true);
+  return 0;
+}
+
+/** As listDirectory's end: names and no attributes, as they come from the host. */
+function listNames(c: Connection, fid: Fid, eof: number, length: number, limit: number): number {
+  const { out, outBase } = c.channel;
+  const start = out.at;
+  let n = -1;
+  while (limit - out.at >= LARGEST_DIRENT && (n = c.calls.getdents(fid.openFd, outBase + out.at, limit - out.at)) > 0) out.at += n;
   if (n < 0) return n === -1 ? EINVAL : n;
   if (n === 0) fid.closeFile(c.calls);
   out.bytes[eof] = n === 0 ? 1 : 0;

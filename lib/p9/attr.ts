@@ -45,12 +45,20 @@ export function attrMode(view: DataView, at: number): number {
  */
 export function attrIdentity(view: DataView, at: number, base: number): number {
   const low = view.getUint32(at + O.stx_ino, true);
-  let high = view.getUint32(at + O.stx_ino + 4, true);
-  // Filesystems that put an instance number into the top bits (overlayfs with xino): fold them in.
-  if (high > 0x1f_ffff) high = (high ^ (high >>> 21) ^ 0x10_0000) & 0x1f_ffff;
+  let high = foldInode(view.getUint32(at + O.stx_ino + 4, true));
   const device = attrDevice(view, at);
   if (device !== base) high = (high ^ Math.imul(device ^ base, 0x9e37_79b1)) & 0x1f_ffff;
   return high * 0x1_0000_0000 + low;
+}
+
+/** Filesystems that put an instance number into the top bits of st_ino (overlayfs with xino): folds them in, below 2^21. */
+function foldInode(high: number): number {
+  return high > 0x1f_ffff ? (high ^ (high >>> 21) ^ 0x10_0000) & 0x1f_ffff : high;
+}
+
+/** As attrIdentity, of an object on the root's own device, from the 64-bit inode number at `at`. */
+export function inodeIdentity(view: DataView, at: number): number {
+  return foldInode(view.getUint32(at + 4, true)) * 0x1_0000_0000 + view.getUint32(at, true);
 }
 
 /** Device number of the object's filesystem, as one 32-bit value. */

@@ -65,6 +65,12 @@ export const P9_LOCK_ERROR = 2;
 /** Extension: "do not open". */
 export const P9_NO_OPEN = 0xffff_ffff;
 
+// Treaddirx how
+/** From the first entry on. */
+export const READDIRX_RESTART = 1;
+/** Names alone: struct linux_dirent64, as the host gives them. */
+export const READDIRX_NAMES = 2;
+
 // Txattrx operation
 export const XATTRX_GET = 0;
 export const XATTRX_SET = 1;

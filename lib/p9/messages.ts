@@ -128,14 +128,14 @@ export const Twalkx = message('Twalkx', 200, { fid: u32, newfid: u32, open: u32,
  */
 export const Rwalkx = message('Rwalkx', 201, { ecode: u32, opened: u8, start: attr, entries: data });
 /**
- * Entries of the directory at a place, without "." and "..": from the first one on if `restart` is not 0, otherwise those that follow
+ * Entries of the directory at a place, without "." and "..": `how` is READDIRX_*: from the first one on with RESTART, otherwise those that follow
  * what was told last. The fid that stands for the directory (`newfid`, or `fid` if there are no names) keeps it open until the
  * end was told. `count` caps the answer's data.
  */
-export const Treaddirx = message('Treaddirx', 202, { fid: u32, newfid: u32, restart: u8, count: u32, names });
+export const Treaddirx = message('Treaddirx', 202, { fid: u32, newfid: u32, how: u8, count: u32, names });
 /**
  * attr: the directory's own. data: attr[144] name[s] target[s], repeated; the target of a symbolic link may be empty: then it did not
- * fit. eof: nothing follows.
+ * fit. With READDIRX_NAMES data is what getdents64(2) gives, "." and ".." included. eof: nothing follows.
  */
 export const Rreaddirx = message('Rreaddirx', 203, { eof: u8, attr, data });
 /**

@@ -2,7 +2,7 @@
 import { EINVAL, EIO, ENOENT, type Errno, isErrno } from '../../../abi/errno.ts';
 import { SEEK_CUR, SEEK_SET } from '../../../abi/fcntl.ts';
 import { direntType, S_IFDIR } from '../../../abi/stat.ts';
-import { P9_MAX_MSIZE, P9_NOFID } from '../../../lib/p9/constants.ts';
+import { P9_MAX_MSIZE, P9_NOFID, READDIRX_NAMES, READDIRX_RESTART } from '../../../lib/p9/constants.ts';
 import { Rfsync, Rreaddirx, Tfsync, Treaddirx } from '../../../lib/p9/messages.ts';
 import { type EmitEntry, type FileDescription, FileImpl } from '../../vfs/file.ts';
 import { readAttributes, viewOf } from './attributes.ts';
@@ -71,7 +71,9 @@ export function listDirectory(inode: GoferInode): Listing | Errno {
   if (isErrno(place)) return place;
   const newfid = inode.fid < 0 ? fs.client.newFid() : P9_NOFID;
   const listing = new Listing(fs.device);
-  let request = { ...place, newfid, restart: 1, count: P9_MAX_MSIZE };
+  // Attributes are for the look-ups that follow; where each of those asks anyway they would serve nobody.
+  const names = fs.exclusive ? 0 : READDIRX_NAMES;
+  let request = { ...place, newfid, how: READDIRX_RESTART | names, count: P9_MAX_MSIZE };
   for (;;) {
     const answer = fs.client.call(Treaddirx, request, Rreaddirx);
     if (isErrno(answer)) {
@@ -80,9 +82,9 @@ export function listDirectory(inode: GoferInode): Listing | Errno {
     }
     if (inode.fid < 0) inode.setFid(newfid);
     inode.tell(readAttributes(viewOf(answer.attr), 0, fs.device));
-    if (!listing.add(answer.data)) return EIO;
+    if (!(names === 0 ? listing.add(answer.data) : listing.addNames(answer.data))) return EIO;
     if (answer.eof !== 0 || listing.names.length > MAX_ENTRIES) break;
-    request = { fid: inode.fid, names: [], newfid: P9_NOFID, restart: 0, count: P9_MAX_MSIZE };
+    request = { fid: inode.fid, names: [], newfid: P9_NOFID, how: names, count: P9_MAX_MSIZE };
   }
   if (fs.exclusive) fs.keepListing(inode, listing);
   return listing;

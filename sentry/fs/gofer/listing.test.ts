@@ -51,6 +51,27 @@ test('entries are found by name, with attributes', () => {
   expect(listing.inos[2]).toBe(0);
 });
 
+test('names alone, as getdents64 gives them', () => {
+  const dirent = (ino: number, type: number, name: string): number[] => {
+    const length = (19 + name.length + 8) & ~7;
+    const bytes = Buffer.alloc(length);
+    bytes.writeBigUInt64LE(BigInt(ino), 0);
+    bytes.writeUInt16LE(length, 16);
+    bytes[18] = type;
+    bytes.write(name, 19, 'latin1');
+    return [...bytes];
+  };
+  const good = [...dirent(1, 4, '.'), ...dirent(2, 4, '..'), ...dirent(2 ** 33, 8, 'file\xff'), ...dirent(9, 10, 'link')];
+  const listing = new Listing(9);
+  expect(listing.addNames(Uint8Array.from(good))).toBe(true);
+  expect(listing).toMatchObject({ names: ['file\xff', 'link'], inos: [2 ** 33, 9], modes: [0o100000, 0o120000] });
+  const whole = new Set([24, 48, 80, 104]);
+  for (let length = 1; length < good.length; length++) {
+    expect(new Listing(9).addNames(Uint8Array.from(good.slice(0, length)))).toBe(whole.has(length));
+  }
+  expect(new Listing(9).addNames(Uint8Array.from(dirent(1, 8, 'a/b')))).toBe(false);
+});
+
 test('what a broken gofer could send is refused', () => {
   const good = entry('name', 'target');
   for (let length = 1; length < good.length; length++) expect(new Listing(0).add(Uint8Array.from(good.slice(0, length)))).toBe(false);

@@ -1,7 +1,7 @@
 /** What a directory holds, as the gofer told it: names, and each name's attributes, decoded when they are asked for. */
 import type { ByteString } from '../../../lib/byte_string.ts';
 import { byteString } from '../../../lib/byte_string.ts';
-import { attrIdentity, attrMode } from '../../../lib/p9/attr.ts';
+import { attrIdentity, attrMode, inodeIdentity } from '../../../lib/p9/attr.ts';
 import { isPlainName, P9_MAX_NAME } from '../../../lib/p9/constants.ts';
 import { ATTR_SIZE } from '../../../lib/p9/messages.ts';
 import type { Attributes } from '../../vfs/inode.ts';
@@ -12,6 +12,11 @@ export interface Entry {
   readonly attributes: Attributes;
   readonly target: ByteString;
 }
+
+// struct linux_dirent64: d_ino, d_off, d_reclen, d_type, d_name
+const DIRENT_RECLEN = 16;
+const DIRENT_TYPE = 18;
+const DIRENT_NAME = 19;
 
 export class Listing {
   readonly names: ByteString[] = [];
@@ -52,6 +57,25 @@ export class Listing {
       this.modes.push(attrMode(view, at));
       this.places.push(chunk * 0x20_0000 + at);
       this.size += 64;
+      at = end;
+    }
+    return true;
+  }
+
+  /** Adds entries of getdents64(2): names without attributes. False: they are malformed. */
+  addNames(data: Uint8Array): boolean {
+    const view = viewOf(data);
+    for (let at = 0; at < data.length; ) {
+      const end = at + DIRENT_NAME >= data.length ? 0 : at + view.getUint16(at + DIRENT_RECLEN, true);
+      if (end <= at + DIRENT_NAME || end > data.length) return false;
+      const nameEnd = data.indexOf(0, at + DIRENT_NAME);
+      if (nameEnd < 0 || nameEnd >= end) return false;
+      const name = byteString(data, at + DIRENT_NAME, nameEnd);
+      if (isPlainName(name)) {
+        this.names.push(name);
+        this.inos.push(inodeIdentity(view, at));
+        this.modes.push((data[at + DIRENT_TYPE] as number) << 12);
+      } else if (name !== '.' && name !== '..') return false;
       at = end;
     }
     return true;
