@@ -26,6 +26,8 @@ export function checkConnection(connection: GoferConnection): void {
     if (typeof mount.name !== 'string' || names.has(mount.name)) throw new Error('config: a mount has no name of its own');
     if (!isDescriptor(mount.rootFd)) throw new Error(`config: mount ${mount.name}: rootFd is no descriptor`);
     if (typeof mount.readonly !== 'boolean') throw new Error(`config: mount ${mount.name}: readonly is missing`);
+    if (typeof (mount.store ?? false) !== 'boolean') throw new Error(`config: mount ${mount.name}: store is neither true nor false`);
+    if (typeof (mount.direct ?? false) !== 'boolean') throw new Error(`config: mount ${mount.name}: direct is neither true nor false`);
     names.add(mount.name);
   }
 }

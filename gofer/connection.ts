@@ -2,7 +2,7 @@
  * One client: its socket, mounts and fids. A client is assumed to be hostile: whatever it sends is answered or ends the
  * connection, and reaches nothing but its own mounts.
  */
-import { EBADF, EINVAL, EMFILE, EMSGSIZE, EPROTO, type Errno } from '../abi/errno.ts';
+import { EACCES, EBADF, EINVAL, EMFILE, EMSGSIZE, EPROTO, type Errno } from '../abi/errno.ts';
 import type { Host } from '../lib/host.ts';
 import { attrDevice } from '../lib/p9/attr.ts';
 import { Channel } from '../lib/p9/channel.ts';
@@ -20,6 +20,8 @@ export interface MountRequest {
   readonly name: string;
   readonly rootFd: number;
   readonly readonly: boolean;
+  readonly direct?: boolean;
+  readonly store?: boolean;
 }
 
 /** Most fids of one connection, and how many descriptors a fid may need: its own, its parent's, its open file. */
@@ -57,10 +59,10 @@ export class Connection {
     this.channel = new Channel(host, socketFd, P9_MAX_MSIZE);
     this.dirents = new Dirents(calls);
     this.statAddress = host.addressOf(this.stat);
-    for (const { name, rootFd, readonly } of mounts) {
+    for (const { name, rootFd, readonly, direct = false, store = false } of mounts) {
       const r = calls.stat(rootFd, this.statAddress);
       if (r < 0) throw new Error(`mount ${name}: statx of descriptor ${rootFd}: errno ${-r}`);
-      this.mounts.set(name, { name, rootFd, readonly, device: attrDevice(this.stat, 0) });
+      this.mounts.set(name, { name, rootFd, readonly, direct, store, device: attrDevice(this.stat, 0) });
     }
   }
 
@@ -111,7 +113,13 @@ export class Connection {
     this.donated = fd;
   }
 
+  /** EACCES for a store: what is not for files without names alone gets nothing of it. */
   fid(number: number): Fid | Errno {
+    const fid = this.fids.get(number) ?? EBADF;
+    return typeof fid !== 'number' && fid.mount.store ? EACCES : fid;
+  }
+  /** For the requests that a store answers as well. */
+  anyFid(number: number): Fid | Errno {
     return this.fids.get(number) ?? EBADF;
   }
   /** 0 if `number` can stand for something new; EBADF: it is taken, EMFILE: there are too many. */

@@ -8,6 +8,10 @@ export interface Mount {
   readonly name: string;
   readonly rootFd: number;
   readonly readonly: boolean;
+  /** Its root's descriptor may be given away. */
+  readonly direct: boolean;
+  /** It only gives room for files without names. */
+  readonly store: boolean;
   /** Device number of the root (attrDevice), from which identities count. */
   readonly device: number;
 }

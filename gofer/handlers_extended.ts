@@ -184,7 +184,9 @@ function makex(c: Connection): number {
   if (m === null) return EPROTO;
   const taken = m.newfid === P9_NOFID ? 0 : c.checkNew(m.newfid);
   if (taken !== 0) return taken;
-  const place = walkPlace(c, m.fid, m.names);
+  // In a store nothing has a name.
+  const inStore = m.name === '' && m.names.length === 0 && m.newfid === P9_NOFID;
+  const place = walkPlace(c, m.fid, m.names, inStore);
   if (typeof place === 'number') return place;
   const r = makeIn(c, place, m);
   place.release(c.calls);
@@ -196,7 +198,7 @@ function makeIn(c: Connection, directory: Fid, m: Body<typeof Tmakex>): number {
   const refused = checkChange(directory, temporary ? 'x' : m.name);
   if (refused !== 0) return refused;
   const { calls } = c;
-  const fd = makeObject(c, directory.fd, m);
+  const fd = makeObject(c, directory.fd, m, directory.mount.store);
   if (fd < 0) return fd;
   const fid = new Fid(new Node(fd), directory.mount, m.mode, directory.uid);
   let opened = 0;

@@ -1,5 +1,5 @@
 /** Conversation: version, attach, flush, clunk. */
-import { EINVAL, ENOENT, EOPNOTSUPP, EPROTO } from '../abi/errno.ts';
+import { EINVAL, ENOENT, EOPNOTSUPP, EPERM, EPROTO } from '../abi/errno.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT } from '../abi/stat.ts';
 import { getLen64 } from '../abi/struct.ts';
 import { attrIdentity, attrMode } from '../lib/p9/attr.ts';
@@ -19,6 +19,7 @@ import {
   Rattach,
   Rclunk,
   Rclunkx,
+  Rdirectx,
   Rflush,
   Rstatfs,
   Rversion,
@@ -26,6 +27,7 @@ import {
   Tauth,
   Tclunk,
   Tclunkx,
+  Tdirectx,
   Tflush,
   Tstatfs,
   Tversion,
@@ -72,10 +74,23 @@ function attach(c: Connection): number {
   return c.reply(Rattach, { qid: statQid(c, mount) });
 }
 
+/** directfs: only the root of a mount whose configuration says so, and only a directory. */
+function direct(c: Connection): number {
+  const m = c.extended ? c.read(Tdirectx) : null;
+  if (m === null) return EPROTO;
+  const fid = c.fid(m.fid);
+  if (typeof fid === 'number') return fid;
+  if (!fid.mount.direct || !fid.isDirectory) return EPERM;
+  const fd = c.calls.host.dup(fid.mount.rootFd);
+  if (fd < 0) return fd;
+  c.donate(fd);
+  return c.reply(Rdirectx, {});
+}
+
 function clunk(c: Connection): number {
   const m = c.read(Tclunk);
   if (m === null) return EPROTO;
-  const fid = c.fid(m.fid);
+  const fid = c.anyFid(m.fid);
   if (typeof fid === 'number') return fid;
   c.unbind(m.fid);
   const r = finishXattr(c, fid);
@@ -94,7 +109,7 @@ function clunkMany(c: Connection): number {
 function statfs(c: Connection): number {
   const m = c.read(Tstatfs);
   if (m === null) return EPROTO;
-  const fid = c.fid(m.fid);
+  const fid = c.anyFid(m.fid);
   if (typeof fid === 'number') return fid;
   const bytes = new Uint8Array(120); // struct statfs
   const r = c.calls.statfs(fid.fd, bytes);
@@ -119,6 +134,7 @@ export const SESSION_HANDLERS: Readonly<Record<number, Handler>> = {
   [Tattach.type]: attach,
   // Requests are answered in order, one at a time: what is to be flushed has been answered.
   [Tflush.type]: (c) => (c.read(Tflush) === null ? EPROTO : c.reply(Rflush, {})),
+  [Tdirectx.type]: direct,
   [Tclunk.type]: clunk,
   [Tclunkx.type]: clunkMany,
   [Tstatfs.type]: statfs,

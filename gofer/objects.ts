@@ -1,6 +1,6 @@
 /** What requests do to host objects, and what they may not. Standard and extension messages meet here. */
 import { EACCES, EEXIST, EINVAL, EIO, EISDIR, ENOTDIR, EOPNOTSUPP, EPERM, EROFS, type Errno, EXDEV } from '../abi/errno.ts';
-import { O_ACCMODE, O_APPEND, O_CREAT, O_EXCL, O_PATH, O_RDONLY, O_TRUNC } from '../abi/fcntl.ts';
+import { O_ACCMODE, O_APPEND, O_CREAT, O_EXCL, O_PATH, O_RDONLY, O_RDWR, O_TRUNC } from '../abi/fcntl.ts';
 import { S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../abi/stat.ts';
 import { setLen64 } from '../abi/struct.ts';
 import type { ByteString } from '../lib/byte_string.ts';
@@ -67,9 +67,9 @@ export interface Creation {
 }
 
 /** O_PATH descriptor of a new object in a directory that passed checkChange, with struct statx in c.stat; or an errno. */
-export function makeObject(c: Connection, directory: number, what: Creation): number {
+export function makeObject(c: Connection, directory: number, what: Creation, inStore = false): number {
   const { calls } = c;
-  const fd = makeNamed(c, directory, what);
+  const fd = makeNamed(c, directory, what, inStore);
   if (fd < 0) return fd;
   const r = takeOwnership(c, fd, what);
   if (r === 0) return fd;
@@ -78,13 +78,15 @@ export function makeObject(c: Connection, directory: number, what: Creation): nu
   return r;
 }
 
-function makeNamed(c: Connection, directory: number, what: Creation): number {
+function makeNamed(c: Connection, directory: number, what: Creation, inStore: boolean): number {
   const { calls } = c;
   const bits = what.mode & 0o777;
   const type = what.mode & S_IFMT;
   if (type === S_IFREG) {
     const open =
-      what.name === '' ? calls.openTemporary(directory, bits) : calls.openName(directory, what.name, O_CREAT | O_EXCL | O_RDONLY, bits);
+      what.name === ''
+        ? makeNameless(calls, directory, bits, inStore)
+        : calls.openName(directory, what.name, O_CREAT | O_EXCL | O_RDONLY, bits);
     if (open < 0) return open;
     const path = calls.reopen(open, O_PATH);
     calls.close(open);
@@ -99,6 +101,18 @@ function makeNamed(c: Connection, directory: number, what: Creation): number {
   // A device node on the host outlives the sandbox and works outside of it.
   else return EPERM;
   return r < 0 ? r : calls.openPath(directory, what.name);
+}
+
+/** O_TMPFILE; for a store where the host's filesystem has none, a file whose name goes at once. */
+function makeNameless(calls: HostCalls, directory: number, bits: number, inStore: boolean): number {
+  const fd = calls.openTemporary(directory, bits);
+  if (!inStore || (fd !== EOPNOTSUPP && fd !== EISDIR)) return fd;
+  const random = new Uint8Array(16);
+  calls.host.getrandom(random);
+  const name = `.tsvisor-${Buffer.from(random).toString('hex')}`;
+  const named = calls.openName(directory, name, O_CREAT | O_EXCL | O_RDWR, bits);
+  if (named >= 0) calls.unlink(directory, name, 0);
+  return named;
 }
 
 /** Owner and exact permission bits. What the name means may have been exchanged since: then it is not ours to change. */

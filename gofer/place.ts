@@ -13,8 +13,8 @@ export function notDirectory(mode: number): Errno {
 }
 
 /** A fid of its own, in no table, for the object at a place; the caller releases or binds it. */
-export function walkPlace(c: Connection, number: number, names: readonly ByteString[]): Fid | Errno {
-  const from = c.fid(number);
+export function walkPlace(c: Connection, number: number, names: readonly ByteString[], inStore = false): Fid | Errno {
+  const from = inStore ? c.anyFid(number) : c.fid(number);
   if (typeof from === 'number') return from;
   if (names.length === 0) return new Fid(from.node.share(), from.mount, from.mode, from.uid);
   let fd = from.fd;

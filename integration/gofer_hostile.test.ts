@@ -60,6 +60,47 @@ async function ended(): Promise<number | null> {
   return await gofer.exited;
 }
 
+test('a root is given away only where it is meant to be; a store shows nothing', async () => {
+  gofer = startGofer([
+    { name: '/', path: at('root') },
+    { name: 'given', path: at('root/dir'), direct: true },
+    { name: 'store', path: at('root'), store: true },
+  ]);
+  channel = new Channel(host, gofer.socket, P9_MAX_MSIZE);
+  ok(call(p9.Tversion, { msize: P9_MAX_MSIZE, version: P9_VERSION_EXTENDED }, p9.Rversion));
+  for (const [i, aname] of ['/', 'given', 'store'].entries()) {
+    ok(call(p9.Tattach, { fid: i + 1, afid: P9_NOFID, uname: '', aname, n_uname: 0 }, p9.Rattach));
+  }
+  expect(call(p9.Tdirectx, { fid: 1 }, p9.Rdirectx)).toBe(EPERM);
+  expect(channel.takeDescriptor()).toBe(-1);
+  ok(call(p9.Tdirectx, { fid: 2 }, p9.Rdirectx));
+  const given = channel.takeDescriptor();
+  expect(given).toBeGreaterThan(0);
+  host.close(given);
+  const fid = 3;
+  expect(call(p9.Tdirectx, { fid }, p9.Rdirectx)).toBe(EACCES);
+  for (const names of [[], ['file'], ['dir']]) {
+    expect(call(p9.Twalkx, { fid, newfid: 9, open: P9_NO_OPEN, names }, p9.Rwalkx)).toBe(EACCES);
+  }
+  expect(call(p9.Twalk, { fid, newfid: 9, wname: [] }, p9.Rwalk)).toBe(EACCES);
+  expect(call(p9.Treaddirx, { fid, newfid: P9_NOFID, how: 1, count: 65536, names: [] }, p9.Rreaddirx)).toBe(EACCES);
+  expect(call(p9.Tunlinkat, { dirfd: fid, name: 'file', flags: 0 }, p9.Runlinkat)).toBe(EACCES);
+  const what = { fid, mode: S_IFREG | 0o600, major: 0, minor: 0, uid: 0, gid: 0, target: '', open: O_RDWR };
+  for (const [name, names, newfid] of [
+    ['new', [], P9_NOFID],
+    ['', ['dir'], P9_NOFID],
+    ['', [], 9],
+  ] as const) {
+    expect(call(p9.Tmakex, { ...what, name, names, newfid }, p9.Rmakex)).toBe(EACCES);
+  }
+  ok(call(p9.Tmakex, { ...what, name: '', names: [], newfid: P9_NOFID }, p9.Rmakex));
+  const file = channel.takeDescriptor();
+  expect(host.pwrite(file, Buffer.from('room'), 0, 4, 0)).toBe(4);
+  host.close(file);
+  expect(readdirSync(at('root')).sort()).toEqual(['absolute', 'dir', 'fifo', 'file', 'null', 'relative']);
+  expect(await ended()).toBe(0);
+});
+
 describe('one client', () => {
   beforeAll(() => connect());
   afterAll(async () => expect(await ended()).toBe(0));

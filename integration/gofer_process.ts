@@ -20,6 +20,8 @@ export interface ServedFolder {
   readonly name: string;
   readonly path: string;
   readonly readonly?: boolean;
+  readonly direct?: boolean;
+  readonly store?: boolean;
 }
 
 export interface GoferProcess {
@@ -59,7 +61,9 @@ export function startGofer(
   const pair = host.socketpair(1);
   if (typeof pair === 'number') throw new Error(`socketpair: ${pair}`);
   const roots = folders.map(({ path }) => host.openat(-100, path, O_PATH));
-  const mounts = folders.map(({ name, readonly }, i) => ({ name, rootFd: 5 + i, readonly: readonly ?? false, exclusive: false }));
+  const mounts = folders.map(({ name, readonly = false, direct = false, store = false }, i) => {
+    return { name, rootFd: 5 + i, readonly, exclusive: false, direct, store };
+  });
   const config: GoferConfig = { connections: [{ socketFd: 4, mounts }], confine };
   const memory = host.memfdCreate('config', 0);
   host.write(memory, Buffer.from(JSON.stringify(config)));

@@ -7,6 +7,13 @@
  * is left and its control socket, if it has one, is closed.
  */
 
+/** Sockets of volumes: nothing of the host; connect to those that are there; make some that the host can connect to; both. */
+export const HOST_UDS_POLICIES = ['none', 'open', 'create', 'all'] as const;
+export type HostUdsPolicy = (typeof HOST_UDS_POLICIES)[number];
+/** Fifos of volumes: the sandbox's own beside the host's, or the host's. */
+export const HOST_FIFO_POLICIES = ['none', 'open'] as const;
+export type HostFifoPolicy = (typeof HOST_FIFO_POLICIES)[number];
+
 export interface GoferMount {
   /** What Tattach calls it (aname): unique within the connection. */
   readonly name: string;
@@ -15,6 +22,10 @@ export interface GoferMount {
   readonly readonly: boolean;
   /** Nobody else changes it while the container lives: the Sentry may cache without asking. The gofer itself does not care. */
   readonly exclusive: boolean;
+  /** The client may have the descriptor of the root (directfs). */
+  readonly direct?: boolean;
+  /** Nothing in it is shown: it only gives room for files without names. */
+  readonly store?: boolean;
 }
 
 export interface GoferConnection {
@@ -30,6 +41,9 @@ export interface GoferConfig {
    * indices into the packet's SCM_RIGHTS list. Answered by {} or {"error": "…"}.
    */
   readonly controlFd?: number;
+  /** 'none' if absent. */
+  readonly hostUds?: HostUdsPolicy;
+  readonly hostFifo?: HostFifoPolicy;
   /**
    * 'pivot': the process is alone in its mount namespace and has CAP_SYS_ADMIN there: its root becomes an empty folder and its capabilities those
    * that file access needs. 'none': it stays as it was started (rootless, tests).

@@ -33,7 +33,18 @@ test('the tables say what control.proto says', () => {
 
 test('a message survives encoding, and protobufjs reads it', () => {
   const mounts = [
-    { destination: '/', type: 'gofer', source: 'none', options: ['ro', ''], attach: '0', file: false, shared: true, overlay: false },
+    {
+      destination: '/',
+      type: 'gofer',
+      source: 'none',
+      options: ['ro', ''],
+      attach: '0',
+      file: false,
+      shared: true,
+      overlay: false,
+      store: '',
+      overlay_size: 0,
+    },
   ];
   const encoded = CreateRequest.encode({ container_id: 'a', spec: Buffer.from('{}'), mounts, extra_fds: [1, 300], gofer_fd: 2 ** 40 });
   const decoded = CreateRequest.decode(encoded);

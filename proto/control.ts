@@ -15,6 +15,8 @@ export const MountMessage = message('Mount', {
   file: [6, bool],
   shared: [7, bool],
   overlay: [8, bool],
+  store: [9, string],
+  overlay_size: [10, uint],
 });
 export type MountMessage = Infer<typeof MountMessage>;
 export const CreateRequest = message('CreateRequest', {

@@ -3,7 +3,9 @@
  * text. Keys are strict: a wrong one is an error that names it.
  */
 import { readFileSync } from 'node:fs';
+import { HOST_FIFO_POLICIES, HOST_UDS_POLICIES } from '../lib/gofer_config.ts';
 import { text, wireFields } from '../lib/ttrpc/wire.ts';
+import { parseOverlay2 } from '../runsc/container/overlay_setting.ts';
 import type { RuntimeSettings } from '../runsc/container/types.ts';
 
 /** Read when the options name no file. */
@@ -114,7 +116,10 @@ const RUNSC_KEYS: Readonly<Record<string, readonly [keyof RuntimeSettings, Check
   root: ['root', string],
   platform: ['platform', oneOf('auto', 'ptrace', 'systrap', 'kvm')],
   network: ['network', oneOf('sandbox', 'host', 'none')],
-  overlay2: ['overlay2', string],
+  overlay2: ['overlay2', (v) => (typeof v === 'string' && parseOverlay2(v) !== null ? null : 'what runsc --overlay2 takes')],
+  'host-uds': ['hostUds', oneOf(...HOST_UDS_POLICIES)],
+  'host-fifo': ['hostFifo', oneOf(...HOST_FIFO_POLICIES)],
+  directfs: ['directfs', boolean],
   'systemd-cgroup': ['systemdCgroup', boolean],
   'ignore-cgroups': ['ignoreCgroups', boolean],
   debug: ['debug', boolean],
@@ -156,6 +161,9 @@ export function runtimeSettings(options: ShimOptions, root: string): RuntimeSett
     platform: 'auto',
     network: 'sandbox',
     overlay2: 'root:memory',
+    hostUds: 'none',
+    hostFifo: 'none',
+    directfs: false,
     systemdCgroup: false,
     ignoreCgroups: false,
     debug: false,

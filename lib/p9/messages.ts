@@ -178,6 +178,9 @@ export const Rclunkx = message('Rclunkx', 209, {});
 export const Txattrx = message('Txattrx', 210, { fid: u32, names, operation: u8, flags: u32, name, value: data });
 /** The value, or the names with a NUL behind each. */
 export const Rxattrx = message('Rxattrx', 211, { data });
+/** Asks for the descriptor of a mount's root itself (directfs); EPERM where the gofer was not told to give it. */
+export const Tdirectx = message('Tdirectx', 214, { fid: u32 });
+export const Rdirectx = message('Rdirectx', 215, {});
 /** Trenameat with renameat2(2)'s flags. */
 export const Trenamex = message('Trenamex', 212, { olddirfid: u32, oldname: name, newdirfid: u32, newname: name, flags: u32 });
 export const Rrenamex = message('Rrenamex', 213, {});

@@ -1,6 +1,8 @@
 /** What every command gets: the global flags, made into settings, and where errors go. */
 import { appendFileSync, mkdirSync } from 'node:fs';
+import { HOST_FIFO_POLICIES, HOST_UDS_POLICIES } from '../../lib/gofer_config.ts';
 import { Containers } from '../container/containers.ts';
+import { parseOverlay2 } from '../container/overlay_setting.ts';
 import type { RuntimeSettings } from '../container/types.ts';
 import { type Flags, type FlagTable, UsageError } from './flags.ts';
 
@@ -13,7 +15,10 @@ export const GLOBAL_FLAGS = {
   strace: { kind: 'bool', help: 'log every system call (with --debug-log)' },
   platform: { kind: 'string', help: 'auto (default), ptrace, systrap or kvm' },
   network: { kind: 'string', help: 'sandbox (default), host or none' },
-  overlay2: { kind: 'string', help: 'root:memory (default), all:memory or none' },
+  overlay2: { kind: 'string', help: 'root|all:memory|self|dir=PATH[,size=N] (default root:memory), or none' },
+  directfs: { kind: 'bool', help: 'the sandbox opens what everybody may read by itself, without its gofer' },
+  'host-uds': { kind: 'string', help: 'sockets on volumes that the host sees: none (default), open, create or all' },
+  'host-fifo': { kind: 'string', help: 'fifos on volumes that the host sees: none (default) or open' },
   'systemd-cgroup': { kind: 'bool', help: 'cgroup paths have the form slice:prefix:name' },
   'ignore-cgroups': { kind: 'bool', help: 'make no cgroups' },
   help: { kind: 'bool', alias: 'h', help: 'this text' },
@@ -30,10 +35,8 @@ export const GLOBAL_FLAGS = {
   'panic-log': { kind: 'string' },
   'panic-signal': { kind: 'int' },
   'oci-seccomp': { kind: 'bool' },
-  'host-uds': { kind: 'string' },
   'fsgofer-host-uds': { kind: 'bool' },
   'net-raw': { kind: 'bool' },
-  directfs: { kind: 'bool' },
   gso: { kind: 'bool' },
   'num-network-channels': { kind: 'int' },
   'TESTONLY-unsafe-nonroot': { kind: 'bool' },
@@ -58,14 +61,16 @@ export class Context {
       platform: oneOf('platform', flags.platform, ['auto', 'ptrace', 'systrap', 'kvm'], 'auto'),
       network: oneOf('network', flags.network, ['sandbox', 'host', 'none'], 'sandbox'),
       overlay2: flags.overlay2 ?? 'root:memory',
+      directfs: flags.directfs,
+      hostUds: oneOf('host-uds', flags['host-uds'], HOST_UDS_POLICIES, 'none'),
+      hostFifo: oneOf('host-fifo', flags['host-fifo'], HOST_FIFO_POLICIES, 'none'),
       systemdCgroup: flags['systemd-cgroup'],
       ignoreCgroups: flags['ignore-cgroups'],
       debug: flags.debug || flags.strace,
       debugLog: debugLog ?? null,
       strace: flags.strace,
     };
-    if (!/^((root|all):memory|none)$/.test(this.settings.overlay2))
-      throw new UsageError(`flag --overlay2: ${flags.overlay2} is not supported`);
+    if (parseOverlay2(this.settings.overlay2) === null) throw new UsageError(`flag --overlay2: ${flags.overlay2} is not supported`);
     this.containers = new Containers(this.settings);
   }
 

@@ -21,7 +21,7 @@ test('root, folders and files are served, the rest is the sandbox’s', () => {
     { destination: '/data', type: 'bind', source: 'data', options: ['rbind', 'ro'] },
     { destination: 'etc/hosts', source: join(bundle, 'hosts'), options: ['bind'] },
   ];
-  const plan = planMounts(bundle, spec({ mounts }), 'root:memory');
+  const plan = planMounts(bundle, spec({ mounts }), { overlay2: 'root:memory', directfs: false });
   expect(plan.mounts).toMatchObject([
     { destination: '/', type: 'gofer', attach: '0', overlay: true, file: false, shared: false },
     { destination: '/proc', type: 'proc', attach: '' },
@@ -38,10 +38,10 @@ test('root, folders and files are served, the rest is the sandbox’s', () => {
 });
 
 test('without overlay the root is written, unless the spec says read-only', () => {
-  const writable = planMounts(bundle, spec({}), 'none');
+  const writable = planMounts(bundle, spec({}), { overlay2: 'none', directfs: false });
   expect(writable.trees[0]?.readonly).toBe(false);
   writable.close();
-  const fixed = planMounts(bundle, spec({ root: { path: 'rootfs', readonly: true } }), 'none');
+  const fixed = planMounts(bundle, spec({ root: { path: 'rootfs', readonly: true } }), { overlay2: 'none', directfs: false });
   expect([fixed.trees[0]?.readonly, fixed.mounts[0]?.options]).toEqual([true, ['ro']]);
   fixed.close();
 });
@@ -52,5 +52,5 @@ test.each([
   [{ mounts: [{ destination: '/x', type: 'bind' }] }, 'mounts[0].source: is missing'],
   [{ mounts: [{ destination: '/x', type: 'bind', source: '/does/not/exist' }] }, 'mounts[0].source: cannot open /does/not/exist: ENOENT'],
 ])('what is not there is named', (more, message) => {
-  expect(() => planMounts(bundle, spec(more), 'root:memory')).toThrow(message);
+  expect(() => planMounts(bundle, spec(more), { overlay2: 'root:memory', directfs: false })).toThrow(message);
 });

@@ -4,18 +4,22 @@
  */
 import { isAbsolute, resolve } from 'node:path';
 import { EINVAL, ENOSYS, errnoName } from '../../abi/errno.ts';
-import { AT_EMPTY_PATH, AT_RECURSIVE, O_CLOEXEC, O_PATH } from '../../abi/fcntl.ts';
+import { AT_EMPTY_PATH, AT_RECURSIVE, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../../abi/fcntl.ts';
 import { S_IFDIR, S_IFMT } from '../../abi/stat.ts';
 import { host } from '../../lib/host.ts';
 import type { MountMessage } from '../../proto/control.ts';
 import { rootfsPath } from './load_spec.ts';
+import { type OverlaySetting, parseOverlay2 } from './overlay_setting.ts';
 import type { Spec, SpecMount } from './spec.ts';
-import { RuntimeError } from './types.ts';
+import { RuntimeError, type RuntimeSettings } from './types.ts';
 
 // open_tree(2), statx(2), x86-64.
 const NR_open_tree = 428;
 const NR_statx = 332;
+const NR_mount_setattr = 442;
 const OPEN_TREE_CLONE = 1;
+const MOUNT_ATTR_RDONLY = 1;
+const MOUNT_ATTR_NODEV = 4;
 const STATX_MODE_OFFSET = 28;
 /** Most mounts of one container. */
 const MAX_MOUNTS = 1000;
@@ -29,6 +33,10 @@ export interface ServedTree {
   readonly readonly: boolean;
   /** Nobody on the host changes it while the container lives. */
   readonly exclusive: boolean;
+  /** The sandbox may have its descriptor (directfs). */
+  readonly direct: boolean;
+  /** It gives room for nameless files of an overlay and shows nothing. */
+  readonly store: boolean;
 }
 
 export interface MountPlan {
@@ -47,11 +55,15 @@ const NOTHING: MountMessage = {
   file: false,
   shared: false,
   overlay: false,
+  store: '',
+  overlay_size: 0,
 };
 
+export type PlanSettings = Pick<RuntimeSettings, 'overlay2' | 'directfs'>;
+
 /** @throws RuntimeError that names the mount; nothing stays open then. */
-export function planMounts(bundle: string, spec: Spec, overlay2: string): MountPlan {
-  const builder = new PlanBuilder(bundle, overlay2);
+export function planMounts(bundle: string, spec: Spec, settings: PlanSettings): MountPlan {
+  const builder = new PlanBuilder(bundle, settings);
   try {
     builder.root(spec);
     if ((spec.mounts ?? []).length > MAX_MOUNTS) throw new RuntimeError('Invalid', `mounts: more than ${MAX_MOUNTS}`);
@@ -67,13 +79,16 @@ class PlanBuilder implements MountPlan {
   readonly mounts: MountMessage[] = [];
   readonly trees: ServedTree[] = [];
   private readonly bundle: string;
-  private readonly overlayRoot: boolean;
-  private readonly overlayAll: boolean;
+  private readonly overlay: OverlaySetting;
 
-  constructor(bundle: string, overlay2: string) {
+  private readonly directfs: boolean;
+
+  constructor(bundle: string, { overlay2, directfs }: PlanSettings) {
+    this.directfs = directfs;
+    const overlay = parseOverlay2(overlay2);
+    if (overlay === null) throw new RuntimeError('Invalid', `overlay2: ${overlay2} is no such setting`);
+    this.overlay = overlay;
     this.bundle = bundle;
-    this.overlayRoot = overlay2.startsWith('root:') || overlay2.startsWith('all:');
-    this.overlayAll = overlay2.startsWith('all:');
   }
 
   close(): void {
@@ -83,7 +98,7 @@ class PlanBuilder implements MountPlan {
   root(spec: Spec): void {
     const readonly = spec.root.readonly === true;
     const path = rootfsPath(this.bundle, spec);
-    const tree = this.serve(path, readonly || this.overlayRoot, true, 'root.path');
+    const tree = this.serve(path, readonly || this.overlay.root, true, 'root.path');
     if (tree.file) throw new RuntimeError('Invalid', `root.path: ${path} is not a folder`);
     const options = [readonly ? 'ro' : 'rw'];
     this.mounts.push({
@@ -93,7 +108,7 @@ class PlanBuilder implements MountPlan {
       source: 'none',
       options,
       attach: tree.attach,
-      overlay: this.overlayRoot,
+      ...this.layer(path, this.overlay.root, 'root.path'),
     });
   }
 
@@ -108,7 +123,7 @@ class PlanBuilder implements MountPlan {
     if (mount.source === undefined || mount.source === '')
       throw new RuntimeError('Invalid', `mounts[${index}].source: is missing (a path)`);
     const source = isAbsolute(mount.source) ? mount.source : resolve(this.bundle, mount.source);
-    const overlay = this.overlayAll && !options.includes('ro');
+    const overlay = this.overlay.all && !options.includes('ro');
     const tree = this.serve(source, options.includes('ro') || overlay, false, `mounts[${index}].source`);
     // Docker and the kubelet rewrite what they mount (resolv.conf, secrets): the sandbox must look again.
     this.mounts.push({
@@ -120,16 +135,37 @@ class PlanBuilder implements MountPlan {
       attach: tree.attach,
       file: tree.file,
       shared: true,
-      overlay,
+      ...this.layer(source, overlay && !tree.file, `mounts[${index}].source`),
     });
   }
 
+  /** The writable layer over a tree. */
+  private layer(path: string, overlay: boolean, field: string): Pick<MountMessage, 'overlay' | 'store' | 'overlay_size'> {
+    const { medium, dir, size } = this.overlay;
+    if (!overlay) return { overlay, store: '', overlay_size: 0 };
+    if (medium === 'memory') return { overlay, store: '', overlay_size: size };
+    const place = medium === 'dir' ? dir : path;
+    const fd = host.openat(-100, place, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) throw new RuntimeError('Invalid', `${field}: cannot open ${place} for its overlay: ${errnoName(fd)}`);
+    const attach = String(this.trees.length);
+    this.trees.push({ attach, fd, readonly: false, exclusive: false, direct: false, store: true });
+    return { overlay, store: attach, overlay_size: size };
+  }
+
   private serve(path: string, readonly: boolean, exclusive: boolean, field: string): { attach: string; file: boolean } {
-    const fd = openTree(path);
+    const { fd, cloned } = openTree(path);
     if (fd < 0) throw new RuntimeError('Invalid', `${field}: cannot open ${path}: ${errnoName(fd)}`);
     const attach = String(this.trees.length);
-    this.trees.push({ attach, fd, readonly, exclusive });
-    return { attach, file: !isFolder(fd) };
+    const file = !isFolder(fd);
+    this.trees.push({
+      attach,
+      fd,
+      readonly,
+      exclusive,
+      direct: this.directfs && !file && cloned && restrictTree(fd, readonly),
+      store: false,
+    });
+    return { attach, file };
   }
 }
 
@@ -138,11 +174,20 @@ function isBind(mount: SpecMount): boolean {
 }
 
 /** A detached copy of the mounts there, so that later changes of the host's mount table do not reach in; else the place itself. */
-function openTree(path: string): number {
+function openTree(path: string): { readonly fd: number; readonly cloned: boolean } {
   const name = Buffer.from(`${path}\0`);
   const fd = host.syscall(NR_open_tree, -100, name, OPEN_TREE_CLONE | O_CLOEXEC | AT_RECURSIVE);
   // EINVAL: a place that cannot be cloned (unbindable, or of another mount namespace such as a namespace file).
-  return fd === ENOSYS || fd === EINVAL || fd === -1 ? host.openat(-100, path, O_PATH | O_CLOEXEC) : fd;
+  const cloned = fd !== ENOSYS && fd !== EINVAL && fd !== -1;
+  return { fd: cloned ? fd : host.openat(-100, path, O_PATH | O_CLOEXEC), cloned };
+}
+
+/** Makes a cloned tree one whose descriptor can be given away: no devices, and no writing if that is not meant. */
+function restrictTree(fd: number, readonly: boolean): boolean {
+  // struct mount_attr: attr_set, attr_clr, propagation, userns_fd
+  const attributes = new Uint32Array(8);
+  attributes[0] = MOUNT_ATTR_NODEV | (readonly ? MOUNT_ATTR_RDONLY : 0);
+  return host.syscall(NR_mount_setattr, fd, Buffer.from('\0'), AT_EMPTY_PATH | AT_RECURSIVE, attributes, 32) === 0;
 }
 
 function isFolder(fd: number): boolean {

@@ -34,6 +34,7 @@ export interface SentryConfig {
   readonly controlFd: number;
   readonly platform: RuntimeSettings['platform'];
   readonly network: RuntimeSettings['network'];
+  readonly directfs: boolean;
   readonly debug: boolean;
   readonly strace: boolean;
   /** Its controlling terminal is the container's console: watch SIGWINCH. */
@@ -64,6 +65,7 @@ export function startSentry(start: SentryStart): Process {
     controlFd: 4,
     platform: settings.platform,
     network: settings.network,
+    directfs: settings.directfs,
     debug: settings.debug,
     strace: settings.strace,
     consoleFd: start.consoleFd === null ? null : 5,
@@ -77,7 +79,8 @@ export function startSentry(start: SentryStart): Process {
       fds: [...standard, start.controlFd, ...(start.consoleFd === null ? [] : [start.consoleFd])],
       namespaces: ISOLATED,
       ...(start.networkNamespace === null ? {} : { networkNamespace: start.networkNamespace }),
-      maps: { uid: SENTRY_MAP, gid: SENTRY_MAP },
+      // With directfs it sees the owners of files itself; what a map shows gives no power over it.
+      maps: settings.directfs ? { uid: FULL_MAP, gid: FULL_MAP } : { uid: SENTRY_MAP, gid: SENTRY_MAP },
       cgroupFds,
       cwd: '/',
       newSession: true,
@@ -93,8 +96,20 @@ export function startSentry(start: SentryStart): Process {
 export function startGofer(start: Common & { readonly trees: readonly ServedTree[] }): { process: Process; connection: number } {
   const pair = host.socketpair(SOCK_STREAM);
   if (isErrno(pair)) throw new RuntimeError('Internal', `cannot make a socket pair: ${errnoName(pair)}`);
-  const mounts = start.trees.map((tree, i) => ({ name: tree.attach, rootFd: 5 + i, readonly: tree.readonly, exclusive: tree.exclusive }));
-  const config: GoferConfig = { connections: [{ socketFd: 4, mounts }], confine: 'pivot' };
+  const mounts = start.trees.map((tree, i) => ({
+    name: tree.attach,
+    rootFd: 5 + i,
+    readonly: tree.readonly,
+    exclusive: tree.exclusive,
+    direct: tree.direct,
+    store: tree.store,
+  }));
+  const config: GoferConfig = {
+    connections: [{ socketFd: 4, mounts }],
+    hostUds: start.settings.hostUds,
+    hostFifo: start.settings.hostFifo,
+    confine: 'pivot',
+  };
   try {
     const process = withFiles(start, config, (standard, cgroupFds) =>
       spawn({

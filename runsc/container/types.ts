@@ -14,6 +14,7 @@
  * - Everything here may be called by several processes at once; the state on disk is locked.
  * - A Container object holds at most one connection to its sandbox, opened when needed; `close()` drops it without touching the container.
  */
+import type { HostFifoPolicy, HostUdsPolicy } from '../../lib/gofer_config.ts';
 import type { SpecProcess, SpecResources } from './spec.ts';
 
 /** How sandboxes are started; the same for all containers of a pod. */
@@ -22,12 +23,16 @@ export interface RuntimeSettings {
   readonly root: string;
   readonly platform: 'auto' | 'ptrace' | 'systrap' | 'kvm';
   readonly network: 'sandbox' | 'host' | 'none';
-  /** "root:memory" (writes to the root filesystem stay in memory), "all:memory", or "none". */
+  /** What overlay_setting.ts reads: "root:memory" (writes to the root filesystem stay in memory), "none" and others. */
   readonly overlay2: string;
   readonly systemdCgroup: boolean;
   /** Skip cgroups altogether (no permission, nested use). */
   readonly ignoreCgroups: boolean;
   readonly debug: boolean;
+  readonly hostUds: HostUdsPolicy;
+  readonly hostFifo: HostFifoPolicy;
+  /** The sandbox looks at what everybody may read by itself. */
+  readonly directfs: boolean;
   /** Folder for log files of sandbox and gofer; null: only the last lines are kept, for error messages. */
   readonly debugLog: string | null;
   readonly strace: boolean;

@@ -134,6 +134,8 @@ const RUNTIME: readonly HostCall[] = [
 const SANDBOX_NETWORK: readonly HostCall[] = [
   { name: 'bind', nr: 49, reason: 'packet sockets that were handed in, to their interfaces: it can open none' },
 ];
+/** With --directfs alone. Beneath the mounts' roots as nobody; how openat2 is meant (beneath, no links) a filter cannot see. */
+export const DIRECTFS_CALLS: readonly HostCall[] = [{ name: 'openat2', nr: 437, reason: 'files that everybody may read, beneath a mount' }];
 
 /** The frequent ones first: the filter tries them in order. */
 export const ALLOWED_CALLS: readonly HostCall[] = [...PLATFORM, ...FILES, ...CONVERSATION, ...RUNTIME];

@@ -37,7 +37,7 @@ export function boot(host: Host, argv: readonly string[]): number {
   registerFilesystems(kernel);
   const lifetime = new Lifetime(kernel, config, log);
   // The platform has started its first process, which has a filter of its own and must not inherit this one.
-  filterCalls(host, config.network);
+  filterCalls(host, config.network, config.directfs);
   return lifetime.run();
 }
 
@@ -63,7 +63,7 @@ class Lifetime {
     this.kernel = kernel;
     const sandbox = new Sandbox({
       kernel,
-      connectGofer: (fd) => connectGofer(kernel, fd),
+      connectGofer: (fd) => connectGofer(kernel, fd, config.directfs),
       finish: (code) => this.finish(code),
     });
     const { host, poll, log } = kernel;

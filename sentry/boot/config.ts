@@ -7,6 +7,8 @@ export interface BootConfig {
   readonly controlFd: number;
   readonly platform: 'auto' | 'ptrace' | 'systrap' | 'kvm';
   readonly network: 'sandbox' | 'host' | 'none';
+  /** Look beneath the mounts' own descriptors where the gofer gives them. */
+  readonly directfs: boolean;
   readonly debug: boolean;
   readonly strace: boolean;
   /** The container's console, our controlling terminal: SIGWINCH tells of its new size. */

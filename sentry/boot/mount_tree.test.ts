@@ -18,6 +18,8 @@ const mount = (destination: string, type: string, options: string[] = []): Mount
   file: false,
   shared: false,
   overlay: false,
+  store: '',
+  overlay_size: 0,
 });
 const ROOT = mount('/', 'gofer', ['rw']);
 

@@ -29,6 +29,8 @@ const NOTHING: Omit<MountMessage, 'destination' | 'type' | 'options'> = {
   file: false,
   shared: false,
   overlay: false,
+  store: '',
+  overlay_size: 0,
 };
 /** What the spec may leave out. */
 const DEFAULTS: readonly MountMessage[] = [

@@ -8,7 +8,7 @@ import { sendToTask } from '../kernel/signal_send.ts';
 import type { Task } from '../kernel/task.ts';
 import { type Blocking, type SyscallResult, waitFor } from '../kernel/wait.ts';
 import type { FileDescription } from '../vfs/file.ts';
-import type { Sink, Source } from '../vfs/io.ts';
+import { LimitedSource, type Sink, type Source } from '../vfs/io.ts';
 import { IN_ACCESS, IN_MODIFY } from '../vfs/notify.ts';
 import { addr, fd, flags, int, long, size, syscall } from './definition.ts';
 
@@ -127,24 +127,6 @@ function* heldDuring(task: Task, file: FileDescription, transfer: Blocking, even
 export function told(task: Task, file: FileDescription, n: number, event: number): number {
   if (n > 0 && task.kernel.notify !== null && file.path !== null) task.kernel.notify.object(event, file.path.dentry);
   return n;
-}
-
-/** A source that ends early: RLIMIT_FSIZE cuts a write that crosses it. */
-class LimitedSource implements Source {
-  private readonly source: Source;
-  private left: number;
-  constructor(source: Source, left: number) {
-    this.source = source;
-    this.left = left;
-  }
-  get remaining(): number {
-    return Math.min(this.left, this.source.remaining);
-  }
-  take(into: Uint8Array, start = 0, end = into.length): number {
-    const n = this.source.take(into, start, Math.min(end, start + this.left));
-    if (n > 0) this.left -= n;
-    return n;
-  }
 }
 
 /** Applies RLIMIT_FSIZE (getrlimit(2)) to a write of a regular file at `offset`, null = its position. SIGXFSZ and EFBIG beyond. */

@@ -46,6 +46,24 @@ export class BufferIo implements Sink, Source {
   }
 }
 
+/** A source that ends early: RLIMIT_FSIZE, or a filesystem's size, cuts a write that crosses it. */
+export class LimitedSource implements Source {
+  private readonly source: Source;
+  private left: number;
+  constructor(source: Source, left: number) {
+    this.source = source;
+    this.left = left;
+  }
+  get remaining(): number {
+    return Math.min(this.left, this.source.remaining);
+  }
+  take(into: Uint8Array, start = 0, end = into.length): number {
+    const n = this.source.take(into, start, Math.min(end, start + this.left));
+    if (n > 0) this.left -= n;
+    return n;
+  }
+}
+
 /** User memory reads and writes, as AddressSpace gives them. */
 export interface UserMemory {
   read(address: number, into: Uint8Array, offset: number, count: number): number;

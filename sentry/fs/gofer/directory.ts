@@ -6,6 +6,7 @@ import { P9_MAX_MSIZE, P9_NOFID, READDIRX_NAMES, READDIRX_RESTART } from '../../
 import { Rfsync, Rreaddirx, Tfsync, Treaddirx } from '../../../lib/p9/messages.ts';
 import { type EmitEntry, type FileDescription, FileImpl } from '../../vfs/file.ts';
 import { readAttributes, viewOf } from './attributes.ts';
+import { DENIED } from './direct.ts';
 import type { GoferInode } from './inode.ts';
 import { Listing } from './listing.ts';
 
@@ -67,6 +68,9 @@ export function listDirectory(inode: GoferInode): Listing | Errno {
   const { fs } = inode;
   if (inode.listing !== null) return inode.listing;
   if (inode.isGone) return ENOENT;
+  const direct = new Listing(fs.device);
+  const r = fs.direct?.list(inode, direct) ?? DENIED;
+  if (r !== DENIED) return r === 0 ? direct : r;
   const place = inode.place();
   if (isErrno(place)) return place;
   const newfid = inode.fid < 0 ? fs.client.newFid() : P9_NOFID;

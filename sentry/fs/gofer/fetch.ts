@@ -5,6 +5,7 @@ import { isPlainName, P9_MAX_WALK_EXTENDED, P9_NO_OPEN, P9_NOFID } from '../../.
 import { Rwalkx, Twalkx } from '../../../lib/p9/messages.ts';
 import type { WalkAhead } from '../../vfs/inode.ts';
 import { readAttributes, viewOf } from './attributes.ts';
+import { DENIED, type DirectTree } from './direct.ts';
 import type { GoferInode } from './inode.ts';
 import { type Entry, readEntries } from './listing.ts';
 
@@ -12,6 +13,8 @@ import { type Entry, readEntries } from './listing.ts';
 export function fetchEntry(inode: GoferInode, name: ByteString, ahead: WalkAhead | undefined): Entry | Errno {
   const { fs } = inode;
   if (inode.isGone) return ENOENT;
+  const direct = fs.direct === null ? DENIED : fetchDirectly(fs.direct, inode, name);
+  if (direct !== DENIED) return direct;
   const known = fetchedBefore(inode, ahead);
   if (known !== null) return known;
   const place = inode.directoryPlace();
@@ -34,6 +37,16 @@ export function fetchEntry(inode: GoferInode, name: ByteString, ahead: WalkAhead
   if (ahead !== undefined) fs.fetched = { names: ahead.names, first: ahead.index, directory: inode.ino, results };
   return results[0] ?? EIO;
 }
+/** A name below a descriptor of our own. What is above the walk's first directory has just been looked at, but for the root. */
+function fetchDirectly(direct: DirectTree, inode: GoferInode, name: ByteString): Entry | Errno | typeof DENIED {
+  const { fs } = inode;
+  if (!fs.exclusive && inode === fs.root) {
+    const own = direct.attributes(inode);
+    if (typeof own === 'object') inode.tell(own.attributes);
+  }
+  return direct.entry(inode, name);
+}
+
 /** What the same walk has fetched, if it was in this directory. */
 function fetchedBefore(inode: GoferInode, ahead: WalkAhead | undefined): Entry | Errno | null {
   const { fetched } = inode.fs;

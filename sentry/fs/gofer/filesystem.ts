@@ -3,13 +3,14 @@ import { type Errno, isErrno } from '../../../abi/errno.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
 import { attrDevice } from '../../../lib/p9/attr.ts';
 import { P9_NO_OPEN, P9_NOFID } from '../../../lib/p9/constants.ts';
-import { Rstatfs, Rwalkx, Tstatfs, Twalkx } from '../../../lib/p9/messages.ts';
+import { Rdirectx, Rstatfs, Rwalkx, Tdirectx, Tstatfs, Twalkx } from '../../../lib/p9/messages.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Timer } from '../../kernel/timer_queue.ts';
 import { type CachePolicy, Filesystem, type FilesystemStats } from '../../vfs/inode.ts';
 import type { HostFd } from '../host_fd.ts';
 import { viewOf } from './attributes.ts';
 import type { GoferClient } from './client.ts';
+import { DirectTree } from './direct.ts';
 import { GoferInode } from './inode.ts';
 import { type Entry, type Listing, readEntries } from './listing.ts';
 import type { OpenFiles } from './open_files.ts';
@@ -20,6 +21,8 @@ export interface GoferMountOptions {
   /** Nobody else changes its files: names and attributes are cached for ever. Otherwise each use asks. */
   readonly exclusive: boolean;
   readonly readonly: boolean;
+  /** Look beneath the root's own descriptor, if the gofer gives it (directfs). */
+  readonly direct?: boolean;
 }
 
 /** What one answer told about the names of a walk; see WalkAhead. */
@@ -54,6 +57,7 @@ export class GoferFilesystem extends Filesystem {
   /** attrDevice of the root. */
   readonly device: number;
   readonly root: GoferInode;
+  readonly direct: DirectTree | null;
   fetched: Fetched | null = null;
   /** The file that was created last. */
   created: OpenFiles | null = null;
@@ -71,7 +75,15 @@ export class GoferFilesystem extends Filesystem {
   /** Files that are open, by identity: locks and sizes belong to the inode, also after its name was forgotten and found again. */
   readonly open = new Map<number, GoferInode>();
 
-  private constructor(kernel: Kernel, client: GoferClient, options: GoferMountOptions, rootFid: number, entry: Entry, device: number) {
+  private constructor(
+    kernel: Kernel,
+    client: GoferClient,
+    options: GoferMountOptions,
+    rootFid: number,
+    entry: Entry,
+    device: number,
+    rootFd: number,
+  ) {
     super(kernel.uniqueId());
     this.kernel = kernel;
     this.client = client;
@@ -80,6 +92,7 @@ export class GoferFilesystem extends Filesystem {
     this.cachePolicy = options.exclusive ? 'forever' : 'revalidate';
     this.device = device;
     this.root = new GoferInode(this, null, '', entry, rootFid);
+    this.direct = rootFd < 0 ? null : new DirectTree(kernel.host, rootFd, device, () => this.root);
     client.hold();
   }
 
@@ -92,7 +105,9 @@ export class GoferFilesystem extends Filesystem {
     if (answer.ecode !== 0) return client.errnoOf(answer.ecode);
     const device = attrDevice(viewOf(answer.entries), 0);
     const entry = readEntries(answer.entries, device)?.[0];
-    return entry === undefined ? client.errnoOf(0) : new GoferFilesystem(kernel, client, options, fid, entry, device);
+    if (entry === undefined) return client.errnoOf(0);
+    const rootFd = options.direct === true && !isErrno(client.call(Tdirectx, { fid }, Rdirectx)) ? client.takeDescriptor() : -1;
+    return new GoferFilesystem(kernel, client, options, fid, entry, device, rootFd);
   }
 
   stats(): FilesystemStats {
@@ -112,6 +127,7 @@ export class GoferFilesystem extends Filesystem {
     this.idle.clear();
     for (const inode of this.fids) inode.dropFid();
     this.fids.clear();
+    this.direct?.close();
     this.client.clunk(this.root.fid);
     this.client.flushClunks();
     this.client.release();
@@ -176,7 +192,7 @@ export class GoferFilesystem extends Filesystem {
    */
   keepIdle(inode: GoferInode, file: HostFd): void {
     if (!this.exclusive) {
-      if (inode.fid < 0) {
+      if (inode.fid < 0 && this.direct === null) {
         file.release();
         return;
       }
@@ -196,7 +212,7 @@ export class GoferFilesystem extends Filesystem {
   }
   takeIdle(inode: GoferInode): HostFd | null {
     // Without a fid the open file would be known by its name alone.
-    if (!this.exclusive && inode.fid < 0) return null;
+    if (!this.exclusive && inode.fid < 0 && this.direct === null) return null;
     const file = this.idle.get(inode) ?? null;
     if (file !== null) this.idle.delete(inode);
     return file;

@@ -13,6 +13,7 @@ import type { FileImpl } from '../../vfs/file.ts';
 import { type AttributeChange, type Attributes, type CreateOptions, Inode, type OpenContext, type WalkAhead } from '../../vfs/inode.ts';
 import type { HostFd } from '../host_fd.ts';
 import { readAttributes, viewOf } from './attributes.ts';
+import { DENIED } from './direct.ts';
 import { GoferDirectory, listDirectory } from './directory.ts';
 import { fetchEntry } from './fetch.ts';
 import type { GoferFilesystem } from './filesystem.ts';
@@ -118,16 +119,21 @@ export class GoferInode extends Inode {
     const { statView, emptyPath } = this.fs;
     if (this.fs.kernel.host.syscall(STATX, file.fd, emptyPath, AT_EMPTY_PATH, STATX_WANTED, statView) !== 0) return;
     const { uid, gid } = this.known;
-    this.tell({ ...readAttributes(statView, 0, this.fs.device), uid, gid });
+    const now = readAttributes(statView, 0, this.fs.device);
+    this.tell(this.fs.direct === null ? { ...now, uid, gid } : now);
   }
   private ask(): 0 | Errno {
+    const direct = this.fs.direct?.attributes(this) ?? DENIED;
+    if (direct !== DENIED) return typeof direct === 'number' ? direct : this.take(direct);
     const place = this.place();
     if (isErrno(place)) return place;
     const answer = this.fs.client.call(Twalkx, { ...place, newfid: P9_NOFID, open: P9_NO_OPEN }, Rwalkx);
     if (isErrno(answer)) return answer;
     if (answer.ecode !== 0) return this.fs.client.errnoOf(answer.ecode);
     const entry = readEntries(answer.entries, this.fs.device)?.at(-1);
-    if (entry === undefined) return EIO;
+    return entry === undefined ? EIO : this.take(entry);
+  }
+  private take(entry: Entry): 0 | Errno {
     if (!this.sameObject(entry.attributes)) return ESTALE;
     this.told(entry);
     return 0;
@@ -245,6 +251,7 @@ export class GoferInode extends Inode {
     this.fs.keepFid(this);
     this.dropFid();
     this.fs.dropIdle(this);
+    this.fs.direct?.forget(this);
     this.fs.forgetLinked(this);
   }
 

@@ -7,6 +7,7 @@ import type { Kernel } from '../../kernel/kernel.ts';
 import type { FileImpl } from '../../vfs/file.ts';
 import { HostFd } from '../host_fd.ts';
 import { HostFile, type HostFileOwner } from '../host_file.ts';
+import { DENIED } from './direct.ts';
 import type { GoferInode } from './inode.ts';
 import { readEntries } from './listing.ts';
 
@@ -94,7 +95,9 @@ export class OpenFiles implements HostFileOwner {
   /** A shared mount's open file keeps a fid as well: its name may come to mean something else. */
   private ask(accessMode: number): number {
     const { inode } = this;
-    const { client, exclusive, device } = inode.fs;
+    const { client, exclusive, device, direct } = inode.fs;
+    const opened = direct !== null && accessMode === O_RDONLY ? direct.openFile(inode) : DENIED;
+    if (opened !== DENIED) return opened;
     const place = inode.place();
     if (isErrno(place)) return place;
     const newfid = !exclusive && inode.fid < 0 ? client.newFid() : P9_NOFID;

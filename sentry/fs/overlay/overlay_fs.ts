@@ -11,13 +11,16 @@ import { OVERLAYFS_SUPER_MAGIC } from '../../../abi/statfs.ts';
 import type { Attributes, FilesystemStats, Inode } from '../../vfs/inode.ts';
 import type { TmpDirectory } from '../tmpfs/tmp_directory.ts';
 import type { TmpInode } from '../tmpfs/tmp_inode.ts';
-import { DEFAULT_TMPFS_OPTIONS, TmpFs, type TmpFsEnvironment, type TmpFsOptions } from '../tmpfs/tmpfs.ts';
+import { type BackingStore, DEFAULT_TMPFS_OPTIONS, TmpFs, type TmpFsEnvironment, type TmpFsOptions } from '../tmpfs/tmpfs.ts';
 import { OverlayDirectory } from './overlay_directory.ts';
 import { OverlayFile } from './overlay_file.ts';
 import { OverlaySpecial, OverlaySymlink } from './overlay_node.ts';
 
 /** Inode numbers of new files begin here, above those of the lower layers. */
 const FIRST_INO = 2 ** 40;
+
+/** On a disk, its room is the limit: what statfs(2) then shows. */
+const STORE_SIZE = 2 ** 50;
 
 /** Limits of the upper half. */
 export type OverlayOptions = Pick<TmpFsOptions, 'size' | 'inodes'>;
@@ -29,8 +32,14 @@ export class OverlayFs extends TmpFs {
   private readonly linked = new Map<string, TmpInode>();
 
   /** `lowers`: directories, the topmost first; at least one. */
-  constructor(env: TmpFsEnvironment, dev: number, lowers: readonly Inode[], options: OverlayOptions = { size: null, inodes: null }) {
-    super(env, dev, { ...DEFAULT_TMPFS_OPTIONS, ...options }, FIRST_INO);
+  constructor(
+    env: TmpFsEnvironment,
+    dev: number,
+    lowers: readonly Inode[],
+    options: OverlayOptions = { size: null, inodes: null },
+    store: BackingStore | null = null,
+  ) {
+    super(env, dev, { ...DEFAULT_TMPFS_OPTIONS, ...options }, FIRST_INO, store);
     this.lowerRoots = lowers;
   }
 
@@ -40,7 +49,7 @@ export class OverlayFs extends TmpFs {
 
   /** A program that fills its root is told so before the sandbox runs out of memory. */
   protected override get defaultSize(): number {
-    return this.env.system.memory;
+    return this.store === null ? this.env.system.memory : STORE_SIZE;
   }
 
   /** The object for what a lower layer has under some name. `directories`: all layers' halves of a directory. */
@@ -75,7 +84,8 @@ export class OverlayFs extends TmpFs {
   }
 
   override stats(): FilesystemStats {
-    return { ...super.stats(), type: OVERLAYFS_SUPER_MAGIC };
+    const host = this.settings.size === null ? (this.store?.stats() ?? null) : null;
+    return { ...super.stats(), ...host, type: OVERLAYFS_SUPER_MAGIC };
   }
 }
 

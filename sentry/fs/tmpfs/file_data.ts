@@ -7,6 +7,7 @@ import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '../../../abi/fallocat
 import { SEEK_DATA } from '../../../abi/fcntl.ts';
 import { MFD_CLOEXEC, PAGE_SIZE } from '../../../abi/mman.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
+import { DiskFile } from './disk_file.ts';
 import type { TmpFs } from './tmpfs.ts';
 
 /** A file that grows beyond it moves to a memfd. */
@@ -25,6 +26,8 @@ export class FileData {
   private bytes = EMPTY;
   /** The memfd, ours; -1 while the bytes are in the array. */
   private fd = -1;
+  /** The same descriptor, if it is a file of the filesystem's store: transfers may wait for the disk. */
+  disk: DiskFile | null = null;
   /** Pages that count against the filesystem's size. */
   private charged = 0;
   private readonly fs: TmpFs;
@@ -202,8 +205,9 @@ export class FileData {
 
   /** The descriptor, or an errno. */
   private promote(): number {
-    const { host } = this.fs.env;
-    const fd = host.memfdCreate('tmpfs', MFD_CLOEXEC);
+    const { env, store } = this.fs;
+    const { host } = env;
+    const fd = store !== null ? store.newFile() : host.memfdCreate('tmpfs', MFD_CLOEXEC);
     if (fd < 0) return ENOSPC; // the Sentry has no descriptor left
     const r = this.size === 0 ? 0 : host.pwrite(fd, this.bytes, 0, this.size, 0);
     if (r !== this.size) {
@@ -211,6 +215,7 @@ export class FileData {
       return r < 0 ? r : ENOSPC;
     }
     this.fd = fd;
+    if (store !== null) this.disk = new DiskFile(host, fd);
     this.bytes = EMPTY;
     this.fs.hosted.add(this);
     return fd;
@@ -234,6 +239,17 @@ export class FileData {
     return this.charge(Math.max(this.charged, Math.min(this.charged + touched, whole)));
   }
 
+  /** How many of `count` bytes at `offset` there is room for; they are counted. */
+  roomFor(offset: number, count: number): number {
+    if (this.chargeHost(offset, count)) return count;
+    const fits = Math.min(count, this.fs.freePages * PAGE_SIZE - (offset % PAGE_SIZE));
+    return fits > 0 && this.chargeHost(offset, fits) ? fits : 0;
+  }
+  /** The host's file was written up to here. */
+  grown(end: number): void {
+    if (end > this.size) this.size = end;
+  }
+
   /** What the host really holds for it. */
   recount(): void {
     if (this.fd >= 0) this.charge(Math.min(this.charged, Math.ceil(this.blocks / 8)));
@@ -246,7 +262,9 @@ export class FileData {
     this.size = 0;
     if (this.fd < 0) return;
     this.fs.hosted.delete(this);
-    this.fs.env.host.close(this.fd);
+    if (this.disk !== null) this.disk.release();
+    else this.fs.env.host.close(this.fd);
+    this.disk = null;
     this.fd = -1;
   }
 }

@@ -40,6 +40,11 @@ export class TmpFile extends TmpInode {
     this.content?.release();
     this.fs.inodeFreed();
   }
+  /** Bytes have changed. */
+  written(creds: Credentials): void {
+    this.dropPrivileges(creds);
+    this.touchModify();
+  }
   /** A write takes file capabilities, and from those without the privilege to keep them setuid and setgid (inode(7), capabilities(7)). */
   dropPrivileges(creds: Credentials): void {
     if ((this.bits & (S_ISUID | S_ISGID)) !== 0) this.bits = modeAfterWrite(this.bits, creds);
@@ -58,18 +63,20 @@ export class TmpFileImpl extends PositionedFile {
   size(): number {
     return this.inode.size;
   }
-  override pread(dst: Sink, offset: number, file: FileDescription, _task: Task): SyscallResult {
+  override pread(dst: Sink, offset: number, file: FileDescription, task: Task): SyscallResult {
+    const { disk } = this.inode.data;
+    if (disk !== null) return disk.read(this.inode, dst, offset, file, task);
     const n = this.inode.data.read(dst, offset);
     if (n >= 0) this.inode.touchAccess(file);
     return n;
   }
   override pwrite(src: Source, offset: number, file: FileDescription, task: Task): SyscallResult {
     const { inode } = this;
-    const n = inode.data.write(src, (file.flags & O_APPEND) !== 0 ? inode.size : offset);
-    if (n > 0) {
-      inode.dropPrivileges(task.creds);
-      inode.touchModify();
-    }
+    const at = (file.flags & O_APPEND) !== 0 ? inode.size : offset;
+    const { disk } = inode.data;
+    if (disk !== null) return disk.write(inode, src, at, file, task);
+    const n = inode.data.write(src, at);
+    if (n > 0) inode.written(task.creds);
     return n;
   }
   override seek(file: FileDescription, offset: number, whence: number): number {

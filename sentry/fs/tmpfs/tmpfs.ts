@@ -36,21 +36,39 @@ export interface TmpFsOptions {
 
 export const DEFAULT_TMPFS_OPTIONS: TmpFsOptions = { size: null, inodes: null, mode: 0o1777, uid: 0, gid: 0 };
 
+/** Files of the host for content that is not to be in memory. */
+export interface BackingStore {
+  /** A descriptor of an empty file, or an errno. */
+  newFile(): number;
+  /** Of the filesystem it is on; null if that cannot be told. */
+  stats(): FilesystemStats | null;
+  release(): void;
+}
+
 export class TmpFs extends Filesystem {
   readonly type: string = 'tmpfs';
   readonly env: TmpFsEnvironment;
   /** Contents that are in a memfd. */
   readonly hosted = new Set<FileData>();
+  /** Where grown files are; null: in memory. */
+  readonly store: BackingStore | null;
   protected settings: TmpFsOptions;
   private rootInode: TmpDirectory | null = null;
   private nextIno: number;
   private usedPages = 0;
   private usedInodes = 0;
 
-  constructor(env: TmpFsEnvironment, dev: number, options: TmpFsOptions = DEFAULT_TMPFS_OPTIONS, firstIno = 1) {
+  constructor(
+    env: TmpFsEnvironment,
+    dev: number,
+    options: TmpFsOptions = DEFAULT_TMPFS_OPTIONS,
+    firstIno = 1,
+    store: BackingStore | null = null,
+  ) {
     super(dev);
     this.env = env;
     this.settings = options;
+    this.store = store;
     this.nextIno = firstIno;
   }
 
@@ -73,6 +91,9 @@ export class TmpFs extends Filesystem {
     if (this.usedPages + pages > this.maxPages) return false;
     this.usedPages += pages;
     return true;
+  }
+  get freePages(): number {
+    return Math.max(0, this.maxPages - this.usedPages);
   }
   unreserve(pages: number): void {
     this.usedPages -= pages;
@@ -157,6 +178,7 @@ export class TmpFs extends Filesystem {
   /** Nobody can reach the tree any more, but for what is still open. */
   override release(): void {
     for (const data of [...this.hosted]) if (data.owner.openers === 0) data.release();
+    this.store?.release();
   }
 }
 
