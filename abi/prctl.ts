@@ -59,3 +59,11 @@ export const PR_SET_MM_ENV_END = 11;
 export const PR_TSC_ENABLE = 1;
 export const PR_MCE_KILL_DEFAULT = 2;
 export const PR_SPEC_NOT_AFFECTED = 0;
+
+// arch_prctl(2)
+export const ARCH_SET_GS = 0x1001;
+export const ARCH_SET_FS = 0x1002;
+export const ARCH_GET_FS = 0x1003;
+export const ARCH_GET_GS = 0x1004;
+export const ARCH_GET_CPUID = 0x1011;
+export const ARCH_SET_CPUID = 0x1012;

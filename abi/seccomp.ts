@@ -30,3 +30,22 @@ export const SECCOMP_DATA_ARCH = 4;
 export const SECCOMP_DATA_IP = 8;
 export const SECCOMP_DATA_ARGS = 16;
 export const AUDIT_ARCH_X86_64 = 0xc000003e;
+
+// seccomp_unotify(2)
+export const SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV = 32;
+export const SECCOMP_IOCTL_NOTIF_RECV = 0xc0502100;
+export const SECCOMP_IOCTL_NOTIF_SEND = 0xc0182101;
+export const SECCOMP_IOCTL_NOTIF_ID_VALID = 0x40082102;
+/** With the direction that the first kernels gave it. */
+export const SECCOMP_IOCTL_NOTIF_ID_VALID_WRONG_DIR = 0x80082102;
+export const SECCOMP_IOCTL_NOTIF_ADDFD = 0x40182103;
+export const SECCOMP_IOCTL_NOTIF_SET_FLAGS = 0x40082104;
+export const SECCOMP_USER_NOTIF_FLAG_CONTINUE = 1;
+export const SECCOMP_ADDFD_FLAG_SETFD = 1;
+export const SECCOMP_ADDFD_FLAG_SEND = 2;
+/** struct seccomp_notif: u64 id, u32 pid, u32 flags, struct seccomp_data. */
+export const SECCOMP_NOTIF_SIZE = 80;
+/** struct seccomp_notif_resp: u64 id, s64 val, s32 error, u32 flags. */
+export const SECCOMP_NOTIF_RESP_SIZE = 24;
+/** struct seccomp_notif_addfd: u64 id, u32 flags, u32 srcfd, u32 newfd, u32 newfd_flags. */
+export const SECCOMP_NOTIF_ADDFD_SIZE = 24;

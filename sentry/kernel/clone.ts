@@ -77,6 +77,10 @@ export function clone(task: Task, request: CloneRequest): number {
   if (failed !== 0) task.kernel.log(`clone: ${task.name} gave a bad address for a thread number`);
   if ((request.flags & CLONE_VFORK) === 0) return tid;
   child.vforkParent = task;
+  if (task.trace !== null) {
+    task.trace.vforkChild = child; // it waits once its tracer has seen the event
+    return tid;
+  }
   return task.kernel.park(task, 'vfork', tid);
 }
 

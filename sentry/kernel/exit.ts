@@ -14,6 +14,7 @@ import { exitRobustList } from './futex_lock.ts';
 import { stopAfterExit } from './job_control.ts';
 import type { PidNamespace } from './pid_namespace.ts';
 import { traceEnded } from './ptrace.ts';
+import { leaveFilters } from './seccomp.ts';
 import { exitJobControl, leaveGroup } from './session.ts';
 import { retargetShared, sendToGroup, sendToTask } from './signal_send.ts';
 import { ALL_SIGNALS } from './signal_state.ts';
@@ -48,6 +49,8 @@ export function exitTask(task: Task, status: WaitStatus): void {
     group.dead.userTime += task.thread.cpuTime();
     group.dead.systemTime += task.systemTime;
   });
+  const { seccomp } = task;
+  if (seccomp !== null) step('seccomp', () => leaveFilters(seccomp));
   releaseResources(task, step);
   group.tasks.splice(group.tasks.indexOf(task), 1);
   if (group.tasks.length === 0) {

@@ -14,6 +14,7 @@ import { HostIo } from '../fs/host_io.ts';
 import { InotifyHub } from '../fs/inotify/inotify.ts';
 import { openPidFd, pidFdTarget } from '../fs/pidfd.ts';
 import { PipeAccount } from '../fs/pipefs/pipe.ts';
+import { openSeccompListener } from '../fs/seccomp_notify.ts';
 import { LOOPBACK, type NetDevice } from '../fs/sys/net_class.ts';
 import { AioContexts } from '../ipc/aio.ts';
 import { registerInet } from '../socket/inet/inet_family.ts';
@@ -26,7 +27,7 @@ import { makeUnixSocket } from '../socket/unix/unix_family.ts';
 import { UnixSocket } from '../socket/unix/unix_socket.ts';
 import { UnixSockets } from '../socket/unix/unix_sockets.ts';
 import type { Strace } from '../strace/strace.ts';
-import { NO_RESULT, type Syscall } from '../syscalls/definition.ts';
+import { NO_RESULT, RUN_CALL, type Syscall } from '../syscalls/definition.ts';
 import { closeFile } from '../vfs/close.ts';
 import { DeviceRegistry } from '../vfs/device.ts';
 import { EpollAccount } from '../vfs/epoll.ts';
@@ -122,6 +123,8 @@ export class Kernel implements ThreadEvents {
   /** CLONE_PIDFD, SO_PEERPIDFD, waitid(2). */
   readonly pidFdTarget: (task: Task, fd: number) => ThreadGroup | Errno = pidFdTarget;
   readonly openPidFd: (task: Task, group: ThreadGroup) => number = openPidFd;
+  /** SECCOMP_FILTER_FLAG_NEW_LISTENER. */
+  readonly openSeccompListener = openSeccompListener;
   readonly epolls = new EpollAccount();
   readonly aio = new AioContexts();
   readonly netlinkPorts = new NetlinkPorts();
@@ -219,10 +222,13 @@ export class Kernel implements ThreadEvents {
     if (task.seccomp !== null) {
       const verdict = enforceSeccomp(task, task.seccomp);
       if (verdict !== null) {
-        this.returnToUser(task, verdict);
+        this.complete(task, verdict);
         return;
       }
     }
+    this.perform(task);
+  }
+  private perform(task: Task): void {
     const row = this.syscalls[task.syscallNumber];
     this.complete(task, row === undefined ? this.refuse(task, task.syscallNumber) : row.invoke(task, task.thread.args));
   }
@@ -271,7 +277,8 @@ export class Kernel implements ThreadEvents {
   /** What a handler gave: a result, or a generator that has to wait. */
   complete(task: Task, result: SyscallResult): void {
     if (isBlocking(result)) this.block(task, result);
-    else if (result !== NO_RESULT) this.returnToUser(task, result);
+    else if (result > NO_RESULT) this.returnToUser(task, result);
+    else if (result === RUN_CALL) this.perform(task);
   }
 
   private block(task: Task, generator: Blocking): void {
@@ -360,7 +367,8 @@ export class Kernel implements ThreadEvents {
     if (deliverPending(task) !== 'run') return;
     task.state = 'app';
     task.tracedCall = -1;
-    if (task.trace?.mode === 'step') task.thread.resumeSingleStep();
+    const mode = task.trace?.mode;
+    if (mode === 'step' || mode === 'sysemu-step') task.thread.resumeSingleStep();
     else task.thread.resume();
   }
 

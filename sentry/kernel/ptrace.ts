@@ -5,28 +5,34 @@
  * Interface: `Task.trace` is null for everybody who is not traced, and the kernel loop looks at nothing else then. For tracees it
  * calls `stopAtEntry` before a system call and `returnTraced` on the way back; clone, execve and exit call their hooks.
  */
-import { EPERM, type Errno } from '../../abi/errno.ts';
+import { ENOSYS, EPERM, type Errno } from '../../abi/errno.ts';
 import { POLLIN } from '../../abi/poll.ts';
 import {
   PTRACE_EVENT_CLONE,
   PTRACE_EVENT_EXEC,
   PTRACE_EVENT_EXIT,
   PTRACE_EVENT_FORK,
+  PTRACE_EVENT_SECCOMP,
   PTRACE_EVENT_STOP,
   PTRACE_EVENT_VFORK,
+  PTRACE_EVENT_VFORK_DONE,
   PTRACE_O_EXITKILL,
   PTRACE_O_TRACECLONE,
   PTRACE_O_TRACEEXEC,
   PTRACE_O_TRACEEXIT,
   PTRACE_O_TRACEFORK,
+  PTRACE_O_TRACESECCOMP,
   PTRACE_O_TRACESYSGOOD,
   PTRACE_O_TRACEVFORK,
+  PTRACE_O_TRACEVFORKDONE,
 } from '../../abi/ptrace.ts';
 import { CLONE_THREAD, CLONE_UNTRACED, CLONE_VFORK } from '../../abi/sched.ts';
 import { CLD_TRAPPED, SA_NOCLDSTOP, SI_KERNEL, SIG_IGN, SIGCHLD, SIGKILL, SIGSTOP, SIGTRAP } from '../../abi/signal.ts';
 import { REG } from '../../platforms/platform.ts';
+import { NO_RESULT } from '../syscalls/definition.ts';
 import { exitGroup, exitTask } from './exit.ts';
 import { park } from './job_control.ts';
+import { isKilled } from './signal_delivery.ts';
 import { sendToGroup, sendToTask } from './signal_send.ts';
 import type { SignalInfo } from './signal_state.ts';
 import type { Task } from './task.ts';
@@ -34,8 +40,8 @@ import type { WaitStatus } from './thread_group.ts';
 import { mayTrace } from './trace_access.ts';
 
 /** How the tracee was last told to go on. */
-export type TraceMode = 'cont' | 'syscall' | 'step';
-export type StopKind = 'signal' | 'entry' | 'exit' | 'event' | 'group';
+export type TraceMode = 'cont' | 'syscall' | 'step' | 'sysemu' | 'sysemu-step';
+export type StopKind = 'signal' | 'entry' | 'exit' | 'seccomp' | 'event' | 'group';
 
 export interface TraceStop {
   readonly kind: StopKind;
@@ -62,6 +68,12 @@ export class Trace {
   inSyscall = false;
   /** An event to stop for before the running system call returns. */
   event = 0;
+  /** The system call that it has stopped before will not be made (PTRACE_SYSEMU). */
+  emulated = false;
+  /** Its filter's question has been put to the tracer: the call is made. */
+  seccompPassed = false;
+  /** The child for which it waits in vfork(2), if there is one. */
+  vforkChild: Task | null = null;
   /** PTRACE_INTERRUPT was asked. */
   interrupt = false;
   /** The signal that the tracer lets through, to act upon without another stop. */
@@ -108,7 +120,8 @@ export function detach(target: Task, signal: number): void {
   const info = takesSignal(trace) ? signalToInject(trace, signal) : null;
   target.trace = null;
   if (info !== null) target.pending.add(info);
-  target.kernel.unpark(target);
+  if (target.parked === 'ptrace-stop' && trace.vforkChild?.vforkParent === target && !isKilled(target)) park(target, 'vfork');
+  else target.kernel.unpark(target);
 }
 
 /** From a stop. signal: what the tracee gets of it, 0 nothing. */
@@ -129,7 +142,7 @@ export function resumeTracee(target: Task, mode: TraceMode, signal: number): voi
 
 /** Events and group stops end without a signal, whatever the tracer says. */
 function takesSignal({ stop }: Trace): boolean {
-  return stop !== null && stop.kind !== 'event' && stop.kind !== 'group';
+  return stop !== null && stop.kind !== 'event' && stop.kind !== 'seccomp' && stop.kind !== 'group';
 }
 
 /** The stop's own siginfo if the tracer lets the same signal through, else one that names the tracer. */
@@ -154,8 +167,8 @@ function stopTracee(task: Task, kind: StopKind, code: number, info: SignalInfo |
   group.childEvents.notify(POLLIN);
 }
 
-function stopForEvent(task: Task, event: number): void {
-  stopTracee(task, 'event', SIGTRAP | (event << 8), { signal: SIGTRAP, code: SIGTRAP | (event << 8), pid: task.tid, uid: task.creds.uid });
+function stopForEvent(task: Task, event: number, kind: StopKind = 'event'): void {
+  stopTracee(task, kind, SIGTRAP | (event << 8), { signal: SIGTRAP, code: SIGTRAP | (event << 8), pid: task.tid, uid: task.creds.uid });
 }
 
 function stopForSyscall(task: Task, kind: 'entry' | 'exit'): void {
@@ -181,13 +194,32 @@ export function stopAtEntry(task: Task): boolean {
   const trace = task.trace as Trace;
   trace.inSyscall = true;
   task.tracedCall = task.syscallNumber;
-  if (trace.mode !== 'syscall') return false;
+  const emulates = trace.mode === 'sysemu' || trace.mode === 'sysemu-step';
+  if (trace.mode !== 'syscall' && !emulates) return false;
+  trace.emulated = emulates;
+  prepareEntry(task);
+  stopForSyscall(task, 'entry');
+  return true;
+}
+
+/** As a tracer finds a call that is to be made: rax says ENOSYS, which stays if the call is taken away. */
+function prepareEntry(task: Task): void {
   const registers = task.thread.registers();
   registers.set(REG.rax, -38);
   task.thread.setRegisters();
   task.stoppedAtEntry = true;
-  stopForSyscall(task, 'entry');
-  return true;
+}
+
+/** SECCOMP_RET_TRACE: ENOSYS unless the tracer has asked for it. */
+export function stopForSeccomp(task: Task, data: number): number {
+  const { trace } = task;
+  if (trace === null || (trace.options & PTRACE_O_TRACESECCOMP) === 0) return ENOSYS;
+  trace.seccompPassed = true;
+  trace.message = data;
+  task.tracedCall = task.syscallNumber;
+  prepareEntry(task);
+  stopForEvent(task, PTRACE_EVENT_SECCOMP, 'seccomp');
+  return NO_RESULT;
 }
 
 /** Number and arguments as the tracer has left them; false: it has taken the call away (orig_rax -1), rax is its result. */
@@ -199,7 +231,16 @@ export function enterAfterStop(task: Task): boolean {
     task.thread.args[2 * i] = u32[index * 2] as number;
     task.thread.args[2 * i + 1] = u32[index * 2 + 1] as number;
   }
-  if (task.syscallNumber < 0) return false;
+  const { trace } = task;
+  if (trace?.emulated) {
+    trace.emulated = false;
+    trace.inSyscall = trace.mode === 'syscall';
+    return false;
+  }
+  if (task.syscallNumber < 0) {
+    if (trace !== null) trace.seccompPassed = false;
+    return false;
+  }
   registers.set(REG.rax, task.syscallNumber);
   task.thread.setRegisters();
   return true;
@@ -219,6 +260,17 @@ export function stopBeforeReturn(task: Task): boolean {
     trace.event = 0;
     stopForEvent(task, event);
     return true;
+  }
+  if (trace.vforkChild !== null) {
+    if (trace.vforkChild.vforkParent === task) {
+      park(task, 'vfork');
+      return true;
+    }
+    trace.vforkChild = null;
+    if ((trace.options & PTRACE_O_TRACEVFORKDONE) !== 0) {
+      stopForEvent(task, PTRACE_EVENT_VFORK_DONE);
+      return true;
+    }
   }
   if (trace.inSyscall) {
     trace.inSyscall = false;

@@ -40,7 +40,7 @@ function call(task: FakeTask, nr: number, first = 0): number | null {
   task.syscallNumber = nr;
   task.fake.sysno = nr;
   task.fake.args[0] = first;
-  return enforceSeccomp(task, task.seccomp as SeccompState);
+  return enforceSeccomp(task, task.seccomp as SeccompState) as number | null;
 }
 
 test('every filter runs and the strictest verdict counts', () => {

@@ -3,7 +3,7 @@
  * answers beside it (clocks in the vDSO) are not seen, as on Linux.
  */
 import { BPF_ABS, BPF_B, BPF_H, BPF_IND, BPF_LD, BPF_LDX, BPF_MAXINSNS, BPF_MSH, BPF_W, SockFilter } from '../../abi/bpf.ts';
-import { EACCES, EINVAL, ENOMEM, ENOSYS, type Errno, ESRCH, isErrno } from '../../abi/errno.ts';
+import { EACCES, EBUSY, EINVAL, ENOMEM, ENOSYS, type Errno, ESRCH, isErrno } from '../../abi/errno.ts';
 import {
   AUDIT_ARCH_X86_64,
   SECCOMP_DATA_ARCH,
@@ -12,9 +12,11 @@ import {
   SECCOMP_DATA_NR,
   SECCOMP_DATA_SIZE,
   SECCOMP_FILTER_FLAG_LOG,
+  SECCOMP_FILTER_FLAG_NEW_LISTENER,
   SECCOMP_FILTER_FLAG_SPEC_ALLOW,
   SECCOMP_FILTER_FLAG_TSYNC,
   SECCOMP_FILTER_FLAG_TSYNC_ESRCH,
+  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
   SECCOMP_MODE_FILTER,
   SECCOMP_MODE_STRICT,
   SECCOMP_RET_ACTION_FULL,
@@ -33,8 +35,11 @@ import { type BpfData, type BpfProgram, decodeBpf, isValidBpf, runBpf } from '..
 import { REG, type ThreadContext } from '../../platforms/platform.ts';
 import { CAP_SYS_ADMIN, hasOwnCap } from './credentials.ts';
 import { exitGroup, exitTask } from './exit.ts';
+import { stopForSeccomp } from './ptrace.ts';
+import { SeccompListener } from './seccomp_listener.ts';
 import { forceSignal } from './signal_send.ts';
 import type { Task } from './task.ts';
+import type { SyscallResult } from './wait.ts';
 
 /** Instructions of all filters of a task together, four more for each. */
 const MAX_INSNS_PER_PATH = 32_768;
@@ -49,10 +54,16 @@ const MAX_ERRNO = 4095;
 export class SeccompFilter {
   readonly program: BpfProgram;
   readonly previous: SeccompFilter | null;
+  /** SECCOMP_FILTER_FLAG_NEW_LISTENER: who is asked. */
+  readonly listener: SeccompListener | null;
+  /** The chain has one somewhere: only one may be. */
+  readonly hasListener: boolean;
   /** 1 where the whole chain allows the call whatever its arguments are. */
   private readonly allowed = new Uint8Array(CACHED_CALLS);
 
-  constructor(program: BpfProgram, previous: SeccompFilter | null) {
+  constructor(program: BpfProgram, previous: SeccompFilter | null, listener: SeccompListener | null = null) {
+    this.listener = listener;
+    this.hasListener = listener !== null || previous?.hasListener === true;
     this.program = program;
     this.previous = previous;
     const probe = new ProbeData();
@@ -74,14 +85,19 @@ export class SeccompFilter {
     for (let f = other; f !== null; f = f.previous) if (f === this) return true;
     return false;
   }
-  evaluate(data: BpfData): number {
+  /** The strictest verdict of the chain, and who gave it. */
+  evaluate(data: BpfData): { readonly verdict: number; readonly by: SeccompFilter } {
     let verdict = SECCOMP_RET_ALLOW;
+    let by: SeccompFilter = this;
     for (let f: SeccompFilter | null = this; f !== null; f = f.previous) {
       const next = runBpf(f.program, data);
       // As signed numbers the actions are in the order of their strictness.
-      if ((next & SECCOMP_RET_ACTION_FULL) < (verdict & SECCOMP_RET_ACTION_FULL)) verdict = next;
+      if ((next & SECCOMP_RET_ACTION_FULL) < (verdict & SECCOMP_RET_ACTION_FULL)) {
+        verdict = next;
+        by = f;
+      }
     }
-    return verdict;
+    return { verdict, by };
   }
 }
 
@@ -93,13 +109,15 @@ export interface SeccompState {
 /** struct seccomp_data of the call that a thread has stopped at. Filters load aligned words only. */
 class CallData implements BpfData {
   readonly length = SECCOMP_DATA_SIZE;
+  private readonly task: Task;
   private readonly thread: ThreadContext;
-  constructor(thread: ThreadContext) {
-    this.thread = thread;
+  constructor(task: Task) {
+    this.task = task;
+    this.thread = task.thread;
   }
   load(offset: number): number {
     if (offset >= SECCOMP_DATA_ARGS) return this.thread.args[(offset - SECCOMP_DATA_ARGS) >> 2] as number;
-    if (offset === SECCOMP_DATA_NR) return this.thread.sysno >>> 0;
+    if (offset === SECCOMP_DATA_NR) return this.task.syscallNumber >>> 0;
     if (offset === SECCOMP_DATA_ARCH) return AUDIT_ARCH_X86_64;
     return this.thread.registers().u32[REG.rip * 2 + ((offset - SECCOMP_DATA_IP) >> 2)] as number;
   }
@@ -122,18 +140,30 @@ class ProbeData implements BpfData {
   }
 }
 
+const KNOWN_FLAGS =
+  SECCOMP_FILTER_FLAG_TSYNC |
+  SECCOMP_FILTER_FLAG_LOG |
+  SECCOMP_FILTER_FLAG_SPEC_ALLOW |
+  SECCOMP_FILTER_FLAG_NEW_LISTENER |
+  SECCOMP_FILTER_FLAG_TSYNC_ESRCH |
+  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+
 /** Before a system call of a task that has a filter: null if it may go on, or its result. The task may be dead afterwards. */
-export function enforceSeccomp(task: Task, state: SeccompState): number | null {
+export function enforceSeccomp(task: Task, state: SeccompState): SyscallResult | null {
   const nr = task.syscallNumber;
   if (state.filter === null) {
     if (STRICT_CALLS.includes(nr)) return null;
     exitTask(task, SIGKILL);
     return 0;
   }
-  return state.filter.allows(nr) ? null : act(task, state.filter.evaluate(new CallData(task.thread)));
+  const { trace } = task;
+  const asked = trace?.seccompPassed === true; // its tracer has been asked about this very call
+  if (asked) trace.seccompPassed = false;
+  return state.filter.allows(nr) ? null : act(task, state.filter, asked);
 }
 
-function act(task: Task, verdict: number): number | null {
+function act(task: Task, filter: SeccompFilter, asked: boolean): SyscallResult | null {
+  const { verdict, by } = filter.evaluate(new CallData(task));
   const data = verdict & SECCOMP_RET_DATA;
   switch ((verdict & SECCOMP_RET_ACTION_FULL) >>> 0) {
     case SECCOMP_RET_ALLOW:
@@ -143,9 +173,10 @@ function act(task: Task, verdict: number): number | null {
       return -Math.min(data, MAX_ERRNO);
     case SECCOMP_RET_TRAP:
       return trap(task, data);
-    case SECCOMP_RET_TRACE: // nobody traces
-    case SECCOMP_RET_USER_NOTIF: // nobody listens
-      return ENOSYS;
+    case SECCOMP_RET_TRACE:
+      return asked ? null : stopForSeccomp(task, data);
+    case SECCOMP_RET_USER_NOTIF:
+      return by.listener === null ? ENOSYS : by.listener.ask(task);
     case SECCOMP_RET_KILL_THREAD:
       exitTask(task, SIGSYS);
       return 0;
@@ -182,8 +213,11 @@ export function setStrict(task: Task): number {
 
 /** SECCOMP_SET_MODE_FILTER. With TSYNC the number of a thread that could not follow, or ESRCH if so asked. */
 export function installFilter(task: Task, flags: number, address: number): number {
-  const known = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
-  if ((flags & ~known) !== 0 || task.seccomp?.mode === SECCOMP_MODE_STRICT) return EINVAL;
+  if ((flags & ~KNOWN_FLAGS) !== 0 || task.seccomp?.mode === SECCOMP_MODE_STRICT) return EINVAL;
+  const listens = (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) !== 0;
+  // The result cannot be both a descriptor and a thread that did not follow.
+  if (listens && (flags & (SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH)) === SECCOMP_FILTER_FLAG_TSYNC) return EINVAL;
+  if (!listens && (flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) !== 0) return EINVAL;
   if (!task.creds.noNewPrivs && !hasOwnCap(task.creds, CAP_SYS_ADMIN)) return EACCES;
   const program = readProgram(task, address);
   if (isErrno(program)) return program;
@@ -192,13 +226,28 @@ export function installFilter(task: Task, flags: number, address: number): numbe
   const others = (flags & SECCOMP_FILTER_FLAG_TSYNC) === 0 ? [] : task.group.tasks.filter((thread) => thread !== task);
   const stray = others.find((thread) => !canFollow(thread, previous));
   if (stray !== undefined) return (flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH) !== 0 ? ESRCH : stray.tid;
-  const state: SeccompState = { mode: SECCOMP_MODE_FILTER, filter: new SeccompFilter(program as BpfProgram, previous) };
+  if (listens && previous?.hasListener === true) return EBUSY;
+  const listener = listens ? newListener(task, flags) : null;
+  const filter = new SeccompFilter(program as BpfProgram, previous, listener);
+  const fd = listener === null ? 0 : task.kernel.openSeccompListener(task, filter, listener);
+  if (isErrno(fd)) return fd;
+  const state: SeccompState = { mode: SECCOMP_MODE_FILTER, filter };
   task.seccomp = state;
   for (const thread of others) {
     thread.seccomp = state;
     if (task.creds.noNewPrivs) thread.creds = { ...thread.creds, noNewPrivs: true };
   }
-  return 0;
+  return fd;
+}
+
+function newListener(task: Task, flags: number): SeccompListener {
+  task.kernel.host.getrandom(task.kernel.scratch8);
+  return new SeccompListener((flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) !== 0, task.kernel.scratch8View.getBigUint64(0, true));
+}
+
+/** A task with these filters has ended. */
+export function leaveFilters({ filter }: SeccompState): void {
+  for (let f = filter; f?.hasListener; f = f.previous) f.listener?.lostUser();
 }
 
 /** A thread whose own filters are not all among the caller's would lose some. */

@@ -13,7 +13,7 @@ import { SA_NODEFER, SA_RESETHAND, SA_RESTART, SIG_DFL, SIG_IGN, SIGKILL, SIGSEG
 import { REG, type Registers } from '../../platforms/platform.ts';
 import { exitGroup, exitTask } from './exit.ts';
 import { beginStop, park, parkForStop } from './job_control.ts';
-import { stopForSignal, type Trace } from './ptrace.ts';
+import { stopBeforeExit, stopForSignal, type Trace } from './ptrace.ts';
 import { isOrphaned } from './session.ts';
 import { defaultAction, inSet, KERNEL_ONLY } from './signal_actions.ts';
 import { pushSignalFrame, undoFrame } from './signal_frame.ts';
@@ -51,6 +51,7 @@ export function deliverPending(task: Task): Delivery {
   task.attention = false;
   if (task.syscallResult !== null) endSyscall(task, task.syscallResult);
   for (;;) {
+    if ((task.state as RunState) === 'parked') return 'parked'; // on its way out: its tracer looks first
     if (group.exiting !== null) exitTask(task, group.exiting);
     if ((task.state as RunState) === 'dead') return 'dead';
     if (!isKilled(task)) {
@@ -107,6 +108,7 @@ function act(task: Task, info: SignalInfo): void {
     if (info.signal === SIGSTOP || !isOrphaned(group.group)) beginStop(group, info.signal);
     return;
   }
+  if (task.trace !== null && info.signal !== SIGKILL && stopBeforeExit(task, info.signal, true)) return;
   // No core file is ever written, so the status never says so (wait(2), WCOREDUMP).
   exitGroup(group, info.signal);
 }

@@ -106,6 +106,10 @@ export class PendingSignals {
       this.queued.delete(signal);
     }
   }
+  /** All that wait, in no order that matters to anybody but ptrace(2). */
+  *all(): Generator<SignalInfo> {
+    for (const queue of this.queued.values()) yield* queue;
+  }
   /** This very instance still waits. */
   holds(info: SignalInfo): boolean {
     return this.queued.get(info.signal)?.includes(info) ?? false;

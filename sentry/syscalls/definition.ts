@@ -67,6 +67,8 @@ export interface Syscall {
 
 /** Returned by a handler that has arranged itself how the task goes on (execve, exit, rt_sigreturn). */
 export const NO_RESULT = -100_000;
+/** What a seccomp(2) supervisor lets go on: the kernel makes the call now. */
+export const RUN_CALL = -100_001;
 
 export function syscall<const A extends readonly ArgumentKind[]>(definition: SyscallDefinition<A>): Syscall {
   const run = definition.run as unknown as (task: Task, ...args: number[]) => SyscallResult;

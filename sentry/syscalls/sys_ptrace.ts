@@ -1,6 +1,7 @@
 /** ptrace(2): the requests of a tracer. Who traces whom and the stops are in kernel/ptrace.ts. */
-import { EFAULT, EINVAL, EIO, type Errno, ESRCH, isErrno } from '../../abi/errno.ts';
+import { EFAULT, EINVAL, EIO, EPERM, type Errno, ESRCH, isErrno } from '../../abi/errno.ts';
 import { TASK_SIZE } from '../../abi/mman.ts';
+import { ARCH_GET_FS, ARCH_GET_GS, ARCH_SET_FS, ARCH_SET_GS } from '../../abi/prctl.ts';
 import * as P from '../../abi/ptrace.ts';
 import { AUDIT_ARCH_X86_64 } from '../../abi/seccomp.ts';
 import { NSIG, SIGKILL } from '../../abi/signal.ts';
@@ -49,6 +50,12 @@ function ofStopped(task: Task, target: Task, trace: Trace, stop: TraceStop, requ
       return resume(target, 'syscall', data);
     case P.PTRACE_SINGLESTEP:
       return resume(target, 'step', data);
+    case P.PTRACE_SYSEMU:
+      return resume(target, 'sysemu', data);
+    case P.PTRACE_SYSEMU_SINGLESTEP:
+      return resume(target, 'sysemu-step', data);
+    case P.PTRACE_PEEKSIGINFO:
+      return peekSignals(task, target, address, data);
     case P.PTRACE_LISTEN:
       return trace.seized ? 0 : EIO;
     case P.PTRACE_DETACH:
@@ -87,6 +94,27 @@ function resume(target: Task, mode: TraceMode, signal: number): number {
   return 0;
 }
 
+/** Most signals that one PTRACE_PEEKSIGINFO tells. */
+const PEEK_MAX = 512;
+
+/** struct ptrace_peeksiginfo_args: u64 off, u32 flags, s32 nr. How many were told. */
+function peekSignals(task: Task, target: Task, address: number, data: number): number {
+  const raw = task.readBytes(address, 16);
+  if (isErrno(raw)) return raw;
+  const view = new DataView((raw as Uint8Array).buffer);
+  const count = view.getInt32(12, true);
+  const flags = view.getUint32(8, true);
+  if (count < 0 || (flags & ~P.PTRACE_PEEKSIGINFO_SHARED) !== 0) return EINVAL;
+  const from = getLen64(view, 0);
+  const queue = flags === 0 ? target.pending : target.group.pending;
+  const wanted = [...queue.all()].slice(from, from + Math.min(count, PEEK_MAX));
+  for (const [i, info] of wanted.entries()) {
+    const r = task.copyOut(data + i * SIGINFO_SIZE, encodeSignalInfo(info));
+    if (r !== 0) return i === 0 ? r : i;
+  }
+  return wanted.length;
+}
+
 function memoryOrRegisters(task: Task, target: Task, request: number, address: number, data: number): number {
   switch (request) {
     case P.PTRACE_PEEKTEXT:
@@ -113,6 +141,8 @@ function memoryOrRegisters(task: Task, target: Task, request: number, address: n
       const raw = task.readBytes(data, FXSAVE_SIZE);
       return isErrno(raw) ? raw : setFxsave(target, raw as Uint8Array);
     }
+    case P.PTRACE_ARCH_PRCTL:
+      return archPrctl(task, target, data, address);
     case P.PTRACE_GETREGSET:
     case P.PTRACE_SETREGSET:
       return registerSet(task, target, request === P.PTRACE_SETREGSET, address, data);
@@ -218,6 +248,17 @@ function pokeUser(target: Task, offset: number, word: bigint): number {
   return 0;
 }
 
+/** arch_prctl(2) of the tracee: the bases of fs and gs. */
+function archPrctl(task: Task, target: Task, code: number, address: number): number {
+  const index = code === ARCH_GET_FS || code === ARCH_SET_FS ? REG.fs_base : REG.gs_base;
+  if (code === ARCH_GET_FS || code === ARCH_GET_GS) return writeWord(task, address, target.thread.registers().get(index));
+  if (code !== ARCH_SET_FS && code !== ARCH_SET_GS) return EINVAL;
+  const words = registerWords(target);
+  if (!setWord(words, index, BigInt(address))) return EPERM;
+  store(target, words);
+  return 0;
+}
+
 function setFxsave(target: Task, part: Uint8Array): number {
   const image = target.thread.xstate();
   image.set(part.subarray(0, FXSAVE_SIZE));
@@ -258,19 +299,23 @@ function writeSet(target: Task, kind: number, whole: Uint8Array, given: Uint8Arr
 
 /** struct ptrace_syscall_info; the result is its length, what fits into `length` is written. */
 function syscallInfo(task: Task, target: Task, stop: TraceStop, length: number, address: number): number {
-  const out = new Uint8Array(80);
+  const out = new Uint8Array(88);
   const view = new DataView(out.buffer);
   const registers = target.thread.registers();
   view.setUint32(4, AUDIT_ARCH_X86_64, true);
   setLen64(view, 8, registers.get(REG.rip));
   setLen64(view, 16, registers.get(REG.rsp));
   let size = 24;
-  if (stop.kind === 'entry') {
-    out[0] = P.PTRACE_SYSCALL_INFO_ENTRY;
+  if (stop.kind === 'entry' || stop.kind === 'seccomp') {
+    out[0] = stop.kind === 'entry' ? P.PTRACE_SYSCALL_INFO_ENTRY : P.PTRACE_SYSCALL_INFO_SECCOMP;
     const words = registerWords(target);
     const order = [REG.orig_rax, REG.rdi, REG.rsi, REG.rdx, REG.r10, REG.r8, REG.r9];
     for (const [i, index] of order.entries()) view.setBigUint64(24 + 8 * i, words[index] as bigint, true);
     size = 80;
+    if (stop.kind === 'seccomp') {
+      view.setUint32(80, target.trace?.message ?? 0, true);
+      size = 84;
+    }
   } else if (stop.kind === 'exit') {
     out[0] = P.PTRACE_SYSCALL_INFO_EXIT;
     const value = BigInt.asIntN(64, registers.u64[REG.rax] as bigint);
@@ -287,6 +332,6 @@ export const PTRACE_CALLS = {
     man: 'ptrace(2)',
     args: [int, int, addr, size],
     run: ptrace,
-    partial: 'no PTRACE_SYSEMU, PTRACE_PEEKSIGINFO, hardware breakpoints, PTRACE_EVENT_SECCOMP',
+    partial: 'no hardware breakpoints and watchpoints, no PTRACE_SINGLEBLOCK',
   }),
 };

@@ -10,6 +10,7 @@ import {
   SECCOMP_RET_LOG,
   SECCOMP_RET_TRACE,
   SECCOMP_RET_TRAP,
+  SECCOMP_RET_USER_NOTIF,
   SECCOMP_SET_MODE_FILTER,
   SECCOMP_SET_MODE_STRICT,
 } from '../../abi/seccomp.ts';
@@ -22,6 +23,7 @@ const AVAILABLE: readonly number[] = [
   SECCOMP_RET_KILL_THREAD,
   SECCOMP_RET_TRAP,
   SECCOMP_RET_ERRNO,
+  SECCOMP_RET_USER_NOTIF,
   SECCOMP_RET_TRACE,
   SECCOMP_RET_LOG,
   SECCOMP_RET_ALLOW,
@@ -47,5 +49,5 @@ function seccomp(task: Task, operation: number, flags: number, args: number): nu
 }
 
 export const SECCOMP_CALLS = {
-  seccomp: syscall({ x64: 317, man: 'seccomp(2)', args: [uint, uint, addr], run: seccomp, partial: 'no SECCOMP_RET_USER_NOTIF' }),
+  seccomp: syscall({ x64: 317, man: 'seccomp(2)', args: [uint, uint, addr], run: seccomp }),
 };

@@ -1,6 +1,8 @@
 /** What a thread is called and the registers and addresses that belong to it alone. */
+
 import { EFAULT, EINVAL, ENODEV, ENOSYS, EPERM, ESRCH } from '../../abi/errno.ts';
 import { TASK_SIZE } from '../../abi/mman.ts';
+import { ARCH_GET_CPUID, ARCH_GET_FS, ARCH_GET_GS, ARCH_SET_CPUID, ARCH_SET_FS, ARCH_SET_GS } from '../../abi/prctl.ts';
 import { setLen64 } from '../../abi/struct.ts';
 import { REG } from '../../platforms/platform.ts';
 import { CAP_SYS_PTRACE, hasCapIn } from '../kernel/credentials.ts';
@@ -8,12 +10,6 @@ import type { Task } from '../kernel/task.ts';
 import { addr, int, size, syscall, uint } from './definition.ts';
 
 // arch_prctl(2)
-const ARCH_SET_GS = 0x1001;
-const ARCH_SET_FS = 0x1002;
-const ARCH_GET_FS = 0x1003;
-const ARCH_GET_GS = 0x1004;
-const ARCH_GET_CPUID = 0x1011;
-const ARCH_SET_CPUID = 0x1012;
 /** struct robust_list_head. */
 const ROBUST_LIST_HEAD_SIZE = 24;
 
