@@ -27,6 +27,11 @@ const DENIED = {
   sendmsg: 46,
 };
 
+/** ns. On a machine with much else to do, the end of a process may take its time. */
+const PATIENCE = 30e9;
+/** What follows the clone of a thread in the stub: test rax, rax; jz. The thread then posts. */
+const NEW_THREAD = [...SYSCALL, 0x48, 0x85, 0xc0, 0x74];
+
 let platform: Platform;
 const seen: string[] = [];
 const events: ThreadEvents = {
@@ -46,7 +51,7 @@ beforeEach(() => {
 });
 
 function next(): string | undefined {
-  const end = host.monotonicNow() + 2e9;
+  const end = host.monotonicNow() + PATIENCE;
   // Who forges a request does not ring: it is seen when the platform looks for another reason.
   while (seen.length === 0 && host.monotonicNow() < end) platform.wait(events, host.monotonicNow() + 1e7);
   return seen.shift();
@@ -66,13 +71,16 @@ function jump(thread: ThreadContext, to: number): void {
   regs.set(REG.rsp, STACK - 64);
   thread.setRegisters();
 }
-function stubSyscalls(thread: ThreadContext): number[] {
-  const text = new Uint8Array(PAGE);
-  expect(thread.space.read(STUB_BASE, text, 0, PAGE)).toBe(PAGE);
+/** Where the stub's code has these bytes. */
+function stubPlaces(thread: ThreadContext, bytes: readonly number[]): number[] {
+  const text = new Uint8Array(2 * PAGE);
+  const length = thread.space.read(STUB_BASE, text, 0, text.length);
+  expect(length).toBeGreaterThanOrEqual(PAGE);
   const found: number[] = [];
-  for (let i = 0; i + 1 < PAGE; i++) if (text[i] === SYSCALL[0] && text[i + 1] === SYSCALL[1]) found.push(STUB_BASE + i);
+  for (let i = 0; i + bytes.length <= length; i++) if (bytes.every((byte, k) => text[i + k] === byte)) found.push(STUB_BASE + i);
   return found;
 }
+const stubSyscalls = (thread: ThreadContext): number[] => stubPlaces(thread, SYSCALL);
 /** mov word at `address` = value; clobbers rax and rbx. */
 const store = (address: number, value: number): number[] => [...mov.rbx(address), ...mov.eax(value), 0x89, 0x03];
 
@@ -142,9 +150,10 @@ test('slots unmapped under the stub end the process', () => {
   regs.set(REG.rax, 11);
   regs.set(REG.rdi, SLOTS);
   regs.set(REG.rsi, SLOT_SIZE);
-  jump(thread, stubSyscalls(thread).at(-1) as number);
+  // munmap's 0 looks like clone's in a new thread, which writes its slot: it is gone, and the fault cannot be told either.
+  jump(thread, stubPlaces(thread, NEW_THREAD)[0] as number);
   thread.resume();
-  expect(['exited', 'fault 11', 'fault 4']).toContain(next());
+  expect(next()).toBe('exited');
   thread.space.release();
 });
 
