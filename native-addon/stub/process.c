@@ -17,6 +17,8 @@ int64_t start_process(void)
 	if (r > 0)
 		r = host6(__NR_clone, 0x8011 /* CLONE_PARENT, SIGCHLD */, 0, 0, 0, 0, 0);
 	if (r == 0) {
+		/* Not inherited. A Sentry's stubs end with its pid namespace; this is for one that has none of its own. */
+		host(__NR_prctl, 1 /* PR_SET_PDEATHSIG */, 9 /* SIGKILL */, 0);
 		host6(__NR_mremap, NEXT_SLOTS, SLOTS_LENGTH, SLOTS_LENGTH, 3 /* MAYMOVE FIXED */, SLOTS, 0);
 		host(__NR_dup2, fds[1], SOCKET_FD, 0);
 	} else {

@@ -68,6 +68,15 @@ test('constraints hold', () => {
   expect(run(28, [0n, 0n, 100n])).toBe(TRAP);
   expect(run(33, [5n, 0n])).toBe(ALLOW);
   expect(run(33, [0n, 1n])).toBe(TRAP);
+  expect(run(157, [1n, 9n])).toBe(ALLOW);
+  for (const [option, value] of [
+    [1n, 0n],
+    [1n, 15n],
+    [4n, 9n],
+    [38n, 1n],
+    [22n, 9n],
+  ] as const)
+    expect(run(157, [option, value])).toBe(TRAP);
   expect(run(47, [0n])).toBe(ALLOW);
   expect(run(47, [2n])).toBe(TRAP);
 });

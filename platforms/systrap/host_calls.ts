@@ -61,5 +61,14 @@ export const HOST_CALLS: readonly HostCall[] = [
     when: [{ arg: 0, values: [CLONE_THREAD_FLAGS, CLONE_FORK_FLAGS], wide: true }],
     reason: 'threads and forks; the pids cgroup bounds them',
   },
+  {
+    name: 'prctl',
+    nr: 157,
+    when: [
+      { arg: 0, values: [1] },
+      { arg: 1, values: [9], wide: true },
+    ],
+    reason: 'PR_SET_PDEATHSIG, SIGKILL: a child process ends with the Sentry',
+  },
   { name: 'exit', nr: 60, reason: 'a thread ends' },
 ];
