@@ -2,23 +2,33 @@
 import { RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RT_TABLE_MAIN, RTN_UNICAST } from '../../../abi/netlink.ts';
 import { AF_INET, AF_INET6 } from '../../../abi/socket.ts';
 import { addressBytes, isLinkLocal6, isLoopback } from '../../../netstack/address.ts';
+import { EthernetInterface } from '../../../netstack/link/ethernet.ts';
 import type { NetDevice } from '../../fs/sys/net_class.ts';
 import type { NetNamespace } from '../../kernel/namespaces.ts';
-import type { InterfaceAddress, RouteEntry, RouteProvider } from '../netlink/route_provider.ts';
+import type { InterfaceAddress, NeighbourEntry, RouteEntry, RouteProvider } from '../netlink/route_provider.ts';
 import type { Networks } from './networks.ts';
+import { changeStack } from './stack_changes.ts';
 
 const ARPHRD_ETHER = 1;
 const ARPHRD_LOOPBACK = 772;
 /** IFF_UP, IFF_RUNNING with IFF_LOOPBACK, or with IFF_BROADCAST and IFF_MULTICAST. */
 const LOOPBACK_FLAGS = 0x49;
 const LINK_FLAGS = 0x1043;
+const IFF_UP = 0x1;
+const IFF_RUNNING = 0x40;
 const RTPROT_BOOT = 3;
 
 export function stackRoutes(networks: Networks): RouteProvider {
   return {
     addresses: (namespace) => addressesOf(networks, namespace),
     routes: (namespace) => routesOf(networks, namespace),
-    change: () => null,
+    neighbours: (namespace) => neighboursOf(networks, namespace),
+    change: (task, type, flags, payload) => {
+      const { stack } = networks.of(task.namespaces.net);
+      const r = changeStack(stack, type, flags, payload);
+      stack.deliver();
+      return r;
+    },
   };
 }
 
@@ -47,9 +57,23 @@ function routesOf(networks: Networks, namespace: NetNamespace): RouteEntry[] {
     table: RT_TABLE_MAIN,
     scope: entry.gateway === null ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
     type: RTN_UNICAST,
-    protocol: RTPROT_BOOT,
+    protocol: entry.protocol ?? RTPROT_BOOT,
     ...(entry.metric === 0 ? {} : { metric: entry.metric }),
   }));
+}
+
+function neighboursOf(networks: Networks, namespace: NetNamespace): NeighbourEntry[] {
+  const found: NeighbourEntry[] = [];
+  for (const device of networks.of(namespace).stack.interfaces) {
+    if (!(device instanceof EthernetInterface)) continue;
+    for (const entry of device.neighbours.all()) {
+      const { address, hardware, router } = entry;
+      const state = device.neighbours.stateOf(entry);
+      const family = address.length === 4 ? AF_INET : AF_INET6;
+      found.push({ family, address: addressBytes(address), hardware, state, router, index: device.index });
+    }
+  }
+  return found;
 }
 
 export function stackDevices(networks: Networks, namespace: NetNamespace): NetDevice[] {
@@ -59,8 +83,8 @@ export function stackDevices(networks: Networks, namespace: NetNamespace): NetDe
     address: [...device.hardware].map((byte) => byte.toString(16).padStart(2, '0')).join(':'),
     mtu: device.mtu,
     type: device.loopback ? ARPHRD_LOOPBACK : ARPHRD_ETHER,
-    flags: device.loopback ? LOOPBACK_FLAGS : LINK_FLAGS,
-    up: true,
+    flags: (device.loopback ? LOOPBACK_FLAGS : LINK_FLAGS) & (device.up ? -1 : ~(IFF_UP | IFF_RUNNING)),
+    up: device.up,
     statistics: device.statistics,
   }));
 }

@@ -6,7 +6,7 @@ import { NetlinkMessage, parseAttributes } from '../../../lib/netlink_message.ts
 import type { NetDevice } from '../../fs/sys/net_class.ts';
 import { CAP_NET_ADMIN, hasCapIn } from '../../kernel/credentials.ts';
 import type { Task } from '../../kernel/task.ts';
-import type { InterfaceAddress, RouteEntry } from './route_provider.ts';
+import type { InterfaceAddress, NeighbourEntry, RouteEntry } from './route_provider.ts';
 
 const IFF_LOWER_UP = 0x10000;
 const IF_OPER_UNKNOWN = 0;
@@ -41,6 +41,7 @@ export function answerRoute(task: Task, type: number, flags: number, body: Uint8
     case L.RTM_GETROUTE:
       return dump ? routes(task, body).map((route) => routeMessage(route, multi)) : oneRoute(task, body);
     case L.RTM_GETNEIGH:
+      return dump ? neighbours(task, body).map((entry) => neighbourMessage(entry, multi)) : EOPNOTSUPP;
     case L.RTM_GETRULE:
       return dump ? [] : EOPNOTSUPP;
     default:
@@ -159,4 +160,26 @@ function routeMessage(route: RouteEntry, flags: number): NetlinkMessage {
   if (route.gateway !== undefined) message.attribute(L.RTA_GATEWAY, route.gateway);
   if (route.source !== undefined) message.attribute(L.RTA_PREFSRC, route.source);
   return message.u32(L.RTA_OIF, route.index);
+}
+
+const NTF_ROUTER = 0x80;
+
+/** ndm_ifindex narrows the list to one interface. */
+function neighbours(task: Task, body: Uint8Array): NeighbourEntry[] {
+  const index = body.length >= L.Ndmsg.size ? L.Ndmsg.decode(body).ndm_ifindex : 0;
+  const all = task.kernel.routeProvider.neighbours(task.namespaces.net).filter(wanted(body));
+  return index === 0 ? all : all.filter((entry) => entry.index === index);
+}
+function neighbourMessage(entry: NeighbourEntry, flags: number): NetlinkMessage {
+  const body = L.Ndmsg.encode({
+    ndm_family: entry.family,
+    ndm_ifindex: entry.index,
+    ndm_state: entry.state,
+    ndm_flags: entry.router ? NTF_ROUTER : 0,
+    ndm_type: L.RTN_UNICAST,
+  });
+  const message = new NetlinkMessage(L.RTM_NEWNEIGH, flags, body).attribute(L.NDA_DST, entry.address);
+  if (entry.hardware !== null) message.attribute(L.NDA_LLADDR, entry.hardware);
+  // Ages in hundredths of a second are not kept.
+  return message.attribute(L.NDA_CACHEINFO, new Uint8Array(16));
 }

@@ -37,9 +37,21 @@ export interface RouteEntry {
   readonly metric?: number;
 }
 
+export interface NeighbourEntry {
+  readonly family: number;
+  readonly address: Uint8Array;
+  /** Six bytes; null: not known. */
+  readonly hardware: Uint8Array | null;
+  /** NUD_*. */
+  readonly state: number;
+  readonly router: boolean;
+  readonly index: number;
+}
+
 export interface RouteProvider {
   addresses(namespace: NetNamespace): readonly InterfaceAddress[];
   routes(namespace: NetNamespace): readonly RouteEntry[];
+  neighbours(namespace: NetNamespace): readonly NeighbourEntry[];
   /** A request that changes something (RTM_NEW*, RTM_DEL*, RTM_SET*); null: not known here. `payload` follows the nlmsghdr. */
   change(task: Task, type: number, flags: number, payload: Uint8Array): 0 | Errno | null;
 }
@@ -58,5 +70,6 @@ export const LOOPBACK_ROUTES: RouteProvider = {
     },
   ],
   routes: () => [],
+  neighbours: () => [],
   change: () => null,
 };
