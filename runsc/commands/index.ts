@@ -5,6 +5,7 @@ import { doCommand } from './do.ts';
 import { exec } from './exec.ts';
 import { debug, events, list, ps, state, wait } from './inspect.ts';
 import { create, kill, pause, remove, resume, start } from './lifecycle.ts';
+import { portForward } from './port_forward.ts';
 import { run } from './run.ts';
 
 export const COMMANDS: Readonly<Record<string, Command>> = {
@@ -25,6 +26,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   update,
   spec,
   features,
+  'port-forward': portForward,
   do: doCommand,
   version,
 };

@@ -193,6 +193,7 @@ export class Container implements ContainerHandle {
     }
     this.close();
     if (gofer !== null) await destroyProcess(gofer);
+    if (stored.sockets) await destroyProcess(stored.sockets);
     if (stored.network) leaveNetworkNamespace(stored.network);
     const hooks = this.specIfThere()?.hooks?.poststop;
     const state: OciState = {
@@ -275,6 +276,15 @@ export class Container implements ContainerHandle {
 
   async resize(size: WindowSize, execId = ''): Promise<void> {
     await this.call('ResizePty', { container_id: this.id, exec_id: execId, rows: size.rows, columns: size.columns });
+  }
+  /** Joins a non-blocking stream with a TCP port of the container's loopback. `stream` stays the caller's. */
+  async forward(stream: number, port: number): Promise<void> {
+    const fds = new DonatedFds();
+    try {
+      await this.call('Forward', { container_id: this.id, port, stream_fd: fds.add(stream) }, { fds: fds.fds, timeoutMs: LOADING });
+    } finally {
+      fds.close();
+    }
   }
   async closeStdin(execId = ''): Promise<void> {
     await this.call('CloseStdin', { container_id: this.id, exec_id: execId });

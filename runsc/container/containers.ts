@@ -11,15 +11,15 @@ import { Container } from './container.ts';
 import { SandboxGone } from './control_client.ts';
 import { DonatedFds } from './donated_fd.ts';
 import { runHooks } from './hooks.ts';
-import { restoreHostStack } from './host_stack.ts';
+import { leaveNetworkNamespace } from './host_stack.ts';
 import { checkId, loadSpec } from './load_spec.ts';
 import { lastWords, logPath } from './log_tail.ts';
 import { type MountPlan, planMounts } from './mount_plan.ts';
-import { inNetworkNamespace, namedNetworkNamespace, openNetworkNamespace } from './network_namespace.ts';
+import { namedNetworkNamespace, openNetworkNamespace } from './network_namespace.ts';
 import { podSandbox, sharesPidNamespace } from './pod.ts';
 import { openPodNetwork, type PodNetwork } from './pod_network.ts';
 import { destroyProcess, isAlive, type Process } from './process_id.ts';
-import { startGofer, startSentry } from './sandbox_process.ts';
+import { startGofer, startSentry, startSockets } from './sandbox_process.ts';
 import type { Spec } from './spec.ts';
 import { StateStore, type StoredState } from './state_store.ts';
 import { type ContainersApi, type CreateOptions, RuntimeError, type RuntimeSettings } from './types.ts';
@@ -130,9 +130,10 @@ class Creation {
         throw isAlive(sandbox) ? e : await container.explain(state, 'run the hooks');
       });
       const network = this.openNetwork(fds);
-      const connected = { ...state, network: this.networkRecord(network) };
+      const helper = network === null ? null : this.startSockets(cgroup, fds);
+      const connected = { ...state, network: this.networkRecord(network), sockets: helper?.process ?? null };
       if (network !== null) this.store.write(connected);
-      await this.sendCreate(container, connected, plan, terminal, fds, network);
+      await this.sendCreate(container, connected, plan, terminal, fds, network, helper?.position ?? 0);
       await runHooks('createContainer', this.spec.hooks?.createContainer, await container.state());
       if (this.options.pidFile !== undefined) writeFileSync(this.options.pidFile, String(sandbox.pid));
       this.store.write({ ...connected, status: 'created' });
@@ -220,8 +221,14 @@ class Creation {
     const attached =
       namedNetworkNamespace(this.spec) !== null || (this.spec.hooks?.createRuntime ?? this.spec.hooks?.prestart) !== undefined;
     const network = openPodNetwork(namespace, fds, attached);
-    if (network !== null) this.undo.add(() => inNetworkNamespace(namespace, () => restoreHostStack(network.changed)));
+    const record = this.networkRecord(network);
+    if (record !== null) this.undo.add(() => leaveNetworkNamespace(record));
     return network;
+  }
+  private startSockets(cgroup: Cgroup | null, fds: DonatedFds): { process: Process; position: number } {
+    const { process, connection } = startSockets(this.networkNamespace as number, cgroup?.procsFiles() ?? []);
+    this.undo.add(() => destroyProcess(process));
+    return { process, position: fds.take(connection) };
   }
   /** What is to be given back when the sandbox is gone: of a namespace that outlives it. */
   private networkRecord(network: PodNetwork | null): StoredState['network'] {
@@ -250,6 +257,7 @@ class Creation {
       cgroupPaths: cgroup?.paths ?? [],
       settings: this.settings,
       network: null,
+      sockets: null,
     };
   }
 
@@ -269,6 +277,7 @@ class Creation {
     console: HostTerminal | null,
     fds: DonatedFds,
     network: PodNetwork | null,
+    socketsFd: number,
   ): Promise<void> {
     const { stdio, extraFds = [] } = this.options;
     const terminal = this.spec.process?.terminal === true;
@@ -295,7 +304,8 @@ class Creation {
       life_fd: this.options.attached === true ? fds.take(openLife()) : 0,
       packet_fds: network?.packetFds ?? [],
       route_fd: network?.routeFd ?? 0,
-      network_settings: Buffer.from(JSON.stringify(network?.sysctls ?? {})),
+      sockets_fd: socketsFd,
+      network_settings: Buffer.from(JSON.stringify({ sysctls: network?.sysctls ?? {}, resolver: network?.resolver ?? false })),
     };
     try {
       await container.call('Create', request, { fds: fds.fds, timeoutMs: CREATE_PATIENCE });

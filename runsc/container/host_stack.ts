@@ -28,6 +28,8 @@ const HOST_PORTS = [61_000, 65_534] as const;
 /** Marks our rules (RTPROT_*: above what the kernel and routing daemons use). */
 const OUR_MARK = 0x74;
 const PORT_RANGE = '/proc/sys/net/ipv4/ip_local_port_range';
+/** Listeners on the namespace's loopback stand for the sandbox's, whatever their port. */
+const FIRST_PORT = '/proc/sys/net/ipv4/ip_unprivileged_port_start';
 
 interface Rule {
   readonly priority: number;
@@ -86,8 +88,12 @@ export function silenceHostStack(): Record<string, string> {
         throw new RuntimeError('Internal', `cannot replace the routing rule 0 of the network namespace: ${errnoName(r)}`);
     }
   });
-  const before = readSysctl(PORT_RANGE);
-  return before !== null && writeSysctl(PORT_RANGE, HOST_PORTS.join(' ')) ? { [PORT_RANGE]: before } : {};
+  const changed: Record<string, string> = {};
+  for (const [path, value] of Object.entries({ [PORT_RANGE]: HOST_PORTS.join(' '), [FIRST_PORT]: '0' })) {
+    const before = readSysctl(path);
+    if (before !== null && writeSysctl(path, value)) changed[path] = before;
+  }
+  return changed;
 }
 
 /** Takes silenceHostStack back. */

@@ -45,7 +45,11 @@ export interface PodNetwork {
   readonly sysctls: Readonly<Record<string, string>>;
   /** What was changed of the namespace's /proc/sys. */
   readonly changed: Readonly<Record<string, string>>;
+  /** A container engine answers names at 127.0.0.11 in the namespace. */
+  readonly resolver: boolean;
 }
+/** 127.0.0.11, as /proc/net/udp shows it. */
+const ENGINE_RESOLVER = / 0B00007F:/;
 
 /** Null: the namespace has nothing but its loopback, nor will it (`mayGrow`). @throws RuntimeError */
 export function openPodNetwork(namespace: number, fds: DonatedFds, mayGrow: boolean): PodNetwork | null {
@@ -55,7 +59,8 @@ export function openPodNetwork(namespace: number, fds: DonatedFds, mayGrow: bool
     const sysctls = Object.fromEntries(SYSCTLS.flatMap((name) => [[name, readSysctl(`/proc/sys/${name}`)]]).filter(([, v]) => v !== null));
     const packetFds = Array.from({ length: Math.min(count, MAX_INTERFACES) + SPARE_SOCKETS }, () => fds.take(openPacketSocket()));
     const routeFd = fds.take(openRouteSocket());
-    return { packetFds, routeFd, sysctls, changed: silenceHostStack() };
+    const resolver = ENGINE_RESOLVER.test(readSysctl('/proc/thread-self/net/udp') ?? '');
+    return { packetFds, routeFd, sysctls, changed: silenceHostStack(), resolver };
   });
 }
 

@@ -7,6 +7,7 @@
  */
 import { errnoName, isErrno } from '../../abi/errno.ts';
 import { O_APPEND, O_CLOEXEC, O_CREAT, O_RDWR, O_WRONLY } from '../../abi/fcntl.ts';
+import { SOCK_SEQPACKET } from '../../abi/socket.ts';
 import type { GoferConfig } from '../../lib/gofer_config.ts';
 import { host } from '../../lib/host.ts';
 import nodeFlags from '../../lib/node_flags.json' with { type: 'json' };
@@ -14,7 +15,7 @@ import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, C
 import { SOCK_STREAM } from '../../lib/unix_socket.ts';
 import type { ServedTree } from './mount_plan.ts';
 import { identify, type Process } from './process_id.ts';
-import { nodePath, programPath } from './programs.ts';
+import { helperPath, nodePath, programPath } from './programs.ts';
 import { RuntimeError, type RuntimeSettings } from './types.ts';
 
 const MFD_CLOEXEC = 1;
@@ -132,6 +133,39 @@ export function startGofer(start: Common & { readonly trees: readonly ServedTree
     throw e;
   } finally {
     host.close(pair[1]);
+  }
+}
+
+/**
+ * The process that opens the few host sockets a sandbox may use in its network namespace (native-addon/src/sockets.c), and the sandbox's
+ * end of their conversation, which is the caller's to close. It ends with the sandbox.
+ */
+export function startSockets(networkNamespace: number, cgroupProcs: readonly string[]): { process: Process; connection: number } {
+  const pair = host.socketpair(SOCK_SEQPACKET);
+  if (isErrno(pair)) throw new RuntimeError('Internal', `cannot make a socket pair: ${errnoName(pair)}`);
+  const cgroupFds = cgroupProcs.map((path) => host.openat(-100, path, O_WRONLY | O_CLOEXEC)).filter((fd) => fd >= 0);
+  try {
+    const pid = spawn({
+      file: helperPath('runsc-sockets'),
+      args: ['runsc-sockets'],
+      env: [],
+      fds: [pair[1]],
+      namespaces: ISOLATED,
+      networkNamespace,
+      maps: { uid: SENTRY_MAP, gid: SENTRY_MAP },
+      cgroupFds,
+      cwd: '/',
+      newSession: true,
+      boundingSet: [],
+      noNewPrivileges: true,
+    });
+    return { process: identify(pid), connection: pair[0] };
+  } catch (e) {
+    host.close(pair[0]);
+    throw e instanceof RuntimeError ? e : new RuntimeError('Internal', (e as Error).message, e);
+  } finally {
+    host.close(pair[1]);
+    for (const fd of cgroupFds) host.close(fd);
   }
 }
 

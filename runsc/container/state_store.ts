@@ -30,6 +30,8 @@ export interface StoredState {
   /** Folders of the container's cgroup, one a hierarchy. */
   readonly cgroupPaths: readonly string[];
   readonly settings: RuntimeSettings;
+  /** Opens host sockets for a sandbox with a network. */
+  readonly sockets: Process | null;
   /** Of a sandbox: its network namespace on the host, and what was changed of its /proc/sys; null: nothing to give back. */
   readonly network: { readonly path: string; readonly changed: Readonly<Record<string, string>> } | null;
 }

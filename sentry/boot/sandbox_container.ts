@@ -1,10 +1,10 @@
 /** One container: its mounts and namespaces, its first process, and those that exec adds. */
 import { hostname } from 'node:os';
-import { ENOENT, errnoName, isErrno } from '../../abi/errno.ts';
+import { ENOENT, type Errno, errnoName, isErrno } from '../../abi/errno.ts';
 import { SI_USER, SIGKILL } from '../../abi/signal.ts';
 import { fromUnicode } from '../../lib/byte_string.ts';
 import { ALREADY_EXISTS, FAILED_PRECONDITION, INTERNAL, INVALID_ARGUMENT, NOT_FOUND, StatusError } from '../../lib/ttrpc/status.ts';
-import type { CreateRequest, ExecRequest } from '../../proto/control.ts';
+import type { CreateRequest, ExecRequest, ForwardRequest } from '../../proto/control.ts';
 import type { Spec, SpecProcess } from '../../proto/oci_spec.ts';
 import { Tether } from '../control/tether.ts';
 import { presetSysctl } from '../fs/proc/sys_tree.ts';
@@ -19,6 +19,7 @@ import { PidNamespace } from '../kernel/pid_namespace.ts';
 import { sendToGroup } from '../kernel/signal_send.ts';
 import type { ThreadGroup } from '../kernel/thread_group.ts';
 import { isStartError, startProcess } from '../loader/start_process.ts';
+import type { PodDescription } from '../socket/inet/networks.ts';
 import type { MountNamespace } from '../vfs/mount.ts';
 import { credentialsOf, limitsOf, type ProgramStrings, stringsOf } from './credentials_of.ts';
 import { cgroupLimits } from './filesystems.ts';
@@ -105,10 +106,11 @@ export class SandboxContainer {
   }
 
   private attachNetwork(request: CreateRequest, taken: TakenFds): void {
-    const settings = parseJson<Record<string, string>>(request.network_settings, 'network_settings');
-    for (const [name, value] of Object.entries(settings)) presetSysctl(this.kernel, name.replaceAll('/', '.'), value);
+    const { sysctls, resolver } = parseJson<Pick<PodDescription, 'sysctls' | 'resolver'>>(request.network_settings, 'network_settings');
+    for (const [name, value] of Object.entries(sysctls)) presetSysctl(this.kernel, name.replaceAll('/', '.'), value);
     const packetFds = request.packet_fds.map((i) => taken.take(i));
-    this.kernel.networks.attachPod(this.namespaces.net, packetFds, taken.take(request.route_fd), settings);
+    const [routeFd, socketsFd] = [taken.take(request.route_fd), taken.take(request.sockets_fd)];
+    this.kernel.networks.attachPod(this.namespaces.net, { packetFds, routeFd, socketsFd, sysctls, resolver });
   }
 
   private buildMounts(from: ContainerInit, spec: Spec, ipc: IpcNamespace, goferFd: number): MountNamespace {
@@ -278,6 +280,14 @@ export class SandboxContainer {
   resume(): void {
     if (this.status !== 'paused') throw new StatusError(FAILED_PRECONDITION, `container is ${this.status}`);
     resumeContainer(this.container);
+  }
+
+  /** Joins a stream of the host with a port of the container's loopback. */
+  forward(request: ForwardRequest, fds: number[], made: (error: Errno | 0) => void): void {
+    if (request.port < 1 || request.port > 65_535) throw new StatusError(INVALID_ARGUMENT, `port ${request.port}`);
+    const fd = new TakenFds(fds).take(request.stream_fd);
+    if (fd < 0) throw new StatusError(INVALID_ARGUMENT, 'no stream was handed over');
+    this.kernel.networks.of(this.namespaces.net).doors(this.kernel).forward(fd, request.port, made);
   }
 
   /** The exec id of a process, '' for others. */

@@ -1,4 +1,5 @@
 /** What each call of the control protocol does. */
+import { errnoName } from '../../abi/errno.ts';
 import { FAILED_PRECONDITION, StatusError } from '../../lib/ttrpc/status.ts';
 import type { SandboxLog } from '../boot/log.ts';
 import type { Sandbox } from '../boot/sandbox.ts';
@@ -50,6 +51,13 @@ export function controlMethods(sandbox: Sandbox, log: SandboxLog): ControlMethod
       return {};
     },
     Stats: (q) => statsOf(sandbox.get(q.container_id)),
+    Forward: (q, fds) =>
+      new Later<'Forward'>((answer, fail) =>
+        sandbox.get(q.container_id).forward(q, fds, (error) => {
+          if (error === 0) answer({});
+          else fail(new StatusError(FAILED_PRECONDITION, `port ${q.port} of container ${q.container_id}: ${errnoName(error)}`));
+        }),
+      ),
     Delete: (q) => {
       sandbox.delete(q.container_id);
       return {};

@@ -3,17 +3,38 @@ import { Stack } from '../../../netstack/stack.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { NetNamespace } from '../../kernel/namespaces.ts';
 import type { InetSocket } from './inet_socket.ts';
+import { HostSockets } from './pod/host_sockets.ts';
+import { LoopbackDoors } from './pod/loopback_doors.ts';
+import { NameRelay } from './pod/name_relay.ts';
 import { PodNetwork } from './pod/pod_network.ts';
 
 export class Network {
   readonly stack: Stack;
   /** Of the pod's namespace on the host; null: lo alone. */
   pod: PodNetwork | null = null;
+  private openDoors: LoopbackDoors | null = null;
   /** Those that are open. */
   readonly sockets = new Set<InetSocket>();
   constructor(stack: Stack) {
     this.stack = stack;
   }
+  /** The ways in from the host. sockets: who opens host sockets, if anybody does. */
+  doors(kernel: Kernel, sockets: HostSockets | null = null): LoopbackDoors {
+    this.openDoors ??= new LoopbackDoors(kernel, this.stack, sockets);
+    return this.openDoors;
+  }
+}
+
+/** What the pod's network is made of: descriptors that are ours from then on, and the namespace's settings. */
+export interface PodDescription {
+  readonly packetFds: number[];
+  readonly routeFd: number;
+  /** -1: no doors from the namespace's loopback. */
+  readonly socketsFd: number;
+  /** Names below /proc/sys. */
+  readonly sysctls: Readonly<Record<string, string>>;
+  /** A container engine answers names at 127.0.0.11. */
+  readonly resolver: boolean;
 }
 
 export class Networks {
@@ -32,10 +53,15 @@ export class Networks {
     return network;
   }
   /** The namespace gets the pod's interfaces. */
-  attachPod(namespace: NetNamespace, packetFds: number[], routeFd: number, settings: Readonly<Record<string, string>>): void {
+  attachPod(namespace: NetNamespace, pod: PodDescription): void {
+    const { kernel } = this;
     const network = this.of(namespace);
-    network.pod = new PodNetwork(this.kernel, network.stack, packetFds, routeFd, settings);
+    network.pod = new PodNetwork(kernel, network.stack, pod.packetFds, pod.routeFd, pod.sysctls);
     network.pod.start();
+    if (pod.socketsFd < 0) return;
+    const sockets = new HostSockets(kernel.host, kernel.poll, pod.socketsFd);
+    if (pod.resolver) new NameRelay(kernel, network.stack, sockets);
+    network.doors(kernel, sockets);
   }
   private makeStack(): Stack {
     const { kernel } = this;
