@@ -149,8 +149,20 @@ export interface AddressSpace {
   readonly vdsoBase: number;
   /** Any stopped thread of the space serves as `via`. Lengths and addresses are multiples of the page size, inside the platform's range. */
   mapAnonymous(via: ThreadContext, address: number, length: number, prot: number): 0 | Errno;
-  /** MAP_FIXED of a host file. The descriptor stays the caller's. The application gets no more rights than prot and shared need. */
-  mapFile(via: ThreadContext, address: number, length: number, prot: number, shared: boolean, hostFd: number, offset: number): 0 | Errno;
+  /**
+   * MAP_FIXED of a host file. The descriptor stays the caller's. The application gets no more rights than prot and shared need.
+   * late: what the host refuses may end the thread later, instead of being told now.
+   */
+  mapFile(
+    via: ThreadContext,
+    address: number,
+    length: number,
+    prot: number,
+    shared: boolean,
+    hostFd: number,
+    offset: number,
+    late?: boolean,
+  ): 0 | Errno;
   unmap(via: ThreadContext, address: number, length: number): 0 | Errno;
   protect(via: ThreadContext, address: number, length: number, prot: number): 0 | Errno;
   /** mremap(2) to a new place (MREMAP_FIXED); keepSource: MREMAP_DONTUNMAP. */

@@ -15,14 +15,19 @@ int64_t receive(int *fds, void *payload, uint64_t length, uint64_t flags)
 	return n;
 }
 
-int64_t map_file(const struct command *c)
+int64_t map_file(const struct command *c, int *held)
 {
-	int fds[4];
+	int fds[4] = { *held };
 	char byte;
-	int64_t n = receive(fds, &byte, 1, MSG_DONTWAIT);
-	if (n < 0)
-		return n;
+	if ((c->args[4] & MAP_FD_HELD) == 0) {
+		int64_t n = receive(fds, &byte, 1, MSG_DONTWAIT);
+		if (n < 0)
+			return n;
+	}
 	int64_t r = host6(__NR_mmap, c->args[0], c->args[1], c->args[2], c->args[3], (uint64_t)fds[0], c->args[5]);
-	host(__NR_close, fds[0], 0, 0);
+	if (c->args[4] & MAP_FD_KEEP)
+		*held = fds[0];
+	else
+		host(__NR_close, fds[0], 0, 0);
 	return r;
 }

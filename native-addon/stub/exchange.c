@@ -61,17 +61,20 @@ static int64_t apply_now(struct slot *slot, uint32_t flags, struct ucontext *uc)
 	return ok ? 0 : -14; /* EFAULT */
 }
 
-static int64_t carry_out(struct slot *slot, struct command *c, uint32_t op, struct ucontext *uc)
+static int64_t carry_out(struct slot *slot, struct command *c, uint32_t op, int *held, struct ucontext *uc)
 {
 	switch (op) {
 	case OP_HOST:
 		return host6(c->nr, c->args[0], c->args[1], c->args[2], c->args[3], c->args[4], c->args[5]);
 	case OP_MAP_FILE:
-		return map_file(c);
+		return map_file(c, held);
 	case OP_THREAD:
 		return start_thread(c, uc);
 	case OP_FORK:
 		return start_process();
+	case OP_ADVISE: /* fails where another thread has unmapped the range meanwhile: nothing is left to advise */
+		host(__NR_madvise, c->args[0], c->args[1], c->args[2]);
+		return 0;
 	case OP_STATE:
 		return apply_now(slot, (uint32_t)c->args[0], uc);
 	}
@@ -94,10 +97,11 @@ static void serve_commands(struct slot *slot, struct ucontext *uc)
 	for (;;) {
 		uint32_t state = wait_reply(slot);
 		uint32_t count = slot->command_count;
+		int held = -1;
 		for (uint32_t i = 0; i < count && i < MAX_COMMANDS; i++) {
 			struct command *c = &slot->commands[i];
 			uint32_t op = c->op; /* a child does not find it there any more: its slot is a fresh one */
-			int64_t r = carry_out(slot, c, op, uc);
+			int64_t r = carry_out(slot, c, op, &held, uc);
 			if (r == 0 && op == OP_FORK) {
 				save_registers(slot->regs, &uc->mcontext);
 				slot->fpstate = uc->mcontext.fpstate;

@@ -106,7 +106,8 @@ int push_frame(const struct frame_order *order, struct ucontext *uc)
 	clear_xstate(fp);
 	mc = &uc->mcontext;
 	mc->rdi = order->signal, mc->rsi = at + offsetof(struct rt_sigframe, info), mc->rdx = at + offsetof(struct rt_sigframe, uc);
-	mc->rax = 0, mc->rip = order->handler, mc->rsp = at;
+	mc->rax = 0, mc->rsp = at;
+	mc->rip = mc->rcx = order->handler; /* rcx means nothing to a handler: the quick way out wants it so */
 	mc->cs = USER_CS, mc->ss = USER_SS;
 	mc->eflags &= ~EFLAGS_CLEARED;
 	return 1;

@@ -40,7 +40,8 @@ void serve(struct slot *slot, struct ucontext *uc);
 /* descriptors.c */
 /* Receives up to four descriptors; how many bytes the message had, or an errno. */
 int64_t receive(int *fds, void *payload, uint64_t length, uint64_t flags);
-int64_t map_file(const struct command *c);
+/* `held`: the descriptor that the command before has left open (MAP_FD_KEEP). */
+int64_t map_file(const struct command *c, int *held);
 
 /* thread.c, process.c */
 int64_t start_thread(const struct command *c, struct ucontext *uc);

@@ -36,10 +36,14 @@ enum slot_state {
 
 enum request_kind { KIND_SYSCALL = 1, KIND_FAULT = 2, KIND_INTERRUPT = 3, KIND_STARTED = 4, KIND_BROKEN_FRAME = 5 };
 
-enum command_op { OP_HOST = 0, OP_MAP_FILE = 1, OP_THREAD = 2, OP_FORK = 3, OP_STATE = 4 /* the part of a reply that args[0], REPLY_*, names; now */ };
+enum command_op { OP_HOST = 0, OP_MAP_FILE = 1, OP_THREAD = 2, OP_FORK = 3, OP_ADVISE = 5, OP_STATE = 4 /* the part of a reply that args[0], REPLY_*, names; now */ };
 
 /* In the order in which they happen: registers, result, REPLY_UNWIND, REPLY_FRAME. */
 enum reply_flags { REPLY_RESULT = 1, REPLY_REGISTERS = 2, REPLY_EXIT = 4, REPLY_UNWIND = 8, REPLY_FRAME = 16 };
+
+/* OP_MAP_FILE, args[4]: with the descriptor that the command before has left open; leave it open for the next. */
+#define MAP_FD_HELD 1
+#define MAP_FD_KEEP 2
 
 struct command {
 	uint32_t op, nr;
@@ -94,9 +98,10 @@ struct slot {
 	struct command commands[MAX_COMMANDS]; /* 0x180 */
 	struct frame_order frame;              /* 0xd80 */
 	struct frame_peek peek;                /* 0xe50 */
+	uint64_t cpu_time;                     /* 0xe80: of the thread, ns, at a call that may be its last */
 };
 
-_Static_assert(__builtin_offsetof(struct slot, frame) == 0xd80 && __builtin_offsetof(struct slot, peek) == 0xe50, "platforms/systrap/layout.ts");
+_Static_assert(__builtin_offsetof(struct slot, frame) == 0xd80 && __builtin_offsetof(struct slot, peek) == 0xe50 && __builtin_offsetof(struct slot, cpu_time) == 0xe80, "platforms/systrap/layout.ts");
 _Static_assert(sizeof(struct slot) <= SLOT_SIZE, "a page");
 
 struct global {

@@ -1,5 +1,4 @@
 /* New threads of the process. */
-#include "registers.h"
 #include "stub.h"
 
 __attribute__((visibility("hidden"))) int64_t stub_clone_thread(uint64_t flags, uint64_t stack, struct ucontext *uc);
@@ -23,15 +22,10 @@ int64_t start_thread(const struct command *c, struct ucontext *uc)
 	return stub_clone_thread(0x50f00 /* VM FS FILES SIGHAND THREAD SYSVSEM */, stack, theirs);
 }
 
-/* First code of a new thread, on its own block; returns through the frame there. */
+/* First code of a new thread, on its own block; returns through the frame there. The Sentry has prepared its slot. */
 __attribute__((used)) struct departure stub_thread_main(struct ucontext *uc)
 {
 	struct slot *slot = slot_of(thread_index(uc));
-	slot->kick = 0;
-	slot->kind = KIND_STARTED;
-	slot->fpstate = uc->mcontext.fpstate;
-	save_registers(slot->regs, &uc->mcontext);
-	post_started(slot);
 	serve(slot, uc);
 	return (struct departure){ slot, 0 };
 }

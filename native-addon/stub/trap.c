@@ -40,6 +40,30 @@ static struct departure departure(struct slot *slot, const struct sigcontext *c)
 	return (struct departure){ slot, c->rcx == c->rip && !(c->eflags & (TRAP_FLAG | RESUME_FLAG)) };
 }
 
+#define CLOCK_THREAD_CPUTIME_ID 3
+
+static uint64_t cpu_time(void)
+{
+	uint64_t time[2] = { 0, 0 };
+	host(__NR_clock_gettime, CLOCK_THREAD_CPUTIME_ID, time, 0);
+	return time[0] * 1000000000UL + time[1];
+}
+
+/* What the Sentry will want to know of this call, and would have to ask the host for. */
+static void look_ahead(struct slot *slot, const struct ucontext *uc)
+{
+	switch (uc->mcontext.rax) {
+	case __NR_rt_sigreturn:
+		peek_frame(&slot->peek, uc);
+		break;
+	case __NR_exit:
+	case __NR_exit_group:
+	case __NR_execve:
+		slot->cpu_time = cpu_time();
+		break;
+	}
+}
+
 /* SIGSYS. */
 __attribute__((used)) struct departure on_trap(struct siginfo *info, struct ucontext *uc)
 {
@@ -47,8 +71,7 @@ __attribute__((used)) struct departure on_trap(struct siginfo *info, struct ucon
 	slot->kick = 0;
 	slot->kind = KIND_SYSCALL;
 	slot->code = info->arch == AUDIT_ARCH_X86_64;
-	if (uc->mcontext.rax == __NR_rt_sigreturn)
-		peek_frame(&slot->peek, uc);
+	look_ahead(slot, uc);
 	exchange(slot, uc);
 	return departure(slot, &uc->mcontext);
 }

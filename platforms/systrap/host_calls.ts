@@ -70,5 +70,6 @@ export const HOST_CALLS: readonly HostCall[] = [
     ],
     reason: 'PR_SET_PDEATHSIG, SIGKILL: a child process ends with the Sentry',
   },
+  { name: 'clock_gettime', nr: 228, when: [{ arg: 0, values: [3] }], reason: 'CPU time of the thread itself, told at its end' },
   { name: 'exit', nr: 60, reason: 'a thread ends' },
 ];

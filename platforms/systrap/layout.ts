@@ -10,6 +10,8 @@ export const SLOTS = STUB_BASE + 0x100_0000;
 export const SLOT_SIZE = 4096;
 export const SLOT_WORDS = SLOT_SIZE / 4;
 export const MAX_THREADS = 4096;
+/** Of a thread's signal stack. */
+export const STACK_SIZE = 0x8000;
 /** The application's thread number `index` has this much of a process's memfd. */
 export const SLOTS_LENGTH = MAX_THREADS * SLOT_SIZE;
 
@@ -33,6 +35,7 @@ export const OP_MAP_FILE = 1;
 export const OP_THREAD = 2;
 export const OP_FORK = 3;
 export const OP_STATE = 4;
+export const OP_ADVISE = 5;
 
 // enum reply_flags
 export const REPLY_RESULT = 1;
@@ -46,6 +49,7 @@ export const W_STATE = 0;
 export const W_KIND = 0x40 / 4;
 export const W_CODE = 0x44 / 4;
 export const W_SIGNAL = 0x48 / 4;
+export const W_KICK = 0x4c / 4;
 export const W_ADDRESS = 0x50 / 4;
 export const W_FPSTATE = 0x58 / 4;
 export const W_REGS = 0x60 / 4;
@@ -85,9 +89,17 @@ export const P_STACK = 4;
 export const P_STACK_FLAGS = 6;
 export const P_STACK_SIZE = 8;
 export const P_VALID = 10;
+export const W_CPU_TIME = 0xe80 / 4;
+/** OP_MAP_FILE, argument 4. */
+export const MAP_FD_HELD = 1;
+export const MAP_FD_KEEP = 2;
 
 /** A non-negative number, or one within ±2^53 in two's complement, as 64 bits at word w. */
 export function setWords(words: Int32Array, w: number, value: number): void {
   words[w] = value;
   words[w + 1] = Math.floor(value / 0x1_0000_0000);
+}
+/** The 64 bits at word w, exact below 2^53: an address. */
+export function getWords(words: Int32Array, w: number): number {
+  return ((words[w + 1] as number) >>> 0) * 0x1_0000_0000 + ((words[w] as number) >>> 0);
 }

@@ -125,7 +125,8 @@ export class SystrapPlatform implements Platform {
     space.pid = pid;
     this.host.close(theirs);
     try {
-      if (!this.begin(thread, pid)) throw new Error(`systrap: the stub does not start (${this.endOf(pid)})`);
+      if (!this.adopt(thread, pid) || native.slotAwait(this.window.buffer, thread.place, pid) < 0)
+        throw new Error(`systrap: the stub does not start (${this.endOf(pid)})`);
       space.vdsoBase = clearAddressSpace(this.host, options.procFd, pid, thread);
     } catch (e) {
       this.host.kill(pid, 9);
@@ -210,11 +211,11 @@ export class SystrapPlatform implements Platform {
     child.tid = -1; // not the first thread of a process that we keep
     child.leave();
   }
-  /** A new thread's stub reports. False if `tid`, which its process has named, is none of the process's. */
-  begin(thread: SystrapThread, tid: number): boolean {
+  /** False if `tid`, which its process has named, is none of the process's. */
+  adopt(thread: SystrapThread, tid: number): boolean {
     if (this.host.syscall(HOST_CALL.tgkill, thread.space.pid, tid, 0) < 0) return false;
     thread.tid = tid;
-    return native.slotAwait(this.window.buffer, thread.place, thread.space.pid) === 0;
+    return true;
   }
 
   /** The thread runs: its slot is worth a look. */

@@ -12,6 +12,7 @@ import type { SystrapPlatform } from './systrap_platform.ts';
 import { SystrapThread } from './systrap_thread.ts';
 
 const MSG_DONTWAIT = 0x40;
+const MADV_DONTNEED = 4;
 const ONE_BYTE = new Uint8Array(1);
 
 export class SystrapSpace implements AddressSpace {
@@ -28,7 +29,8 @@ export class SystrapSpace implements AddressSpace {
   private readonly pending = new Set<SystrapThread>();
   /** Threads that were told to end: their numbers are free once they say so. */
   private readonly leaving: SystrapThread[] = [];
-  private readonly freeIndices: number[] = [];
+  /** Numbers of ended threads with their slots' places: both serve again. */
+  private readonly free: { readonly index: number; readonly place: number }[] = [];
   private nextIndex = 0;
   /** Of the thread that the process began with: a forked one keeps the number it had. */
   private readonly firstIndex: number;
@@ -47,13 +49,28 @@ export class SystrapSpace implements AddressSpace {
     if (!inRange(address, length)) return EINVAL;
     return (via as SystrapThread).defer(HOST_CALL.mmap, address, length, prot, ANONYMOUS_FLAGS, -1, 0);
   }
-  mapFile(via: ThreadContext, address: number, length: number, prot: number, shared: boolean, hostFd: number, offset: number): 0 | Errno {
+  mapFile(
+    via: ThreadContext,
+    address: number,
+    length: number,
+    prot: number,
+    shared: boolean,
+    hostFd: number,
+    offset: number,
+    late = false,
+  ): 0 | Errno {
     if (!inRange(address, length)) return EINVAL;
     const thread = via as SystrapThread;
-    const sent = this.platform.host.sendWithFds(this.socket, ONE_BYTE, [hostFd], MSG_DONTWAIT);
+    // Another thread would receive what was sent for this one.
+    if (late && this.threads.size === 1) return thread.deferMapFile(address, length, prot, fileFlags(shared), hostFd, offset);
+    const sent = this.sendFd(hostFd);
     if (sent < 0) return sent as Errno;
     thread.push(OP_MAP_FILE, 0, address, length, prot, fileFlags(shared), 0, offset);
     return done(thread.runCommands());
+  }
+  /** To the next of the process's stubs that receives. 0, or an errno. */
+  sendFd(hostFd: number): number {
+    return this.platform.host.sendWithFds(this.socket, ONE_BYTE, [hostFd], MSG_DONTWAIT);
   }
   unmap(via: ThreadContext, address: number, length: number): 0 | Errno {
     if (!inRange(address, length)) return EINVAL;
@@ -76,7 +93,10 @@ export class SystrapSpace implements AddressSpace {
   }
   advise(via: ThreadContext, address: number, length: number, advice: number): 0 | Errno {
     if (!inRange(address, length)) return EINVAL;
-    return this.now(via as SystrapThread, HOST_CALL.madvise, address, length, advice);
+    const thread = via as SystrapThread;
+    // The Sentry has seen that all of the range is mapped: giving back pages of one's own cannot fail. Not so for locked ones.
+    if (advice === MADV_DONTNEED) return thread.deferAdvice(address, length, advice);
+    return this.now(thread, HOST_CALL.madvise, address, length, advice);
   }
   setBit(via: ThreadContext, address: number, bit: number): 0 | Errno {
     if (address >= STUB_BASE) return EFAULT;
@@ -133,24 +153,24 @@ export class SystrapSpace implements AddressSpace {
   newThread(via: ThreadContext): ThreadContext | Errno {
     const source = via as SystrapThread;
     this.flush();
-    const index = this.takeIndex();
+    const { index, place } = this.takeIndex();
     if (index < 0) return EAGAIN;
-    const thread = this.addThread(index, source);
+    const thread = this.addThread(index, source, place);
     if (typeof thread === 'number') return thread;
+    thread.startLike(source);
     source.push(OP_THREAD, 0, index);
     const tid = source.runCommands();
-    if (tid < 0 || !this.platform.begin(thread, tid)) {
+    if (tid < 0 || !this.platform.adopt(thread, tid)) {
       this.dropThread(thread);
       return tid < 0 ? (tid as Errno) : EAGAIN;
     }
-    thread.takeStopOf(source);
     return thread;
   }
-  /** The process's thread `index` gets a slot; nothing runs yet. */
-  addThread(index: number, parent: SystrapThread | null): SystrapThread | Errno {
-    const place = this.platform.window.map(this.memfd, index);
+  /** The process's thread `index` gets a slot, at `mapped` if it has one already; nothing runs yet. */
+  addThread(index: number, parent: SystrapThread | null, mapped = -1): SystrapThread | Errno {
+    const place = mapped >= 0 ? mapped : this.platform.window.map(this.memfd, index);
     if (place < 0) {
-      this.freeIndices.push(index);
+      this.free.push({ index, place: -1 });
       return place as Errno;
     }
     this.platform.window.words[this.platform.window.wordOf(place) + W_STATE] = 0;
@@ -160,24 +180,24 @@ export class SystrapSpace implements AddressSpace {
   }
   private dropThread(thread: SystrapThread): void {
     this.threads.delete(thread);
-    this.platform.window.unmap(thread.place);
-    this.freeIndices.push(thread.index);
+    this.free.push({ index: thread.index, place: thread.place });
   }
   /** It was told to end (or to sleep for ever, if it is the first). */
   left(thread: SystrapThread): void {
     this.leaving.push(thread);
   }
-  private takeIndex(): number {
+  /** A number that no thread has, -1 if there is none; place: of its slot, -1 if it has none. */
+  private takeIndex(): { readonly index: number; readonly place: number } {
     for (let i = this.leaving.length - 1; i >= 0; i--) {
       const thread = this.leaving[i] as SystrapThread;
       if (this.platform.window.words[thread.at + W_STATE] !== STATE_GONE) continue;
       this.leaving.splice(i, 1);
       this.dropThread(thread);
     }
-    const free = this.freeIndices.pop();
+    const free = this.free.pop();
     if (free !== undefined) return free;
     if (this.nextIndex === this.firstIndex) this.nextIndex++;
-    return this.nextIndex < MAX_THREADS ? this.nextIndex++ : -1;
+    return { index: this.nextIndex < MAX_THREADS ? this.nextIndex++ : -1, place: -1 };
   }
 
   release(): void {
@@ -186,7 +206,8 @@ export class SystrapSpace implements AddressSpace {
     const { host, window } = this.platform;
     if (this.pid > 0) host.kill(this.pid, 9);
     for (const thread of this.threads) this.platform.forget(thread);
-    for (const thread of [...this.threads, ...this.leaving]) window.unmap(thread.place);
+    for (const { place } of [...this.threads, ...this.leaving, ...this.free]) if (place >= 0) window.unmap(place);
+    this.free.length = 0;
     this.threads.clear();
     this.leaving.length = 0;
     this.pending.clear();

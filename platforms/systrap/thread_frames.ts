@@ -13,6 +13,7 @@ import {
   F_STACK_FLAGS,
   F_STACK_SIZE,
   F_TRAPNO,
+  getWords,
   P_MASK,
   P_SP,
   P_STACK,
@@ -89,8 +90,4 @@ export class ThreadFrames implements SignalFrames {
   settle(): boolean {
     return !this.pending || this.thread.applyFlags();
   }
-}
-
-function getWords(words: Int32Array, w: number): number {
-  return ((words[w + 1] as number) >>> 0) * 0x1_0000_0000 + ((words[w] as number) >>> 0);
 }

@@ -262,8 +262,8 @@ export class Kernel implements ThreadEvents {
     }
   }
   exited(thread: ThreadContext, cause: string): void {
-    const task = thread.data as Task;
-    if (task.state === 'dead') return;
+    const task = thread.data as Task | null;
+    if (task === null || task.state === 'dead') return; // null: lost before it was anybody's
     this.log(`thread ${task.tid} of ${task.name} ended on the host: ${cause}`);
     try {
       exitGroup(task.group, SIGKILL);

@@ -159,6 +159,8 @@ class ProgramLoader {
   private readonly mm: MemoryMap;
   private readonly stackTop: number;
   private readonly stackSize: number;
+  /** What follows a segment's bytes in their last page: to be zero. Each shorter than a page. */
+  private readonly tails: { readonly address: number; readonly length: number }[] = [];
 
   constructor(request: LoadRequest, thread: ThreadContext) {
     const { kernel, limits } = request;
@@ -181,6 +183,8 @@ class ProgramLoader {
     this.showVdso();
     const pointer = this.placeStack(argv, program.image.executableStack, this.auxv(program.image, bias, base));
     if (isErrno(pointer)) return this.fail(pointer);
+    const cleared = this.clearTails();
+    if (cleared !== 0) return this.fail(cleared);
     mm.executable = program.file.hold();
     const entry = interpreter === null ? program.image.entry + bias : interpreter.image.entry + base;
     return { thread: this.thread, mm, entry, stackPointer: pointer };
@@ -215,6 +219,10 @@ class ProgramLoader {
     const fileEnd = segment.vaddr + bias + segment.fileSize;
     const end = pageUp(segment.vaddr + bias + segment.memorySize);
     const mappedEnd = segment.fileSize === 0 ? start : pageUp(fileEnd);
+    if (this.tails.some((tail) => start < pageUp(tail.address + tail.length))) {
+      const cleared = this.clearTails(); // this segment replaces the page
+      if (cleared !== 0) return cleared;
+    }
     if (mappedEnd > start) {
       const mapping = file.impl.mapping(file, false, segment.prot);
       if (isErrno(mapping)) return mapping;
@@ -227,8 +235,15 @@ class ProgramLoader {
     }
     // What follows the file's bytes in the last page is .bss: zero.
     const tail = segment.memorySize > segment.fileSize && segment.fileSize > 0 ? pageUp(fileEnd) - fileEnd : 0;
-    if (tail === 0 || (segment.prot & PROT_WRITE) === 0) return 0;
-    return this.thread.space.write(fileEnd, new Uint8Array(tail), 0, tail) === tail ? 0 : ENOEXEC;
+    if (tail > 0 && (segment.prot & PROT_WRITE) !== 0) this.tails.push({ address: fileEnd, length: tail });
+    return 0;
+  }
+  /** After all mappings, so that they happen at once. */
+  private clearTails(): 0 | Errno {
+    for (const { address, length } of this.tails.splice(0)) {
+      if (this.thread.space.write(address, new Uint8Array(length), 0, length) !== length) return ENOEXEC;
+    }
+    return 0;
   }
 
   private place(
@@ -241,7 +256,7 @@ class ProgramLoader {
     label = '',
   ): 0 | Errno {
     const vma = { start, end, prot, maxProt: PROT_ALL, shared: false, advice: 0, file: file?.hold() ?? null, offset, label };
-    const r = this.mm.place(this.thread, vma, mapping);
+    const r = this.mm.place(this.thread, vma, mapping, true);
     if (isErrno(r)) vma.file?.release();
     return r;
   }

@@ -177,14 +177,17 @@ export class MemoryMap {
     return address;
   }
 
-  /** Records a mapping and tells the platform; replaces what was there. Takes vma.file's reference on success. */
-  place(via: ThreadContext, vma: Vma, mapping: HostMapping | null): 0 | Errno {
+  /**
+   * Records a mapping and tells the platform; replaces what was there. Takes vma.file's reference on success. late: a program is being
+   * loaded, which ends with its thread if the host refuses a part of it.
+   */
+  place(via: ThreadContext, vma: Vma, mapping: HostMapping | null, late = false): 0 | Errno {
     this.forget(vma.start, vma.end);
     const length = vma.end - vma.start;
     const r =
       mapping === null
         ? this.space.mapAnonymous(via, vma.start, length, vma.prot)
-        : this.space.mapFile(via, vma.start, length, vma.prot, vma.shared, mapping.hostFd, mapping.offset + vma.offset);
+        : this.space.mapFile(via, vma.start, length, vma.prot, vma.shared, mapping.hostFd, mapping.offset + vma.offset, late);
     if (isErrno(r)) return r;
     if ((vma.advice & VMA_LOCKED) !== 0) this.lockedBytes += length;
     this.vmas.add(vma);

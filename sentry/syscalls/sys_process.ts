@@ -28,7 +28,6 @@ import {
   WUNTRACED,
 } from '../../abi/sched.ts';
 import { NSIG, SIGCHLD } from '../../abi/signal.ts';
-import type { ByteString } from '../../lib/byte_string.ts';
 import { clone } from '../kernel/clone.ts';
 import { exec } from '../kernel/exec.ts';
 import { exitGroup, exitTask } from '../kernel/exit.ts';
@@ -38,10 +37,8 @@ import type { ThreadGroup, Usage } from '../kernel/thread_group.ts';
 import type { Blocking } from '../kernel/wait.ts';
 import { type ChildEvent, type WaitRequest, waitForChild } from '../kernel/wait_child.ts';
 import { addr, fd, flags, int, NO_RESULT, path, size, syscall, uint } from './definition.ts';
+import { readStrings } from './exec_strings.ts';
 
-/** Most bytes of pointers and strings that execve(2) reads: beyond it E2BIG. */
-const MAX_ARG_BYTES = 6 << 20;
-const MAX_ARG_STRLEN = 131_072;
 /** clone3(2): the largest structure that is read; what lies beyond ours must be zero. */
 const CLONE_ARGS_MAX = 4096;
 
@@ -98,26 +95,6 @@ function clone3(task: Task, address: number, length: number): number {
     pidFd: args.pidfd,
     clearHandlers,
   });
-}
-
-/** A NULL-terminated vector of strings; NULL is an empty one. */
-function readStrings(task: Task, address: number): ByteString[] | Errno {
-  const out: ByteString[] = [];
-  let total = 0;
-  if (address === 0) return out;
-  const word = new Uint8Array(8);
-  const view = new DataView(word.buffer);
-  for (let at = address; ; at += 8) {
-    const r = task.copyIn(at, word);
-    if (r !== 0) return r;
-    const pointer = view.getUint32(4, true) * 0x1_0000_0000 + view.getUint32(0, true);
-    if (pointer === 0) return out;
-    const text = task.readString(pointer, MAX_ARG_STRLEN - 1);
-    if (isErrno(text)) return text === EFAULT ? EFAULT : E2BIG;
-    total += text.length + 9;
-    if (total > MAX_ARG_BYTES) return E2BIG;
-    out.push(text);
-  }
 }
 
 function execve(task: Task, pathname: number, argv: number, envp: number): number {
