@@ -13,6 +13,7 @@ import {
   F_GETOWN_EX,
   F_GETPIPE_SZ,
   F_GETSIG,
+  F_NOTIFY,
   F_OFD_GETLK,
   F_OFD_SETLK,
   F_OFD_SETLKW,
@@ -39,6 +40,7 @@ import {
 import { FIGETBSZ, FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, FIOQSIZE } from '../../abi/ioctl.ts';
 import { NSIG } from '../../abi/signal.ts';
 import { setLen64 } from '../../abi/struct.ts';
+import { notifyOfChanges } from '../fs/inotify/directory_notice.ts';
 import { getPipeSize, setPipeSize } from '../fs/pipefs/pipe_file.ts';
 import type { Task } from '../kernel/task.ts';
 import type { SyscallResult } from '../kernel/wait.ts';
@@ -101,7 +103,8 @@ function fcntl(task: Task, number: number, command: number, argument: number): S
     case F_SETFL:
       return file.isPath ? EBADF : setFlags(task, file, value, number);
   }
-  return file.isPath ? EBADF : fileCommand(task, file, command, argument);
+  if (file.isPath) return EBADF;
+  return command === F_NOTIFY ? notifyOfChanges(task, file, number, argument >>> 0) : fileCommand(task, file, command, argument);
 }
 
 /** The commands that an O_PATH descriptor does not know. */

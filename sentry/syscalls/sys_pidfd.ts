@@ -1,11 +1,13 @@
 /** pidfd_open(2), pidfd_send_signal(2), pidfd_getfd(2). */
-import { EINVAL, EPERM, ESRCH, isErrno } from '../../abi/errno.ts';
+import { EINVAL, EPERM, type Errno, ESRCH, isErrno } from '../../abi/errno.ts';
 import { O_NONBLOCK } from '../../abi/fcntl.ts';
 import { openPidFd, pidFdTarget } from '../fs/pidfd.ts';
+import { TaskDirectory } from '../fs/proc/task_directory.ts';
 import { CAP_SYS_PTRACE, hasCapIn } from '../kernel/credentials.ts';
 import { killGroup, maySignal, sendToGroup } from '../kernel/signal_send.ts';
 import type { SignalInfo } from '../kernel/signal_state.ts';
 import type { Task } from '../kernel/task.ts';
+import type { ThreadGroup } from '../kernel/thread_group.ts';
 import { addr, fd, flags, int, syscall } from './definition.ts';
 import { isSignal, readInfo } from './sys_kill.ts';
 
@@ -18,9 +20,16 @@ function pidfd_open(task: Task, pid: number, flagBits: number): number {
   return target.group.leader === target ? openPidFd(task, target.group, flagBits) : EINVAL;
 }
 
+/** A pidfd, or an open directory /proc/PID. */
+function signalTarget(task: Task, number: number): ThreadGroup | Errno {
+  const file = task.fds.get(number);
+  const process = !isErrno(file) && !file.isPath && file.inode instanceof TaskDirectory ? file.inode.process : null;
+  return process ?? pidFdTarget(task, number);
+}
+
 function pidfd_send_signal(task: Task, number: number, signal: number, info: number, flagBits: number): number {
   if (flagBits !== 0) return EINVAL;
-  const group = pidFdTarget(task, number);
+  const group = signalTarget(task, number);
   if (isErrno(group)) return group;
   // Only processes that the caller's namespace shows.
   if (group.idIn(task.pidNamespace) === 0) return EINVAL;

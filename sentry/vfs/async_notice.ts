@@ -36,26 +36,28 @@ export class AsyncNotice implements WaitEntry {
   }
 
   wake(events: number): void {
-    const { owner, ownerSignal } = this.file;
-    const signal = ownerSignal === 0 ? SIGIO : ownerSignal;
-    const info = ownerSignal === 0 ? { signal, code: SI_KERNEL } : { signal, code: codeOf(events), band: events & 0xffff, fd: this.fd };
-    for (const group of ownersOf(owner, this.setter)) if (maySignal(this.setter, group, signal) === 0) sendToGroup(group, info);
+    signalOwner(this.file, this.setter, { code: codeOf(events), band: events & 0xffff, fd: this.fd });
   }
-}
-/** F_SETOWN's number as `setter` sees it. */
-function ownersOf(owner: number, setter: Task): Iterable<ThreadGroup> {
-  const ns = setter.pidNamespace;
-  if (owner < 0) return [...(ns.groups.get(-owner)?.members ?? [])];
-  const group = owner === 0 ? undefined : ns.tasks.get(owner)?.group;
-  return group === undefined ? [] : [group];
 }
 /** SIGURG (socket(7)): to the owner, whether O_ASYNC is set or not. */
 export function tellUrgent(file: FileDescription): void {
   const { owner, ownerSetter } = file;
   if (owner === 0 || ownerSetter === null) return;
-  for (const group of ownersOf(owner, ownerSetter)) {
+  for (const group of ownersOf(ownerSetter, owner)) {
     if (maySignal(ownerSetter, group, SIGURG) === 0) sendToGroup(group, { signal: SIGURG, code: SI_KERNEL });
   }
+}
+
+/** SIGIO, or the signal that F_SETSIG chose with `told`, for whom F_SETOWN named and `setter` may signal. */
+export function signalOwner(file: FileDescription, setter: Task, told: { code: number; band: number; fd: number }): void {
+  const { owner, ownerSignal } = file;
+  const info = ownerSignal === 0 ? { signal: SIGIO, code: SI_KERNEL } : { signal: ownerSignal, ...told };
+  for (const group of ownersOf(setter, owner)) if (maySignal(setter, group, info.signal) === 0) sendToGroup(group, info);
+}
+function ownersOf({ pidNamespace }: Task, owner: number): Iterable<ThreadGroup> {
+  if (owner < 0) return [...(pidNamespace.groups.get(-owner)?.members ?? [])];
+  const group = owner === 0 ? undefined : pidNamespace.tasks.get(owner)?.group;
+  return group === undefined ? [] : [group];
 }
 
 function codeOf(events: number): number {

@@ -13,6 +13,7 @@ import type { Blocking, SyscallResult, WaitQueue } from '../kernel/wait.ts';
 import type { AsyncNotice } from './async_notice.ts';
 import type { Inode } from './inode.ts';
 import type { Sink, Source } from './io.ts';
+import type { DirectoryWatcher } from './notify.ts';
 import type { VfsPath } from './path.ts';
 
 /** Receives directory entries; false means full: the entry was not taken. `next` is the position (d_off) after it. */
@@ -155,6 +156,7 @@ export class FileDescription {
   ownerSignal = 0;
   /** There while O_ASYNC is set. */
   asyncNotice: AsyncNotice | null = null;
+  directoryNotice: DirectoryWatcher | null = null;
   /** flock(2) or open-file locks may be held through it. */
   holdsLocks = false;
   private references = 1;

@@ -34,3 +34,10 @@ export interface FsNotify {
   /** IN_DELETE_SELF: the last link is gone (and the last user, where the filesystem can tell). */
   deleted(inode: Inode): void;
 }
+
+/** F_NOTIFY of one directory's file. */
+export interface DirectoryWatcher {
+  /** DN_* bits join those that are set: 0 or an error. */
+  start(bits: number): number;
+  stop(): void;
+}

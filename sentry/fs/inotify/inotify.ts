@@ -33,14 +33,20 @@ const MAX_WATCHES = 65_536;
 /** struct inotify_event without the name; names are padded to its multiple. */
 const HEADER = 16;
 
-interface Watch {
-  readonly instance: InotifyInstance;
+/** What events of a watch go to: an inotify instance, or the file of F_NOTIFY. */
+export interface WatchOwner {
+  push(event: Event): void;
+  drop(watch: Watch): void;
+}
+
+export interface Watch {
+  readonly instance: WatchOwner;
   readonly wd: number;
   readonly inode: Inode;
   mask: number;
 }
 
-interface Event {
+export interface Event {
   readonly wd: number;
   readonly mask: number;
   readonly cookie: number;

@@ -3,6 +3,7 @@ import { EACCES, ENOENT, type Errno, ESRCH } from '../../../abi/errno.ts';
 import { direntType, S_IFDIR, S_IFLNK, S_IFREG } from '../../../abi/stat.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
 import type { Task } from '../../kernel/task.ts';
+import type { ThreadGroup } from '../../kernel/thread_group.ts';
 import { mayTrace } from '../../kernel/trace_access.ts';
 import type { FileImpl } from '../../vfs/file.ts';
 import type { Inode, OpenContext } from '../../vfs/inode.ts';
@@ -63,6 +64,10 @@ export class TaskDirectory extends TaskDirectoryInode {
     super(fs, taskIno(target.tid, 0, thread), target, 0o555);
     this.thread = thread;
     this.layout = thread ? THREAD_LAYOUT : PROCESS_LAYOUT;
+  }
+  /** pidfd_send_signal(2) takes a process's directory as well; null: one thread's. */
+  get process(): ThreadGroup | null {
+    return this.thread ? null : this.target.group;
   }
   *entries(): Iterable<Entry> {
     const { directories } = this.layout;
