@@ -20,6 +20,7 @@ if (!process.argv.includes('--some')) {
 }
 const program = (name) => spawnSync('sh', ['-c', `PATH=$PATH:/usr/sbin command -v ${name}`]).status === 0;
 const suites = {
+  'integration/programs': existsSync(join(cache, 'images/programs-rootfs')) || 'programs image',
   'integration/containerd/versions, containerd 1.7': existsSync(join(cache, 'containerd/1.7/usr/bin/containerd')) || 'containerd 1.7',
   'integration/containerd/versions, containerd 2': existsSync(join(cache, 'containerd/2/usr/bin/containerd')) || 'containerd 2',
   'integration/cri': existsSync('/usr/lib/cni/bridge') || 'containernetworking-plugins',

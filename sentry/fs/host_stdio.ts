@@ -8,18 +8,19 @@ import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
 import { makedev, S_IFCHR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from '../../abi/stat.ts';
 import { FIONREAD, KernelTermios, TCGETS, TIOCGWINSZ, Winsize } from '../../abi/termios.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
-import type { Host } from '../../lib/host.ts';
 import { sendBrokenPipe } from '../kernel/broken_pipe.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
 import { type Blocking, type SyscallResult, waitFor } from '../kernel/wait.ts';
+import { HostSocket } from '../socket/host_socket.ts';
 import { FileDescription, FileImpl, type HostMapping, PositionedFile } from '../vfs/file.ts';
 import type { Attributes, Filesystem, Timestamp } from '../vfs/inode.ts';
 import type { Sink, Source } from '../vfs/io.ts';
 import { AnonymousInode } from './anonfs.ts';
 import { MEM_MAJOR, NULL_MINOR, NullFile } from './dev/mem_devices.ts';
+import { HostEndpoint } from './host_endpoint.ts';
 import { type HostStat, hostStat } from './host_stat.ts';
-import { HostQueue, HostStream } from './host_stream.ts';
+import type { HostQueue } from './host_stream.ts';
 
 /** Bytes moved by one host call. */
 const CHUNK = 65536;
@@ -31,37 +32,11 @@ export interface StdioOwner {
   readonly gid: number;
 }
 
-/** One donated descriptor and the open files over it; closed with the last of them. */
-class Endpoint {
-  readonly host: Host;
-  readonly stream: HostStream;
-  readonly queue: HostQueue;
-  private users = 0;
-
-  constructor(kernel: Kernel, fd: number) {
-    this.host = kernel.host;
-    this.stream = new HostStream(kernel.host, fd);
-    this.queue = new HostQueue(kernel.poll, fd);
-  }
-  get open(): boolean {
-    return this.users > 0;
-  }
-  hold(): void {
-    this.users++;
-  }
-  release(): void {
-    if (--this.users > 0) return;
-    this.queue.unwatch();
-    this.stream.restore();
-    this.host.close(this.stream.fd);
-  }
-}
-
 class StreamFile extends FileImpl {
-  private readonly endpoint: Endpoint;
+  private readonly endpoint: HostEndpoint;
   override readonly queue: HostQueue;
 
-  constructor(endpoint: Endpoint) {
+  constructor(endpoint: HostEndpoint) {
     super();
     this.endpoint = endpoint;
     this.queue = endpoint.queue;
@@ -134,7 +109,7 @@ class StreamFile extends FileImpl {
 
 /** What has arrived can still be read, then the file ends, whoever on the host still has the other end. */
 export function endInput(file: FileDescription): void {
-  if (file.impl instanceof StreamFile) file.impl.endInput();
+  if (file.impl instanceof StreamFile || file.impl instanceof HostSocket) file.impl.endInput();
 }
 
 /** Bytes that were taken from the writer and not yet by the host. */
@@ -144,9 +119,9 @@ interface Held {
 
 /** A regular file. Its position is the host's, which other programs may share (`command >> log`). */
 class RegularFile extends PositionedFile {
-  private readonly endpoint: Endpoint;
+  private readonly endpoint: HostEndpoint;
 
-  constructor(endpoint: Endpoint) {
+  constructor(endpoint: HostEndpoint) {
     super();
     this.endpoint = endpoint;
     endpoint.hold();
@@ -227,11 +202,13 @@ class RegularFile extends PositionedFile {
 
 /** The inode: type, size and times as the host tells them. It can be opened again (/dev/stdout, /proc/self/fd/1). */
 class StdioInode extends AnonymousInode {
-  private readonly endpoint: Endpoint;
+  private readonly kernel: Kernel;
+  private readonly endpoint: HostEndpoint;
   private readonly kind: number;
 
-  constructor(fs: Filesystem, ino: number, stat: HostStat, owner: StdioOwner, now: Timestamp, endpoint: Endpoint) {
+  constructor(fs: Filesystem, ino: number, stat: HostStat, owner: StdioOwner, now: Timestamp, endpoint: HostEndpoint, kernel: Kernel) {
     super(fs, ino, stat.mode, owner.uid, owner.gid, now);
+    this.kernel = kernel;
     this.endpoint = endpoint;
     this.kind = stat.mode & S_IFMT;
   }
@@ -246,10 +223,12 @@ class StdioInode extends AnonymousInode {
     return { ...known, size, blocks, rdev, blksize };
   }
   override open(): FileImpl | Errno {
-    return this.endpoint.open ? this.file() : ENXIO;
+    // A socket cannot be opened by a name.
+    return this.endpoint.open && this.kind !== S_IFSOCK ? this.file() : ENXIO;
   }
   file(): FileImpl {
-    return this.kind === S_IFREG ? new RegularFile(this.endpoint) : new StreamFile(this.endpoint);
+    if (this.kind === S_IFREG) return new RegularFile(this.endpoint);
+    return this.kind === S_IFSOCK ? new HostSocket(this.kernel, this.endpoint) : new StreamFile(this.endpoint);
   }
 }
 
@@ -268,7 +247,7 @@ export function openHostStdio(kernel: Kernel, hostFd: number, owner: StdioOwner)
     const path = kernel.anonymous.place(new NullInode(fs, fs.nextIno(), stat.mode, 0, 0, now), '/dev/null');
     return new FileDescription(new NullFile(), mode, path);
   }
-  const inode = new StdioInode(fs, fs.nextIno(), stat, owner, now, new Endpoint(kernel, hostFd));
+  const inode = new StdioInode(fs, fs.nextIno(), stat, owner, now, new HostEndpoint(kernel, hostFd), kernel);
   return new FileDescription(inode.file(), mode, kernel.anonymous.place(inode, nameOf(type, inode.ino)));
 }
 
