@@ -75,6 +75,10 @@ export const TCGETS = 0x5401;
 export const TCSETS = 0x5402;
 export const TCSETSW = 0x5403;
 export const TCSETSF = 0x5404;
+export const TCGETA = 0x5405;
+export const TCSETA = 0x5406;
+export const TCSETAW = 0x5407;
+export const TCSETAF = 0x5408;
 export const TCSBRK = 0x5409;
 export const TCXONC = 0x540a;
 export const TCFLSH = 0x540b;
@@ -128,6 +132,16 @@ export const TIOCPKT_DOSTOP = 32;
 export const TIOCPKT_IOCTL = 64;
 
 export const N_TTY = 0;
+
+/** struct termio of System V (TCGETA): the low halves of the flags. */
+export const Termio = struct('termio', 18, {
+  c_iflag: u16,
+  c_oflag: u16,
+  c_cflag: u16,
+  c_lflag: u16,
+  c_line: u8,
+  c_cc: bytes(8),
+});
 
 /** The kernel's struct termios (TCGETS); struct termios2 begins with the same fields. */
 export const KernelTermios = struct('termios', 36, {

@@ -165,7 +165,10 @@ export interface AddressSpace {
   ): 0 | Errno;
   unmap(via: ThreadContext, address: number, length: number): 0 | Errno;
   protect(via: ThreadContext, address: number, length: number, prot: number): 0 | Errno;
-  /** mremap(2) to a new place (MREMAP_FIXED); keepSource: MREMAP_DONTUNMAP. */
+  /**
+   * mremap(2) to a new place (MREMAP_FIXED); keepSource: MREMAP_DONTUNMAP. `to === from`: anonymous memory grows where it is; EFAULT if it
+   * is not one mapping.
+   */
   move(via: ThreadContext, from: number, oldLength: number, to: number, newLength: number, keepSource: boolean): 0 | Errno;
   /** madvise(2); the Sentry has filtered the advice. */
   advise(via: ThreadContext, address: number, length: number, advice: number): 0 | Errno;

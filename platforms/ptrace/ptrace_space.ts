@@ -52,7 +52,7 @@ export class PtraceSpace implements AddressSpace {
   }
   move(via: ThreadContext, from: number, oldLength: number, to: number, newLength: number, keepSource: boolean): 0 | Errno {
     if (!inRange(from, oldLength) || !inRange(to, newLength)) return EINVAL;
-    const flags = MREMAP_MAYMOVE | MREMAP_FIXED | (keepSource ? MREMAP_DONTUNMAP : 0);
+    const flags = to === from ? 0 : MREMAP_MAYMOVE | MREMAP_FIXED | (keepSource ? MREMAP_DONTUNMAP : 0);
     return done((via as PtraceThread).call(HOST_CALL.mremap, from, oldLength, newLength, flags, to));
   }
   advise(via: ThreadContext, address: number, length: number, advice: number): 0 | Errno {

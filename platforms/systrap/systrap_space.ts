@@ -88,7 +88,7 @@ export class SystrapSpace implements AddressSpace {
   }
   move(via: ThreadContext, from: number, oldLength: number, to: number, newLength: number, keepSource: boolean): 0 | Errno {
     if (!inRange(from, oldLength) || !inRange(to, newLength)) return EINVAL;
-    const flags = MREMAP_MAYMOVE | MREMAP_FIXED | (keepSource ? MREMAP_DONTUNMAP : 0);
+    const flags = to === from ? 0 : MREMAP_MAYMOVE | MREMAP_FIXED | (keepSource ? MREMAP_DONTUNMAP : 0);
     return this.now(via as SystrapThread, HOST_CALL.mremap, from, oldLength, newLength, flags, to);
   }
   advise(via: ThreadContext, address: number, length: number, advice: number): 0 | Errno {

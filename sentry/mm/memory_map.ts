@@ -392,9 +392,17 @@ export class MemoryMap {
       offset: vma.file === null ? 0 : vma.offset + (vma.end - vma.start),
       file: vma.file?.hold() ?? null,
     };
-    const r = this.place(via, tail, this.mappingOf(tail));
+    // The platform grows its own mapping too: one beside it would be a second one, which no later call could move with the first.
+    const r = vma.file === null ? this.growMapping(via, vma, tail) : this.place(via, tail, this.mappingOf(tail));
     if (isErrno(r)) tail.file?.release();
     return r;
+  }
+  private growMapping(via: ThreadContext, vma: Vma, tail: Vma): 0 | Errno {
+    const length = vma.end - vma.start;
+    const r = this.space.move(via, vma.start, length, vma.start, tail.end - vma.start, false);
+    if (r === 0) this.vmas.add(tail);
+    // What is one row here may be several mappings there: then the new part is another one.
+    return r === EFAULT ? this.place(via, tail, null) : r;
   }
 
   private moveTo(

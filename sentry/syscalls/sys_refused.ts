@@ -2,7 +2,7 @@
  * System calls that a container does not get, with the errno that Docker's default profile or a kernel without the feature gives. A
  * row here says that the call is known and refused on purpose; what is in no table answers ENOSYS and is logged.
  */
-import { EINVAL, ENODEV, ENOSYS, EPERM, type Errno } from '../../abi/errno.ts';
+import { EINVAL, ENOSYS, EPERM, type Errno } from '../../abi/errno.ts';
 import { type Syscall, syscall, uint } from './definition.ts';
 
 function refuse(x64: number, man: string, errno: Errno): Syscall {
@@ -36,7 +36,6 @@ export const REFUSED_CALLS = {
   add_key: refuse(248, 'add_key', EPERM),
   request_key: refuse(249, 'request_key', EPERM),
   keyctl: refuse(250, 'keyctl', EPERM),
-  move_pages: refuse(279, 'move_pages', ENODEV),
   perf_event_open: refuse(298, 'perf_event_open', EPERM),
   finit_module: refuse(313, 'init_module', EPERM),
   kexec_file_load: refuse(320, 'kexec_load', EPERM),

@@ -19,6 +19,7 @@ import { MISC_CALLS } from './sys_misc.ts';
 import { MEMORY_CALLS } from './sys_mm.ts';
 import { MOUNT_CALLS } from './sys_mount.ts';
 import { MOUNT_FD_CALLS } from './sys_mount_fd.ts';
+import { MOVE_PAGES_CALLS } from './sys_move_pages.ts';
 import { MQUEUE_CALLS } from './sys_mqueue.ts';
 import { MSG_CALLS } from './sys_msg.ts';
 import { NAMESPACE_CALLS } from './sys_namespace.ts';
@@ -92,6 +93,7 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...SEM_CALLS,
   ...MSG_CALLS,
   ...INOTIFY_CALLS,
+  ...MOVE_PAGES_CALLS,
   ...MQUEUE_CALLS,
   ...AIO_CALLS,
   ...SESSION_CALLS,

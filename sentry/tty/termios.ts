@@ -20,6 +20,7 @@ import {
   ONLCR,
   OPOST,
   PARENB,
+  Termio,
   Termios2,
   type Termios2 as Termios2Value,
 } from '../../abi/termios.ts';
@@ -46,6 +47,35 @@ export function defaultTermios(): Termios {
 
 export function encodeTermios(termios: Termios, second: boolean): Uint8Array {
   return second ? Termios2.encode(termios) : KernelTermios.encode(termios);
+}
+
+/** TCGETA. */
+export function encodeTermio(termios: Termios): Uint8Array {
+  const { c_iflag, c_oflag, c_cflag, c_lflag, c_line, c_cc } = termios;
+  const low = (flags: number): number => flags & 0xffff;
+  return Termio.encode({
+    c_iflag: low(c_iflag),
+    c_oflag: low(c_oflag),
+    c_cflag: low(c_cflag),
+    c_lflag: low(c_lflag),
+    c_line,
+    c_cc: c_cc.slice(0, 8),
+  });
+}
+/** TCSETA: what a struct termio cannot say stays as it is. As for TCSETS, in TCSETS's form. */
+export function widenTermio(raw: Uint8Array, old: Termios): Uint8Array {
+  const given = Termio.decode(raw);
+  const join = (before: number, low: number): number => ((before & 0xffff_0000) | low) >>> 0;
+  const c_cc = old.c_cc.slice();
+  c_cc.set(given.c_cc);
+  return KernelTermios.encode({
+    c_iflag: join(old.c_iflag, given.c_iflag),
+    c_oflag: join(old.c_oflag, given.c_oflag),
+    c_cflag: join(old.c_cflag, given.c_cflag),
+    c_lflag: join(old.c_lflag, given.c_lflag),
+    c_line: given.c_line,
+    c_cc,
+  });
 }
 
 /** What TCSETS or TCSETS2 asks for, as a pseudoterminal takes it: eight bits, no parity, receiver on; the line discipline stays. */

@@ -7,6 +7,7 @@ import {
   KernelTermios,
   N_TTY,
   TCFLSH,
+  TCGETA,
   TCGETS,
   TCGETS2,
   TCIFLUSH,
@@ -18,6 +19,9 @@ import {
   TCOON,
   TCSBRK,
   TCSBRKP,
+  TCSETA,
+  TCSETAF,
+  TCSETAW,
   TCSETS,
   TCSETS2,
   TCSETSF,
@@ -25,6 +29,7 @@ import {
   TCSETSW,
   TCSETSW2,
   TCXONC,
+  Termio,
   Termios2,
   TIOCEXCL,
   TIOCGDEV,
@@ -50,7 +55,7 @@ import { CAP_SYS_ADMIN, CAP_SYS_TTY_CONFIG, hasCap } from '../kernel/credentials
 import type { Task } from '../kernel/task.ts';
 import { checkBackground, foregroundGroup, giveUpControlling, sessionOf, setControlling, setForegroundGroup } from './job_control.ts';
 import type { Terminal } from './terminal.ts';
-import { decodeTermios, encodeTermios } from './termios.ts';
+import { decodeTermios, encodeTermio, encodeTermios, widenTermio } from './termios.ts';
 
 export interface Side {
   readonly master: boolean;
@@ -58,7 +63,7 @@ export interface Side {
 }
 
 /** Commands that a background process of the terminal may not use. */
-const CHANGES = new Set([TCSETS, TCSETSW, TCSETSF, TCSETS2, TCSETSW2, TCSETSF2, TCSBRK, TCSBRKP, TCXONC, TCFLSH]);
+const CHANGES = new Set([TCSETA, TCSETAW, TCSETAF, TCSETS, TCSETSW, TCSETSF, TCSETS2, TCSETSW2, TCSETSF2, TCSBRK, TCSBRKP, TCXONC, TCFLSH]);
 
 /** What both sides answer; ENOTTY for the rest. */
 export function terminalIoctl(task: Task, terminal: Terminal, side: Side, command: number, argument: number): number {
@@ -79,6 +84,17 @@ export function terminalIoctl(task: Task, terminal: Terminal, side: Side, comman
     case TCSETSW2:
     case TCSETSF2:
       return setTermios(task, terminal, argument, true, command === TCSETSF2);
+    case TCGETA:
+      return task.copyOut(argument, encodeTermio(terminal.line.termios));
+    case TCSETA:
+    case TCSETAW:
+    case TCSETAF: {
+      const raw = task.readBytes(argument, Termio.size);
+      if (isErrno(raw)) return EFAULT;
+      if (command === TCSETAF) terminal.flushInput();
+      terminal.setTermios(decodeTermios(widenTermio(raw, terminal.line.termios), false, terminal.line.termios));
+      return 0;
+    }
     case TIOCGWINSZ:
       return task.copyOut(argument, Winsize.encode(terminal.winsize));
     case TIOCSWINSZ: {
