@@ -1,5 +1,5 @@
 /** termios(3), ioctl_tty(2): flags, control characters, commands and structs, x86-64. */
-import { bytes, type Infer, struct, u8, u16, u32 } from './struct.ts';
+import { bytes, type Infer, pad, struct, u8, u16, u32 } from './struct.ts';
 
 // c_iflag
 export const IGNBRK = 0o1;
@@ -80,6 +80,8 @@ export const TCSETA = 0x5406;
 export const TCSETAW = 0x5407;
 export const TCSETAF = 0x5408;
 export const TCSBRK = 0x5409;
+export const TIOCGLCKTRMIOS = 0x5456;
+export const TIOCSLCKTRMIOS = 0x5457;
 export const TCXONC = 0x540a;
 export const TCFLSH = 0x540b;
 export const TIOCEXCL = 0x540c;
@@ -141,6 +143,7 @@ export const Termio = struct('termio', 18, {
   c_lflag: u16,
   c_line: u8,
   c_cc: bytes(8),
+  __pad: pad(1),
 });
 
 /** The kernel's struct termios (TCGETS); struct termios2 begins with the same fields. */

@@ -29,7 +29,7 @@ import { WaitQueue } from '../kernel/wait.ts';
 import type { Sink } from '../vfs/io.ts';
 import { ByteQueue } from './byte_queue.ts';
 import { LineDiscipline, type LineEvents, OUTPUT_CAP } from './line_discipline.ts';
-import type { Termios } from './termios.ts';
+import { keepLocked, type Termios } from './termios.ts';
 
 /** UNIX98 pseudoterminal slaves (majors 136 to 143 on Linux, whose minors go beyond 255 in the first). */
 export const PTS_MAJOR = 136;
@@ -202,8 +202,12 @@ export class Terminal implements ControllingTerminal, LineEvents {
 
   // Settings
 
-  setTermios(termios: Termios): void {
+  /** TIOCSLCKTRMIOS: settings that TCSETS leaves as they are; the bits and characters that are not 0. */
+  locked: Termios | null = null;
+
+  setTermios(wanted: Termios): void {
     const old = this.line.termios;
+    const termios = this.locked === null ? wanted : keepLocked(old, wanted, this.locked);
     this.line.setTermios(termios);
     this.packetForTermios(old, termios);
     if (this.incoming.length > 0) this.feed();

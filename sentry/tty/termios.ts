@@ -90,3 +90,20 @@ export function decodeTermios(raw: Uint8Array, second: boolean, old: Termios): T
     c_ospeed: rate ?? given.c_ospeed,
   };
 }
+
+/** Nothing locked: what TIOCGLCKTRMIOS shows until somebody has set it. */
+export function unlockedTermios(): Termios {
+  return { ...defaultTermios(), c_iflag: 0, c_oflag: 0, c_cflag: 0, c_lflag: 0, c_line: 0, c_cc: new Uint8Array(DEFAULT_CC.length) };
+}
+/** `wanted`, as far as `locked` leaves it. */
+export function keepLocked(old: Termios, wanted: Termios, locked: Termios): Termios {
+  const keep = (before: number, now: number, mask: number): number => ((now & ~mask) | (before & mask)) >>> 0;
+  return {
+    ...wanted,
+    c_iflag: keep(old.c_iflag, wanted.c_iflag, locked.c_iflag),
+    c_oflag: keep(old.c_oflag, wanted.c_oflag, locked.c_oflag),
+    c_cflag: keep(old.c_cflag, wanted.c_cflag, locked.c_cflag),
+    c_lflag: keep(old.c_lflag, wanted.c_lflag, locked.c_lflag),
+    c_cc: wanted.c_cc.map((character, i) => (locked.c_cc[i] === 0 ? character : (old.c_cc[i] as number))),
+  };
+}

@@ -35,6 +35,7 @@ import {
   TIOCGDEV,
   TIOCGETD,
   TIOCGEXCL,
+  TIOCGLCKTRMIOS,
   TIOCGPGRP,
   TIOCGSID,
   TIOCGWINSZ,
@@ -43,6 +44,7 @@ import {
   TIOCOUTQ,
   TIOCSCTTY,
   TIOCSETD,
+  TIOCSLCKTRMIOS,
   TIOCSPGRP,
   TIOCSTI,
   TIOCSWINSZ,
@@ -55,7 +57,7 @@ import { CAP_SYS_ADMIN, CAP_SYS_TTY_CONFIG, hasCap } from '../kernel/credentials
 import type { Task } from '../kernel/task.ts';
 import { checkBackground, foregroundGroup, giveUpControlling, sessionOf, setControlling, setForegroundGroup } from './job_control.ts';
 import type { Terminal } from './terminal.ts';
-import { decodeTermios, encodeTermio, encodeTermios, widenTermio } from './termios.ts';
+import { decodeTermios, encodeTermio, encodeTermios, unlockedTermios, widenTermio } from './termios.ts';
 
 export interface Side {
   readonly master: boolean;
@@ -93,6 +95,15 @@ export function terminalIoctl(task: Task, terminal: Terminal, side: Side, comman
       if (isErrno(raw)) return EFAULT;
       if (command === TCSETAF) terminal.flushInput();
       terminal.setTermios(decodeTermios(widenTermio(raw, terminal.line.termios), false, terminal.line.termios));
+      return 0;
+    }
+    case TIOCGLCKTRMIOS:
+      return task.copyOut(argument, encodeTermios(terminal.locked ?? unlockedTermios(), false));
+    case TIOCSLCKTRMIOS: {
+      if (!hasCap(task.creds, CAP_SYS_ADMIN)) return EPERM;
+      const raw = task.readBytes(argument, KernelTermios.size);
+      if (isErrno(raw)) return EFAULT;
+      terminal.locked = { ...unlockedTermios(), ...KernelTermios.decode(raw) };
       return 0;
     }
     case TIOCGWINSZ:
