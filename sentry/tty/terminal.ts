@@ -203,11 +203,11 @@ export class Terminal implements ControllingTerminal, LineEvents {
   // Settings
 
   /** TIOCSLCKTRMIOS: settings that TCSETS leaves as they are; the bits and characters that are not 0. */
-  locked: Termios | null = null;
+  lockedSettings: Termios | null = null;
 
   setTermios(wanted: Termios): void {
     const old = this.line.termios;
-    const termios = this.locked === null ? wanted : keepLocked(old, wanted, this.locked);
+    const termios = this.lockedSettings === null ? wanted : keepLocked(old, wanted, this.lockedSettings);
     this.line.setTermios(termios);
     this.packetForTermios(old, termios);
     if (this.incoming.length > 0) this.feed();

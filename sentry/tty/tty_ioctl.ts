@@ -98,12 +98,12 @@ export function terminalIoctl(task: Task, terminal: Terminal, side: Side, comman
       return 0;
     }
     case TIOCGLCKTRMIOS:
-      return task.copyOut(argument, encodeTermios(terminal.locked ?? unlockedTermios(), false));
+      return task.copyOut(argument, encodeTermios(terminal.lockedSettings ?? unlockedTermios(), false));
     case TIOCSLCKTRMIOS: {
       if (!hasCap(task.creds, CAP_SYS_ADMIN)) return EPERM;
       const raw = task.readBytes(argument, KernelTermios.size);
       if (isErrno(raw)) return EFAULT;
-      terminal.locked = { ...unlockedTermios(), ...KernelTermios.decode(raw) };
+      terminal.lockedSettings = { ...unlockedTermios(), ...KernelTermios.decode(raw) };
       return 0;
     }
     case TIOCGWINSZ:
