@@ -1,5 +1,6 @@
 # Builtins that lean on the kernel: job control, traps, coprocesses, redirections, process substitution, wait, ulimit, test.
 cd /tmp
+exec 2>&1
 set -m
 sleep 30 & job=$!
 kill -STOP $job; sleep 0.2; jobs | sed 's/  */ /g'; kill -CONT $job; kill $job; wait $job 2>/dev/null; echo "wait $?"
@@ -14,7 +15,7 @@ read -r -t 0.1 x < <(sleep 1); echo "timeout $(( $? > 128 ))"
 mkfifo f; (echo fifo >f &); cat f
 ulimit -n 64; ulimit -n; for i in {1..80}; do eval "exec {fd}<>/tmp/rw" 2>/dev/null || { echo 'no more descriptors'; break; }; done
 printf '%s\n' /usr/bin/bas[h] ~root; test -x /bin/sh -a -d / -a ! -e /nothing && echo test
-for i in {1..50}; do (exit $((i % 7))) & done; n=0; for p in $(jobs -p); do wait "$p" || n=$((n + $?)); done; echo "sum $n"
+pids=(); for i in {1..50}; do (exit $((i % 7))) & pids+=($!); done; n=0; for p in "${pids[@]}"; do wait "$p" || n=$((n + $?)); done; echo "sum $n"
 (ulimit -f 1; trap '' XFSZ; head -c 5000 /dev/zero >/tmp/big 2>/dev/null; stat -c %s /tmp/big)
-timeout 0.3 sleep 5; echo "timeout $?"; bash -c 'kill -SEGV $$' 2>/dev/null; echo "segv $?"
+timeout 0.3 sleep 5; echo "timeout $?"; (bash -c "kill -SEGV \$\$"; exit $?) 2>/dev/null; echo "segv $?"
 cd /proc/self && pwd -P | sed 's/[0-9][0-9]*/N/'; time -p true 2>/dev/null; echo "$BASH_SUBSHELL $SHLVL" | cut -d' ' -f1
