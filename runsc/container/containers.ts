@@ -17,7 +17,7 @@ import { lastWords, logPath } from './log_tail.ts';
 import { type MountPlan, planMounts } from './mount_plan.ts';
 import { namedNetworkNamespace, openNetworkNamespace } from './network_namespace.ts';
 import { podSandbox, sharesPidNamespace } from './pod.ts';
-import { openPodNetwork, type PodNetwork } from './pod_network.ts';
+import { openHostView, openPodNetwork, type PodNetwork } from './pod_network.ts';
 import { destroyProcess, isAlive, type Process } from './process_id.ts';
 import { startGofer, startSentry, startSockets } from './sandbox_process.ts';
 import type { Spec } from './spec.ts';
@@ -225,6 +225,9 @@ class Creation {
     if (record !== null) this.undo.add(() => leaveNetworkNamespace(record));
     return network;
   }
+  private hostView(fds: DonatedFds): number {
+    return this.isRoot && this.settings.network === 'host' ? openHostView(this.networkNamespace, fds) : 0;
+  }
   private startSockets(cgroup: Cgroup | null, fds: DonatedFds): { process: Process; position: number } {
     const { process, connection } = startSockets(this.networkNamespace as number, cgroup?.procsFiles() ?? []);
     this.undo.add(() => destroyProcess(process));
@@ -303,7 +306,7 @@ class Creation {
       cgroup_path: this.spec.linux?.cgroupsPath ?? '',
       life_fd: this.options.attached === true ? fds.take(openLife()) : 0,
       packet_fds: network?.packetFds ?? [],
-      route_fd: network?.routeFd ?? 0,
+      route_fd: network?.routeFd ?? this.hostView(fds),
       sockets_fd: socketsFd,
       network_settings: Buffer.from(JSON.stringify({ sysctls: network?.sysctls ?? {}, resolver: network?.resolver ?? false })),
     };

@@ -64,6 +64,11 @@ export function openPodNetwork(namespace: number, fds: DonatedFds, mayGrow: bool
   });
 }
 
+/** --network=host: what tells of the interfaces, addresses and routes. namespace null: the caller's. Position of the descriptor. */
+export function openHostView(namespace: number | null, fds: DonatedFds): number {
+  return namespace === null ? fds.take(openRouteSocket()) : inNetworkNamespace(namespace, () => fds.take(openRouteSocket()));
+}
+
 /** Not bound to an interface, and without a protocol: it gets nothing yet. */
 function openPacketSocket(): number {
   const fd = host.syscall(NR.socket, AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -15,6 +15,7 @@ const TIOCGWINSZ = 0x5413;
 const TIOCSWINSZ = 0x5414;
 const FIONREAD = 0x541b;
 const FIONBIO = 0x5421;
+const TIOCOUTQ = 0x5411;
 const FIOCLEX = 0x5451;
 // prctl(2)
 const PR_SET_NAME = 15;
@@ -69,7 +70,7 @@ const FILES: readonly HostCall[] = [
   {
     name: 'ioctl',
     nr: 16,
-    when: [{ arg: 1, values: [TCGETS, TCSETS, TIOCGWINSZ, TIOCSWINSZ, FIONREAD, FIONBIO, FIOCLEX] }],
+    when: [{ arg: 1, values: [TCGETS, TCSETS, TIOCGWINSZ, TIOCSWINSZ, FIONREAD, TIOCOUTQ, FIONBIO, FIOCLEX] }],
     reason: 'terminals and streams that were handed in',
   },
 ];
@@ -137,11 +138,34 @@ const SANDBOX_NETWORK: readonly HostCall[] = [
 /** With --directfs alone. Beneath the mounts' roots as nobody; how openat2 is meant (beneath, no links) a filter cannot see. */
 export const DIRECTFS_CALLS: readonly HostCall[] = [{ name: 'openat2', nr: 437, reason: 'files that everybody may read, beneath a mount' }];
 
+/** --network=host: sockets of the application are sockets of the host. */
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const SOCK_TYPE_MASK = 0xf;
+const HOST_NETWORK: readonly HostCall[] = [
+  {
+    name: 'socket',
+    nr: 41,
+    when: [
+      { arg: 0, values: [AF_INET, AF_INET6] },
+      { arg: 1, mask: SOCK_TYPE_MASK, values: [SOCK_STREAM, SOCK_DGRAM] },
+      { arg: 2, values: [6, 17] },
+    ],
+    reason: 'TCP and UDP sockets of the application; no other kind',
+  },
+  { name: 'connect', nr: 42, reason: 'connect(2) of the application' },
+  { name: 'bind', nr: 49, reason: 'bind(2) of the application' },
+  { name: 'getsockname', nr: 51, reason: 'getsockname(2) of the application' },
+  { name: 'getpeername', nr: 52, reason: 'getpeername(2) of the application' },
+];
+
 /** The frequent ones first: the filter tries them in order. */
 export const ALLOWED_CALLS: readonly HostCall[] = [...PLATFORM, ...FILES, ...CONVERSATION, ...RUNTIME];
 /** What a network mode needs beyond them. */
 export const NETWORK_CALLS: Readonly<Record<'sandbox' | 'host' | 'none', readonly HostCall[]>> = {
   sandbox: SANDBOX_NETWORK,
-  host: [],
+  host: HOST_NETWORK,
   none: [],
 };

@@ -90,6 +90,7 @@ export class SandboxContainer {
     this.mounts = this.buildMounts(from, spec, ipc, taken.take(request.gofer_fd));
     this.namespaces = { ...makeNamespaces(kernel, spec, this.mounts, this.container.pidNamespace, from), ipc };
     if (request.packet_fds.length > 0) this.attachNetwork(request, taken);
+    else if (request.route_fd > 0) kernel.networks.attachHost(this.namespaces.net, taken.take(request.route_fd));
     const exitFd = taken.take(request.exit_fd);
     this.lifeFd = taken.take(request.life_fd);
     this.prepared = this.prepare(spec.process, () =>

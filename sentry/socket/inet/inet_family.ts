@@ -4,8 +4,9 @@ import { IPPROTO_TCP, IPPROTO_UDP } from '../../../abi/in.ts';
 import { AF_INET, AF_INET6, SOCK_DGRAM, SOCK_STREAM } from '../../../abi/socket.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task.ts';
+import type { Socket } from '../socket.ts';
+import { makeHostSocket } from './host/host_socket.ts';
 import { InetDatagram } from './inet_datagram.ts';
-import type { InetSocket } from './inet_socket.ts';
 import { InetStream } from './inet_stream.ts';
 import { Networks } from './networks.ts';
 import { tcpTable, udpTable } from './proc_net_inet.ts';
@@ -16,8 +17,9 @@ export function registerInet(kernel: Kernel): Networks {
   const networks = new Networks(kernel);
   const make =
     (family: number) =>
-    (task: Task, type: number, protocol: number): InetSocket | Errno => {
+    (task: Task, type: number, protocol: number): Socket | Errno => {
       const network = networks.of(task.namespaces.net);
+      if (network.host !== null) return makeHostSocket(task, network.host, family, type, protocol);
       if (type === SOCK_STREAM) return protocol === 0 || protocol === IPPROTO_TCP ? new InetStream(task, network, family) : EPROTONOSUPPORT;
       if (type === SOCK_DGRAM)
         return protocol === 0 || protocol === IPPROTO_UDP ? new InetDatagram(task, network, family) : EPROTONOSUPPORT;

@@ -2,6 +2,7 @@
 import { Stack } from '../../../netstack/stack.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { NetNamespace } from '../../kernel/namespaces.ts';
+import { type HostNetwork, hostNetwork } from './host/host_socket.ts';
 import type { InetSocket } from './inet_socket.ts';
 import { HostSockets } from './pod/host_sockets.ts';
 import { LoopbackDoors } from './pod/loopback_doors.ts';
@@ -12,6 +13,8 @@ export class Network {
   readonly stack: Stack;
   /** Of the pod's namespace on the host; null: lo alone. */
   pod: PodNetwork | null = null;
+  /** --network=host: sockets are the host's own. */
+  host: HostNetwork | null = null;
   private openDoors: LoopbackDoors | null = null;
   /** Those that are open. */
   readonly sockets = new Set<InetSocket>();
@@ -62,6 +65,14 @@ export class Networks {
     const sockets = new HostSockets(kernel.host, kernel.poll, pod.socketsFd);
     if (pod.resolver) new NameRelay(kernel, network.stack, sockets);
     network.doors(kernel, sockets);
+  }
+  /** --network=host: the namespace's sockets are host sockets; its interfaces and routes are shown. */
+  attachHost(namespace: NetNamespace, routeFd: number): void {
+    const { kernel } = this;
+    const network = this.of(namespace);
+    network.host = hostNetwork(kernel.host, kernel.poll);
+    network.pod = new PodNetwork(kernel, network.stack, null, routeFd, {});
+    network.pod.start();
   }
   private makeStack(): Stack {
     const { kernel } = this;

@@ -7,7 +7,7 @@ import * as L from '../../../../abi/netlink.ts';
 import { POLLIN } from '../../../../abi/poll.ts';
 import { type RouteMessage, RouteSocket } from '../../../../lib/rtnetlink.ts';
 import { type IpAddress, isLoopback } from '../../../../netstack/address.ts';
-import type { NetInterface } from '../../../../netstack/interface.ts';
+import { NetInterface } from '../../../../netstack/interface.ts';
 import { NUD_NOARP, NUD_PERMANENT } from '../../../../netstack/link/neighbours.ts';
 import type { TableEntry } from '../../../../netstack/routes.ts';
 import type { Stack } from '../../../../netstack/stack.ts';
@@ -23,20 +23,29 @@ const MAX_ROUTES = 4096;
 const MAX_ADDRESSES = 1024;
 const RESYNC_DELAY = 1e9;
 
+/** An interface of the host's own network: there to be seen. */
+class ShownInterface extends NetInterface {
+  override send(): void {
+    this.statistics.tx_dropped++;
+  }
+}
+
 export class PodNetwork {
   readonly interfaces = new Map<number, PodInterface>();
   /** An interface has come: who records or counts is told. */
   onInterface: (device: PodInterface) => void = () => {};
   private readonly kernel: Kernel;
   private readonly stack: Stack;
-  private readonly sockets: number[];
+  /** Null: the interfaces are only shown. */
+  private readonly sockets: number[] | null;
   private readonly route: RouteSocket;
   private readonly acceptRouters: boolean;
   private readonly routes: { readonly key: string; readonly entry: TableEntry }[] = [];
+  private readonly shown = new Map<number, ShownInterface>();
   private resyncing = false;
 
   /** packetFds: not bound; routeFd: with notifications. Both are ours. */
-  constructor(kernel: Kernel, stack: Stack, packetFds: number[], routeFd: number, settings: Readonly<Record<string, string>>) {
+  constructor(kernel: Kernel, stack: Stack, packetFds: number[] | null, routeFd: number, settings: Readonly<Record<string, string>>) {
     this.kernel = kernel;
     this.stack = stack;
     this.sockets = packetFds;
@@ -104,12 +113,20 @@ export class PodNetwork {
 
   private takeLink(link: HostLink): void {
     if (link.index === LOOPBACK_INDEX) return;
-    const known = this.interfaces.get(link.index);
+    const known = this.interfaces.get(link.index) ?? this.shown.get(link.index);
     if (known !== undefined) {
       known.mtu = link.mtu;
       known.name = link.name;
       if (link.hardware.length === 6) known.hardware = link.hardware;
-      known.setUp(link.up);
+      if (known instanceof PodInterface) known.setUp(link.up);
+      else known.up = link.up;
+      return;
+    }
+    if (this.sockets === null) {
+      const shown = new ShownInterface(link.index, link.name, link.mtu, link.hardware);
+      shown.up = link.up;
+      this.shown.set(link.index, shown);
+      this.stack.addInterface(shown);
       return;
     }
     if (link.type !== ARPHRD_ETHER) {
@@ -136,12 +153,15 @@ export class PodNetwork {
     this.onInterface(device);
   }
   private dropLink(index: number): void {
-    const device = this.interfaces.get(index);
+    const device = this.interfaces.get(index) ?? this.shown.get(index);
     if (device === undefined) return;
     this.interfaces.delete(index);
+    this.shown.delete(index);
     this.stack.removeInterface(device);
-    device.neighbours.clear();
-    device.stop();
+    if (device instanceof PodInterface) {
+      device.neighbours.clear();
+      device.stop();
+    }
     this.forgetRoutes(device);
   }
   private forgetRoutes(device: NetInterface): void {
@@ -153,7 +173,7 @@ export class PodNetwork {
   }
 
   private deviceAt(index: number): NetInterface | null {
-    return index === LOOPBACK_INDEX ? this.stack.loopback : (this.interfaces.get(index) ?? null);
+    return index === LOOPBACK_INDEX ? this.stack.loopback : (this.interfaces.get(index) ?? this.shown.get(index) ?? null);
   }
   private takeAddress({ index, address, prefixLength, broadcast, tentative, duplicate }: HostAddress, add: boolean): void {
     const device = this.deviceAt(index);
