@@ -30,6 +30,9 @@ export const CLONE_IO = 0x80000000;
 /** clone3(2) and unshare(2) alone. */
 export const CLONE_NEWTIME = 0x80;
 export const CLONE_CLEAR_SIGHAND_HIGH = 1;
+export const CLONE_INTO_CGROUP_HIGH = 2;
+/** Depth of nested pid namespaces, at most: what set_tid may name. */
+export const MAX_PID_NS_LEVEL = 32;
 
 /** struct clone_args (clone(2)), the first version's 64 bytes and what later ones added. */
 export const CloneArgs = struct('clone_args', 88, {

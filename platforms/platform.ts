@@ -186,6 +186,14 @@ export interface AddressSpace {
    */
   setBit?(via: ThreadContext, address: number, bit: number): 0 | Errno;
 
+  /**
+   * Changes the 32-bit word at an aligned address, atomically against the application's own threads. `operation`: as futex(2)
+   * FUTEX_WAKE_OP encodes it. 0, or EFAULT. A platform without it: an unlucky change by another thread is lost.
+   */
+  changeWord?(via: ThreadContext, address: number, operation: number): 0 | Errno;
+  /** membarrier(2): what the command says about the threads of this space. A platform without it: none is offered. */
+  membarrier?(via: ThreadContext, command: number): 0 | Errno;
+
   /** Copy-on-write copy with one thread: a stopped copy of `via`, in a new space (`result.space`). */
   fork(via: ThreadContext): ThreadContext | Errno;
   /** Another thread of this space, stopped, registers and xstate copied from `via`. */

@@ -59,6 +59,13 @@ export class PtraceSpace implements AddressSpace {
     if (!inRange(address, length)) return EINVAL;
     return done((via as PtraceThread).call(HOST_CALL.madvise, address, length, advice));
   }
+  changeWord(via: ThreadContext, address: number, operation: number): 0 | Errno {
+    if (address >= STUB_BASE) return EFAULT;
+    return done((via as PtraceThread).call(HOST_CALL.futex, address, FUTEX_WAKE_OP, 0, 0, address, operation));
+  }
+  membarrier(via: ThreadContext, command: number): 0 | Errno {
+    return done((via as PtraceThread).call(HOST_CALL.membarrier, command, 0));
+  }
   setBit(via: ThreadContext, address: number, bit: number): 0 | Errno {
     if (address >= STUB_BASE) return EFAULT;
     return done((via as PtraceThread).call(HOST_CALL.futex, address, FUTEX_WAKE_OP, 0, 0, address, setBitOperation(bit)));

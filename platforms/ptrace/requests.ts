@@ -34,4 +34,5 @@ export const HOST_CALL = {
   tgkill: 234,
   eventfd2: 290,
   prlimit64: 302,
+  membarrier: 324,
 } as const;

@@ -17,6 +17,9 @@ const FILE_MAP_VARIES = 0x1 | 0x2 | 0x10 | 0x4000;
 /** Advice about one's own pages that changes nothing else: NORMAL to DONTNEED, FREE, REMOVE, fork, huge page, dump, fork-wipe, reclaim, populate. */
 const ADVICE = [0, 1, 2, 3, 4, 8, 9, 10, 11, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23];
 
+/** PRIVATE_EXPEDITED and PRIVATE_EXPEDITED_SYNC_CORE with their registrations: the calling process alone. */
+const MEMBARRIERS = [8, 16, 32, 64];
+
 /** The frequent ones first: the filter tries them in this order. */
 export const HOST_CALLS: readonly HostCall[] = [
   {
@@ -71,5 +74,14 @@ export const HOST_CALLS: readonly HostCall[] = [
     reason: 'PR_SET_PDEATHSIG, SIGKILL: a child process ends with the Sentry',
   },
   { name: 'clock_gettime', nr: 228, when: [{ arg: 0, values: [3] }], reason: 'CPU time of the thread itself, told at its end' },
+  {
+    name: 'membarrier',
+    nr: 324,
+    when: [
+      { arg: 0, values: MEMBARRIERS },
+      { arg: 1, values: [0] },
+    ],
+    reason: 'barriers in its own threads, wherever they run',
+  },
   { name: 'exit', nr: 60, reason: 'a thread ends' },
 ];

@@ -98,6 +98,13 @@ export class SystrapSpace implements AddressSpace {
     if (advice === MADV_DONTNEED) return thread.deferAdvice(address, length, advice);
     return this.now(thread, HOST_CALL.madvise, address, length, advice);
   }
+  changeWord(via: ThreadContext, address: number, operation: number): 0 | Errno {
+    if (address >= STUB_BASE) return EFAULT;
+    return this.now(via as SystrapThread, HOST_CALL.futex, address, FUTEX_WAKE_OP, 0, 0, address, operation);
+  }
+  membarrier(via: ThreadContext, command: number): 0 | Errno {
+    return this.now(via as SystrapThread, HOST_CALL.membarrier, command, 0, 0);
+  }
   setBit(via: ThreadContext, address: number, bit: number): 0 | Errno {
     if (address >= STUB_BASE) return EFAULT;
     return this.now(via as SystrapThread, HOST_CALL.futex, address, FUTEX_WAKE_OP, 0, 0, address, setBitOperation(bit));

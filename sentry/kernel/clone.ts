@@ -1,5 +1,5 @@
 /** clone(2), clone3(2), fork(2), vfork(2): new tasks. */
-import { EAGAIN, EINVAL, ENOMEM, type Errno, isErrno } from '../../abi/errno.ts';
+import { EAGAIN, EEXIST, EINVAL, ENOMEM, EPERM, type Errno, isErrno } from '../../abi/errno.ts';
 import {
   CLONE_CHILD_CLEARTID,
   CLONE_CHILD_SETTID,
@@ -23,9 +23,9 @@ import {
 } from '../../abi/sched.ts';
 import { REG, type ThreadContext } from '../../platforms/platform.ts';
 import type { MemoryMap } from '../mm/memory_map.ts';
-import { CAP_SYS_RESOURCE, hasCap } from './credentials.ts';
+import { CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN, CAP_SYS_RESOURCE, type Credentials, hasCap, hasCapIn } from './credentials.ts';
 import { cloneNamespaces } from './namespaces.ts';
-import type { PidNamespace } from './pid_namespace.ts';
+import { PID_MAX, type PidNamespace } from './pid_namespace.ts';
 import { ProcessTimers } from './process_timers.ts';
 import { traceClone } from './ptrace.ts';
 import { ResourceLimits, RLIMIT_NPROC } from './rlimits.ts';
@@ -48,6 +48,8 @@ export interface CloneRequest {
   readonly pidFd: number;
   /** CLONE_CLEAR_SIGHAND. */
   readonly clearHandlers: boolean;
+  /** clone3(2) set_tid: numbers in the child's pid namespace and its ancestors, innermost first; the others are free choice. */
+  readonly wantedIds: readonly number[];
 }
 
 const NEW_NAMESPACES = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUSER | CLONE_NEWCGROUP;
@@ -63,8 +65,8 @@ export function clone(task: Task, request: CloneRequest): number {
   const { namespaces, relocate } = fresh;
   const ns = namespaces.pidForChildren;
   if (ns.dead) return ENOMEM;
-  const ids = allocateIds(ns);
-  if (ids === null) return EAGAIN;
+  const ids = request.wantedIds.length === 0 ? (allocateIds(ns) ?? EAGAIN) : takeIds(task, ns, request.wantedIds);
+  if (isErrno(ids)) return ids;
   const thread = (request.flags & CLONE_VM) !== 0 ? task.thread.space.newThread(task.thread) : task.thread.space.fork(task.thread);
   if (isErrno(thread)) return thread;
   const child = makeTask(task, request, thread, ids, namespaces, ns);
@@ -92,14 +94,19 @@ function check(task: Task, flags: number): 0 | Errno {
   if ((flags & CLONE_THREAD) !== 0 && (flags & (CLONE_NEWPID | CLONE_NEWUSER | CLONE_PIDFD)) !== 0) return EINVAL;
   if ((flags & CLONE_PARENT) !== 0 && task.group.leader.tid === 1) return EINVAL;
   if (task.namespaces.pidForChildren !== task.pidNamespace && (flags & CLONE_THREAD) !== 0) return EINVAL;
-  const limit = task.group.limits.soft(RLIMIT_NPROC);
-  if (limit !== Number.POSITIVE_INFINITY && task.creds.uid !== 0 && !hasCap(task.creds, CAP_SYS_RESOURCE)) {
-    let count = 0;
-    for (const other of task.kernel.rootPidNamespace.tasks.values()) if (other.creds.uid === task.creds.uid) count++;
-    if (count >= limit) return EAGAIN;
-  }
+  if (processesExceed(task, task.creds, 1)) return EAGAIN;
   if (task.kernel.rootPidNamespace.tasks.size >= task.kernel.maxTasks) return EAGAIN;
   return 0;
+}
+
+/** RLIMIT_NPROC: the user has more, with `more` to come. */
+export function processesExceed(task: Task, creds: Credentials, more: number): boolean {
+  const limit = task.group.limits.soft(RLIMIT_NPROC);
+  const { tasks } = task.kernel.rootPidNamespace;
+  if (tasks.size + more <= limit || creds.uid === 0 || hasCap(creds, CAP_SYS_RESOURCE) || hasCap(creds, CAP_SYS_ADMIN)) return false;
+  let count = 0;
+  for (const other of tasks.values()) if (other.creds.uid === creds.uid) count++;
+  return count + more > limit;
 }
 
 /** A number in `ns` and each of its ancestors, root first. */
@@ -108,6 +115,28 @@ export function allocateIds(ns: PidNamespace): number[] | null {
   for (let at: PidNamespace | null = ns; at !== null; at = at.parent) {
     const id = at.allocate();
     if (id === 0) return null;
+    ids.unshift(id);
+  }
+  return ids;
+}
+
+/** Numbers that were asked for: EPERM without the right to choose, EEXIST, EINVAL; only process 1 may be first. */
+function takeIds(task: Task, ns: PidNamespace, wanted: readonly number[]): number[] | Errno {
+  const ids: number[] = [];
+  if (wanted.length > ns.level + 1) return EINVAL;
+  let depth = 0;
+  for (let at: PidNamespace | null = ns; at !== null; at = at.parent, depth++) {
+    const id = wanted[depth];
+    if (id === undefined) {
+      const free = at.allocate();
+      if (free === 0) return EAGAIN;
+      ids.unshift(free);
+      continue;
+    }
+    if (id < 1 || id >= PID_MAX) return EINVAL;
+    if (id !== 1 && at.parent !== null && !at.tasks.has(1)) return EINVAL;
+    if (!hasCapIn(task.creds, CAP_SYS_ADMIN, at.owner) && !hasCapIn(task.creds, CAP_CHECKPOINT_RESTORE, at.owner)) return EPERM;
+    if (!at.isFree(id)) return EEXIST;
     ids.unshift(id);
   }
   return ids;
@@ -137,7 +166,6 @@ function makeTask(
   });
   child.inheritFrom(task);
   if ((flags & CLONE_VM) === 0 || (flags & CLONE_VFORK) !== 0) child.altStack = { ...task.altStack };
-  if ((flags & CLONE_VM) === 0) child.rseq = task.rseq;
   if ((flags & CLONE_THREAD) === 0) joinNewProcess(task, child, request, ns);
   child.group.tasks.push(child);
   for (let at: PidNamespace | null = ns; at !== null; at = at.parent) at.tasks.set(child.idIn(at), child);

@@ -1,5 +1,6 @@
 /** setuid(2) and its relatives: which changes are allowed, and what they do to capabilities (capabilities(7)). */
 import { SECBIT_KEEP_CAPS, SECBIT_NO_SETUID_FIXUP } from '../../abi/capability.ts';
+import { processesExceed } from './clone.ts';
 import {
   CAP_CHOWN,
   CAP_DAC_OVERRIDE,
@@ -78,5 +79,7 @@ export function commitCredentials(task: Task, next: Credentials): void {
     task.mm.dumpable = 0;
     task.parentDeathSignal = 0;
   }
+  // Programs do not look at what setuid(2) says: who is one too many fails at execve(2).
+  if (old.uid !== next.uid) task.processLimitExceeded = processesExceed(task, next, 0);
   task.creds = next;
 }

@@ -1,5 +1,5 @@
 /** execve(2): the calling task becomes another program. Until the new address space is complete, nothing of the old one changes. */
-import { type Errno, isErrno } from '../../abi/errno.ts';
+import { EAGAIN, type Errno, isErrno } from '../../abi/errno.ts';
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from '../../abi/fcntl.ts';
 import { SIGCHLD } from '../../abi/signal.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
@@ -8,6 +8,7 @@ import { NO_RESULT } from '../syscalls/definition.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import { openExecutable } from '../vfs/open.ts';
 import { LOOKUP_EMPTY, LOOKUP_FOLLOW } from '../vfs/walk.ts';
+import { processesExceed } from './clone.ts';
 import type { Credentials } from './credentials.ts';
 import { execCredentials } from './exec_credentials.ts';
 import { exitTask, releaseVforkParent } from './exit.ts';
@@ -32,6 +33,8 @@ function lookupOptions(flags: number): number {
 
 /** NO_RESULT once the task runs the new program, or an errno with the old one intact. */
 export function exec(task: Task, request: ExecRequest): number {
+  if (task.processLimitExceeded && processesExceed(task, task.creds, 0)) return EAGAIN;
+  task.processLimitExceeded = false;
   const file = openExecutable(task, request.dirfd, request.path, lookupOptions(request.flags));
   if (isErrno(file)) return file;
   const creds = execCredentials(task, file);
@@ -111,7 +114,6 @@ function resetForProgram(task: Task, creds: Credentials, name: ByteString): void
   task.altStack = { address: 0, size: 0, flags: 2 };
   task.clearChildTid = 0;
   task.robustList = 0;
-  task.rseq = null;
   task.restart = null;
   if (creds.euid !== creds.uid) task.parentDeathSignal = 0;
   group.handlers = new SignalHandlers(group.handlers);

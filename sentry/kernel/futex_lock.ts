@@ -22,7 +22,7 @@ import type { Blocking, SyscallResult } from './wait.ts';
 const WAITERS_BIT = 31;
 
 /** Sets FUTEX_WAITERS; the word with it, or EFAULT. */
-function claimWord(task: Task, address: number): number {
+export function claimWord(task: Task, address: number): number {
   const { space } = task.thread;
   if (space.setBit !== undefined) {
     const r = space.setBit(task.thread, address, WAITERS_BIT);

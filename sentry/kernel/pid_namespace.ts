@@ -4,7 +4,7 @@ import type { Task } from './task.ts';
 import { ROOT_USER_NAMESPACE, type UserNamespace } from './user_namespace.ts';
 
 /** pid_max: numbers wrap below it. */
-const PID_MAX = 4_194_304;
+export const PID_MAX = 4_194_304;
 const RESERVED_PIDS = 300;
 
 export class PidNamespace {
@@ -34,11 +34,15 @@ export class PidNamespace {
     this.last = Math.max(this.last, id);
   }
 
+  isFree(id: number): boolean {
+    return !this.tasks.has(id) && !this.groups.has(id) && !this.sessions.has(id);
+  }
+
   /** A free number. It stays taken while a task, a group or a session has it. */
   allocate(): number {
     for (let tries = 0; tries < PID_MAX; tries++) {
       this.last = this.last + 1 < PID_MAX ? this.last + 1 : RESERVED_PIDS;
-      if (!this.tasks.has(this.last) && !this.groups.has(this.last) && !this.sessions.has(this.last)) return this.last;
+      if (this.isFree(this.last)) return this.last;
     }
     return 0;
   }

@@ -87,7 +87,6 @@ export class Task {
   clearChildTid = 0;
   /** set_robust_list(2). */
   robustList = 0;
-  rseq: { address: number; length: number; signature: number } | null = null;
   /** The parent that waits for this child of vfork(2) to exec or exit. */
   vforkParent: Task | null = null;
   exitCode = 0;
@@ -120,6 +119,8 @@ export class Task {
   affinity: bigint | null = null;
   /** ioprio_set(2): class << 13 | level. */
   ioPriority = 0;
+  /** It has become a user who has too many processes (RLIMIT_NPROC): execve(2) fails if that still holds. */
+  processLimitExceeded = false;
   personality = 0;
 
   constructor(init: {

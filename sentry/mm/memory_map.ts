@@ -87,6 +87,8 @@ export class MemoryMap {
   /** Bytes locked by mlock(2). */
   lockedBytes = 0;
   lockFuture = false;
+  /** membarrier(2): commands that the process has registered for. */
+  membarriers = 0;
   private users = 1;
 
   constructor(kernel: Kernel, space: AddressSpace, mmapBase: number) {
@@ -123,6 +125,7 @@ export class MemoryMap {
     copy.auxv = this.auxv;
     copy.executable = this.executable?.hold() ?? null;
     copy.dumpable = this.dumpable;
+    copy.membarriers = this.membarriers;
     return copy;
   }
 

@@ -6,26 +6,16 @@ import {
   FUTEX_CLOCK_REALTIME,
   FUTEX_CMD_MASK,
   FUTEX_CMP_REQUEUE,
+  FUTEX_CMP_REQUEUE_PI,
   FUTEX_LOCK_PI,
   FUTEX_LOCK_PI2,
-  FUTEX_OP_ADD,
-  FUTEX_OP_ANDN,
-  FUTEX_OP_ARG_SHIFT,
-  FUTEX_OP_CMP_EQ,
-  FUTEX_OP_CMP_GE,
-  FUTEX_OP_CMP_GT,
-  FUTEX_OP_CMP_LE,
-  FUTEX_OP_CMP_LT,
-  FUTEX_OP_CMP_NE,
-  FUTEX_OP_OR,
-  FUTEX_OP_SET,
-  FUTEX_OP_XOR,
   FUTEX_PRIVATE_FLAG,
   FUTEX_REQUEUE,
   FUTEX_TRYLOCK_PI,
   FUTEX_UNLOCK_PI,
   FUTEX_WAIT,
   FUTEX_WAIT_BITSET,
+  FUTEX_WAIT_REQUEUE_PI,
   FUTEX_WAITV_MAX,
   FUTEX_WAKE,
   FUTEX_WAKE_BITSET,
@@ -36,6 +26,8 @@ import { POLLIN } from '../../abi/poll.ts';
 import { CLOCK_MONOTONIC, CLOCK_REALTIME } from '../../abi/time.ts';
 import { type FutexKey, FutexWaiter, futexKey } from '../kernel/futex.ts';
 import { lockPi, unlockPi } from '../kernel/futex_lock.ts';
+import { requeuePi, waitRequeuePi } from '../kernel/futex_requeue_pi.ts';
+import { wakeOp } from '../kernel/futex_wake_op.ts';
 import type { Task } from '../kernel/task.ts';
 import { type Blocking, type SyscallResult, WaitQueue } from '../kernel/wait.ts';
 import { addr, flags, int, syscall, uint } from './definition.ts';
@@ -45,7 +37,14 @@ import { readTimespec } from './user_time.ts';
 function futex(task: Task, uaddr: number, op: number, value: number, fourth: number, uaddr2: number, value3: number): SyscallResult {
   const command = op & FUTEX_CMD_MASK;
   const realtime = (op & FUTEX_CLOCK_REALTIME) !== 0;
-  if (realtime && command !== FUTEX_WAIT && command !== FUTEX_WAIT_BITSET && command !== FUTEX_LOCK_PI2) return ENOSYS;
+  if (
+    realtime &&
+    command !== FUTEX_WAIT &&
+    command !== FUTEX_WAIT_BITSET &&
+    command !== FUTEX_LOCK_PI2 &&
+    command !== FUTEX_WAIT_REQUEUE_PI
+  )
+    return ENOSYS;
   const isPrivate = (op & FUTEX_PRIVATE_FLAG) !== 0;
   const key = futexKey(task, uaddr, isPrivate);
   if (isErrno(key)) return key;
@@ -67,8 +66,15 @@ function futex(task: Task, uaddr: number, op: number, value: number, fourth: num
       return lockPi(task, uaddr, key as FutexKey, 0, false);
     case FUTEX_UNLOCK_PI:
       return unlockPi(task, uaddr, key as FutexKey);
+    case FUTEX_WAIT_REQUEUE_PI: {
+      const lock = futexKey(task, uaddr2, isPrivate);
+      if (isErrno(lock)) return lock;
+      const deadline = deadlineFrom(task, fourth, true, realtime);
+      return deadline < 0 ? deadline : waitRequeuePi(task, uaddr, key as FutexKey, value, lock as FutexKey, deadline);
+    }
     case FUTEX_REQUEUE:
     case FUTEX_CMP_REQUEUE:
+    case FUTEX_CMP_REQUEUE_PI:
     case FUTEX_WAKE_OP:
       return onTwo(task, command, uaddr, key as FutexKey, futexKey(task, uaddr2, isPrivate), [value | 0, fourth | 0, uaddr2, value3]);
     default:
@@ -88,11 +94,13 @@ function onTwo(
   if (isErrno(key2)) return key2;
   if (command === FUTEX_WAKE_OP) return wakeOp(task, key, key2 as FutexKey, count, count2, uaddr2, value3);
   if (count < 0 || count2 < 0) return EINVAL;
-  if (command === FUTEX_CMP_REQUEUE) {
+  if (command === FUTEX_CMP_REQUEUE_PI && (count !== 1 || uaddr === uaddr2)) return EINVAL;
+  if (command === FUTEX_CMP_REQUEUE || command === FUTEX_CMP_REQUEUE_PI) {
     const word = task.readU32(uaddr);
     if (word < 0) return word;
     if (word !== value3) return EAGAIN;
   }
+  if (command === FUTEX_CMP_REQUEUE_PI) return requeuePi(task, key, uaddr2, key2 as FutexKey, count2);
   return task.kernel.futexes.requeue(key, key2 as FutexKey, count, count2);
 }
 
@@ -132,59 +140,6 @@ function* sleep(task: Task, uaddr: number, waiter: FutexWaiter, value: number, d
     }
   } finally {
     task.kernel.futexes.remove(waiter);
-  }
-}
-
-/** FUTEX_WAKE_OP: changes the second word, wakes on the first, and on the second if its old value compares. */
-function wakeOp(task: Task, key: FutexKey, key2: FutexKey, count: number, count2: number, uaddr2: number, encoded: number): number {
-  const old = task.readU32(uaddr2);
-  if (old < 0) return old;
-  const operation = (encoded >>> 28) & 7;
-  const shift = ((encoded >>> 28) & FUTEX_OP_ARG_SHIFT) !== 0;
-  const given = (encoded << 8) >> 20; // 12 bits, signed
-  const next = operate(operation, old | 0, shift ? 1 << (given & 31) : given);
-  const holds = compare((encoded >>> 24) & 15, old | 0, (encoded << 20) >> 20);
-  if (next === null || holds === null) return ENOSYS;
-  if (task.writeU32(uaddr2, next) !== 0) return EFAULT;
-  const woken = task.kernel.futexes.wake(key, Math.max(count, 1));
-  if (woken < 0 || !holds) return woken;
-  const more = task.kernel.futexes.wake(key2, Math.max(count2, 1));
-  return more < 0 ? more : woken + more;
-}
-
-function operate(operation: number, old: number, argument: number): number | null {
-  switch (operation) {
-    case FUTEX_OP_SET:
-      return argument;
-    case FUTEX_OP_ADD:
-      return (old + argument) | 0;
-    case FUTEX_OP_OR:
-      return old | argument;
-    case FUTEX_OP_ANDN:
-      return old & ~argument;
-    case FUTEX_OP_XOR:
-      return old ^ argument;
-    default:
-      return null;
-  }
-}
-
-function compare(comparison: number, old: number, argument: number): boolean | null {
-  switch (comparison) {
-    case FUTEX_OP_CMP_EQ:
-      return old === argument;
-    case FUTEX_OP_CMP_NE:
-      return old !== argument;
-    case FUTEX_OP_CMP_LT:
-      return old < argument;
-    case FUTEX_OP_CMP_LE:
-      return old <= argument;
-    case FUTEX_OP_CMP_GT:
-      return old > argument;
-    case FUTEX_OP_CMP_GE:
-      return old >= argument;
-    default:
-      return null;
   }
 }
 
@@ -249,7 +204,6 @@ export const FUTEX_CALLS = {
     man: 'futex(2)',
     args: [addr, int, uint, addr, addr, uint],
     run: futex,
-    partial: 'no FUTEX_FD, FUTEX_WAIT_REQUEUE_PI, FUTEX_CMP_REQUEUE_PI; FUTEX_WAKE_OP is not atomic against other threads',
   }),
   futex_waitv: syscall({ x64: 449, man: 'futex_waitv(2)', args: [addr, uint, flags, addr, int], run: futex_waitv }),
 };

@@ -1,8 +1,9 @@
 /** Memory: mmap, munmap, mprotect, mremap, brk, madvise, mincore, msync, mlock family, remap_file_pages. */
-import { EACCES, EBADF, EBUSY, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP, EPERM, type Errno, isErrno } from '../../abi/errno.ts';
+import { EACCES, EAGAIN, EBADF, EBUSY, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP, EPERM, type Errno, isErrno } from '../../abi/errno.ts';
 import {
   MAP_ANONYMOUS,
   MAP_HUGETLB,
+  MAP_LOCKED,
   MAP_PRIVATE,
   MAP_SHARED,
   MAP_SHARED_VALIDATE,
@@ -63,7 +64,15 @@ function mmap(task: Task, address: number, length: number, prot: number, mapFlag
     if (found.isPath) return EBADF;
     file = found;
   }
+  if (((mapFlags & MAP_LOCKED) !== 0 || task.mm.lockFuture) && !mayLock(task, pageUp(length))) {
+    return (mapFlags & MAP_LOCKED) !== 0 && task.group.limits.soft(RLIMIT_MEMLOCK) === 0 ? EPERM : EAGAIN;
+  }
   return task.mm.map(task.thread, task.group.limits, address, length, prot, mapFlags, file, file === null ? 0 : offset);
+}
+
+/** RLIMIT_MEMLOCK has room for so many bytes more. */
+function mayLock(task: Task, bytes: number): boolean {
+  return hasCap(task.creds, CAP_IPC_LOCK) || task.mm.lockedBytes + bytes <= task.group.limits.soft(RLIMIT_MEMLOCK);
 }
 
 function munmap(task: Task, address: number, length: number): number {

@@ -1,5 +1,5 @@
 /** Processes: clone, fork, vfork, clone3, execve, execveat, exit, exit_group, wait4, waitid. */
-import { E2BIG, ECHILD, EFAULT, EINVAL, type Errno, ESRCH, isErrno } from '../../abi/errno.ts';
+import { E2BIG, EAGAIN, EBADF, ECHILD, EFAULT, EINVAL, type Errno, ESRCH, isErrno } from '../../abi/errno.ts';
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from '../../abi/fcntl.ts';
 import { Rusage } from '../../abi/resource.ts';
 import {
@@ -9,6 +9,7 @@ import {
   CLONE_ARGS_SIZE_VER0,
   CLONE_CLEAR_SIGHAND_HIGH,
   CLONE_DETACHED,
+  CLONE_INTO_CGROUP_HIGH,
   CLONE_PARENT_SETTID,
   CLONE_PIDFD,
   CLONE_SIGHAND,
@@ -16,6 +17,7 @@ import {
   CLONE_VM,
   CloneArgs,
   CSIGNAL,
+  MAX_PID_NS_LEVEL,
   P_ALL,
   P_PGID,
   P_PID,
@@ -28,6 +30,7 @@ import {
   WUNTRACED,
 } from '../../abi/sched.ts';
 import { NSIG, SIGCHLD } from '../../abi/signal.ts';
+import { CgroupFilesystem } from '../fs/cgroup/cgroup_filesystem.ts';
 import { clone } from '../kernel/clone.ts';
 import { exec } from '../kernel/exec.ts';
 import { exitGroup, exitTask } from '../kernel/exit.ts';
@@ -56,10 +59,20 @@ function sysClone(task: Task, cloneFlags: number, stack: number, parentTid: numb
     childTid,
     pidFd: parentTid,
     clearHandlers: false,
+    wantedIds: [],
   });
 }
 
-const plainFork = { stackPointer: 0, tls: 0, parentTid: 0, childTid: 0, pidFd: 0, clearHandlers: false, exitSignal: SIGCHLD };
+const plainFork = {
+  stackPointer: 0,
+  tls: 0,
+  parentTid: 0,
+  childTid: 0,
+  pidFd: 0,
+  clearHandlers: false,
+  wantedIds: [],
+  exitSignal: SIGCHLD,
+};
 
 function fork(task: Task): number {
   return clone(task, { ...plainFork, flags: 0 });
@@ -80,12 +93,20 @@ function clone3(task: Task, address: number, length: number): number {
   const args = CloneArgs.decode(bytes);
   const low = Number(args.flags & 0xffff_ffffn) | 0;
   const high = Number(args.flags >> 32n);
-  if ((high & ~CLONE_CLEAR_SIGHAND_HIGH) !== 0 || (low & (CSIGNAL | CLONE_DETACHED)) !== 0) return EINVAL;
+  if ((high & ~(CLONE_CLEAR_SIGHAND_HIGH | CLONE_INTO_CGROUP_HIGH)) !== 0 || (low & (CSIGNAL | CLONE_DETACHED)) !== 0) return EINVAL;
   const clearHandlers = (high & CLONE_CLEAR_SIGHAND_HIGH) !== 0;
   if (clearHandlers && (low & CLONE_SIGHAND) !== 0) return EINVAL;
-  if (args.exit_signal > NSIG || args.set_tid_size !== 0 || args.set_tid !== 0) return EINVAL;
+  if (args.exit_signal > NSIG || args.set_tid_size > MAX_PID_NS_LEVEL) return EINVAL;
+  if ((args.set_tid === 0) !== (args.set_tid_size === 0)) return EINVAL;
   if ((args.stack === 0) !== (args.stack_size === 0)) return EINVAL;
+  const wantedIds = readIds(task, args.set_tid, args.set_tid_size);
+  if (isErrno(wantedIds)) return wantedIds;
+  if ((high & CLONE_INTO_CGROUP_HIGH) !== 0) {
+    const r = checkCgroup(task, args.cgroup);
+    if (r !== 0) return r;
+  }
   return clone(task, {
+    wantedIds: wantedIds as number[],
     flags: low,
     exitSignal: args.exit_signal,
     stackPointer: args.stack + args.stack_size,
@@ -95,6 +116,21 @@ function clone3(task: Task, address: number, length: number): number {
     pidFd: args.pidfd,
     clearHandlers,
   });
+}
+
+/** set_tid: numbers of the child, innermost namespace first. */
+function readIds(task: Task, address: number, count: number): number[] | Errno {
+  if (count === 0) return [];
+  const raw = task.readBytes(address, 4 * count);
+  return typeof raw === 'number' ? raw : [...new Int32Array(raw.buffer, 0, count)];
+}
+
+/** CLONE_INTO_CGROUP: a container has one group, and everybody is in it. */
+function checkCgroup(task: Task, number: number): 0 | Errno {
+  const file = task.fds.get(number);
+  if (isErrno(file)) return EBADF;
+  const inode = file.inode;
+  return inode?.fs instanceof CgroupFilesystem && inode.isDirectory ? 0 : EBADF;
 }
 
 function execve(task: Task, pathname: number, argv: number, envp: number): number {
@@ -160,6 +196,10 @@ function waitid(task: Task, idType: number, id: number, info: number, options: n
   if ((options & (WEXITED | WSTOPPED | WCONTINUED)) === 0) return EINVAL;
   const matches = matcher(task, idType, id);
   if (isErrno(matches)) return matches;
+  const file = idType === P_PIDFD ? task.fds.get(id) : 0;
+  if (typeof file !== 'number' && file.nonblocking && (options & WNOHANG) === 0) {
+    return reportWaitid(task, { matches, options: options | WNOHANG }, info, usage, EAGAIN);
+  }
   return reportWaitid(task, { matches, options }, info, usage);
 }
 
@@ -177,9 +217,10 @@ function matcher(task: Task, idType: number, id: number): WaitRequest['matches']
   return isErrno(group) ? group : (child) => child === group;
 }
 
-function* reportWaitid(task: Task, request: Parameters<typeof waitForChild>[1], info: number, usage: number): Blocking {
+function* reportWaitid(task: Task, request: Parameters<typeof waitForChild>[1], info: number, usage: number, nothing = 0): Blocking {
   const event = yield* waitForChild(task, request);
   if (typeof event === 'number') return event;
+  if (event === null && nothing !== 0) return nothing;
   if (info !== 0 && task.copyOut(info, encodeWaitInfo(event)) !== 0) return EFAULT;
   if (event !== null && usage !== 0 && task.copyOut(usage, encodeUsage(event.usage)) !== 0) return EFAULT;
   return 0;
@@ -208,5 +249,5 @@ export const PROCESS_CALLS = {
   exit_group: syscall({ x64: 231, man: 'exit_group(2)', args: [int], run: exit_group }),
   waitid: syscall({ x64: 247, man: 'waitid(2)', args: [uint, int, addr, flags, addr], run: waitid }),
   execveat: syscall({ x64: 322, man: 'execveat(2)', args: [fd, path, addr, addr, flags], run: execveat }),
-  clone3: syscall({ x64: 435, man: 'clone3(2)', args: [addr, size], run: clone3, partial: 'no set_tid, no CLONE_INTO_CGROUP' }),
+  clone3: syscall({ x64: 435, man: 'clone3(2)', args: [addr, size], run: clone3 }),
 };

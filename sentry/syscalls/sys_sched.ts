@@ -5,7 +5,7 @@
 import { E2BIG, EACCES, EFAULT, EINVAL, EPERM, type Errno, ESRCH, isErrno } from '../../abi/errno.ts';
 import { i32, len64, struct, u32, u64 } from '../../abi/struct.ts';
 import { CAP_SYS_NICE, hasCap, hasCapIn } from '../kernel/credentials.ts';
-import { RLIMIT_NICE } from '../kernel/rlimits.ts';
+import { RLIMIT_NICE, RLIMIT_RTPRIO } from '../kernel/rlimits.ts';
 import type { Task } from '../kernel/task.ts';
 import { addr, int, size, syscall, uint } from './definition.ts';
 import { writeTimespec } from './user_time.ts';
@@ -51,8 +51,12 @@ function setPolicy(task: Task, target: Task, policy: number, priority: number, r
   if (policy < 0 || policy > SCHED_IDLE || policy === 4) return policy === SCHED_DEADLINE ? EPERM : EINVAL;
   if (isRealTime(policy) ? priority < 1 || priority > 99 : priority !== 0) return EINVAL;
   if (!mayChange(task, target)) return EPERM;
-  // RLIMIT_RTPRIO is 0: real-time needs the capability.
-  if (isRealTime(policy) && !hasCap(task.creds, CAP_SYS_NICE)) return EPERM;
+  // Without the capability a priority up to RLIMIT_RTPRIO, or a lower one than it has.
+  if (isRealTime(policy) && !hasCap(task.creds, CAP_SYS_NICE)) {
+    const limit = target.group.limits.soft(RLIMIT_RTPRIO);
+    if (policy !== target.schedPolicy && limit === 0) return EPERM;
+    if (priority > target.schedPriority && priority > limit) return EPERM;
+  }
   target.schedPolicy = policy;
   target.schedPriority = priority;
   target.schedResetOnFork = resetOnFork;

@@ -1,13 +1,13 @@
 /** What a thread is called and the registers and addresses that belong to it alone. */
 
-import { EFAULT, EINVAL, ENODEV, ENOSYS, EPERM, ESRCH } from '../../abi/errno.ts';
+import { EFAULT, EINVAL, ENODEV, EPERM, ESRCH } from '../../abi/errno.ts';
 import { TASK_SIZE } from '../../abi/mman.ts';
 import { ARCH_GET_CPUID, ARCH_GET_FS, ARCH_GET_GS, ARCH_SET_CPUID, ARCH_SET_FS, ARCH_SET_GS } from '../../abi/prctl.ts';
 import { setLen64 } from '../../abi/struct.ts';
 import { REG } from '../../platforms/platform.ts';
 import { CAP_SYS_PTRACE, hasCapIn } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
-import { addr, int, size, syscall, uint } from './definition.ts';
+import { addr, int, size, syscall } from './definition.ts';
 
 // arch_prctl(2)
 /** struct robust_list_head. */
@@ -67,14 +67,6 @@ function get_robust_list(task: Task, tid: number, head: number, length: number):
   return writeWord(task, length, ROBUST_LIST_HEAD_SIZE) || writeWord(task, head, target.robustList);
 }
 
-/**
- * No command is offered: the host has a barrier across processes only at the price of milliseconds, and those would be every task's.
- * Libraries that ask fall back to fences.
- */
-function membarrier(_task: Task, command: number, commandFlags: number): number {
-  return command === 0 && commandFlags === 0 ? 0 : EINVAL;
-}
-
 function getcpu(task: Task, cpu: number, node: number): number {
   if (cpu !== 0 && task.writeU32(cpu, 0) !== 0) return EFAULT;
   return node === 0 ? 0 : task.writeU32(node, 0);
@@ -89,7 +81,4 @@ export const THREAD_CALLS = {
   set_robust_list: syscall({ x64: 273, man: 'get_robust_list(2)', args: [addr, size], run: set_robust_list }),
   get_robust_list: syscall({ x64: 274, man: 'get_robust_list(2)', args: [int, addr, addr], run: get_robust_list }),
   getcpu: syscall({ x64: 309, man: 'getcpu(2)', args: [addr, addr], run: getcpu }),
-  membarrier: syscall({ x64: 324, man: 'membarrier(2)', args: [int, uint], run: membarrier, partial: 'no command' }),
-  // A restartable sequence must be aborted when its thread is preempted, which only the host sees. C libraries do without.
-  rseq: syscall({ x64: 334, man: 'rseq(2)', args: [addr, uint, int, uint], run: () => ENOSYS, partial: 'always ENOSYS' }),
 };

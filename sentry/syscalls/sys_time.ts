@@ -1,5 +1,6 @@
 /** Clocks and sleeping: clock_gettime(2), clock_nanosleep(2), gettimeofday(2), adjtimex(2). */
 import { EFAULT, EINVAL, EOPNOTSUPP, EPERM, ERESTART_RESTARTBLOCK, ERESTARTNOHAND, isErrno } from '../../abi/errno.ts';
+import { POLLIN } from '../../abi/poll.ts';
 import { setLen64 } from '../../abi/struct.ts';
 import {
   CLOCK_MONOTONIC,
@@ -9,9 +10,10 @@ import {
   NSEC_PER_SEC,
   TIMER_ABSTIME,
 } from '../../abi/time.ts';
+import { ClockTimer } from '../kernel/clock_timer.ts';
 import { type Clock, clockById, deadlineOf, isCpuClock, readClock } from '../kernel/clocks.ts';
 import type { Task } from '../kernel/task.ts';
-import type { Blocking, SyscallResult } from '../kernel/wait.ts';
+import { type Blocking, type SyscallResult, WaitQueue, waitFor } from '../kernel/wait.ts';
 import { addr, flags, int, syscall } from './definition.ts';
 import { deadlineAfter } from './sys_poll.ts';
 import { readTimespec, writeTimespec, writeTimeval } from './user_time.ts';
@@ -47,9 +49,10 @@ function clock_nanosleep(task: Task, id: number, options: number, request: numbe
   const found = clockById(task, id);
   if (isErrno(found) || id === CLOCK_THREAD_CPUTIME_ID) return EINVAL;
   const clock = found as Clock;
-  if (isCpuClock(clock)) return EOPNOTSUPP;
+  if (clock.kind === 'thread' && clock.task === task) return EINVAL; // it would never come
   const ns = readTimespec(task, request);
   if (ns < 0) return ns;
+  if (isCpuClock(clock)) return sleepOnCpuClock(task, clock, ns, (options & TIMER_ABSTIME) !== 0, remain);
   if ((options & TIMER_ABSTIME) === 0) return sleepUntil(task, deadlineAfter(task, ns), remain);
   const deadline = deadlineOf(task.kernel, clock, ns);
   return deadline <= task.kernel.now() ? 0 : sleepToTime(deadline);
@@ -68,6 +71,29 @@ function* sleepUntil(task: Task, deadline: number, remain: number): Blocking {
     if (remain !== 0 && writeTimespec(task, remain, Math.min(rest, 9e18)) !== 0) return EFAULT;
     task.restart = () => sleepUntil(task, deadline, remain);
     return ERESTART_RESTARTBLOCK;
+  }
+}
+
+/** Until the CPU clock of a process or a thread has come to a time. */
+function* sleepOnCpuClock(task: Task, clock: Clock, ns: number, absolute: boolean, remain: number): Blocking {
+  const end = absolute ? ns : readClock(task.kernel, clock) + ns;
+  const reached = new WaitQueue();
+  const timer = new ClockTimer(task.kernel, clock, () => reached.notify(POLLIN));
+  if (readClock(task.kernel, clock) >= end) return 0;
+  timer.startAt(end, 0);
+  try {
+    for (;;) {
+      const wake = yield waitFor(reached, POLLIN);
+      const left = end - readClock(task.kernel, clock);
+      if (left <= 0) return 0;
+      if (wake !== 'signal') continue;
+      if (absolute) return ERESTARTNOHAND;
+      if (remain !== 0 && writeTimespec(task, remain, left) !== 0) return EFAULT;
+      task.restart = () => sleepOnCpuClock(task, clock, end, true, 0);
+      return ERESTART_RESTARTBLOCK;
+    }
+  } finally {
+    timer.stop();
   }
 }
 
@@ -138,7 +164,6 @@ export const TIME_CALLS = {
     man: 'clock_nanosleep(2)',
     args: [int, flags, addr, addr],
     run: clock_nanosleep,
-    partial: 'not on CPU-time clocks',
   }),
   clock_adjtime: syscall({ x64: 305, man: 'adjtimex(2)', args: [int, addr], run: clock_adjtime, partial: 'reads only' }),
 };

@@ -14,6 +14,7 @@ import { KILL_CALLS } from './sys_kill.ts';
 import { LIMIT_CALLS } from './sys_limits.ts';
 import { LINK_CALLS } from './sys_link.ts';
 import { LOCK_CALLS } from './sys_lock.ts';
+import { MEMBARRIER_CALLS } from './sys_membarrier.ts';
 import { MEMFD_CALLS } from './sys_memfd.ts';
 import { MISC_CALLS } from './sys_misc.ts';
 import { MEMORY_CALLS } from './sys_mm.ts';
@@ -74,6 +75,7 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...SPLICE_CALLS,
   ...MOUNT_CALLS,
   ...MOUNT_FD_CALLS,
+  ...MEMBARRIER_CALLS,
   ...MEMORY_CALLS,
   ...NAMESPACE_CALLS,
   ...SETNS_CALLS,
