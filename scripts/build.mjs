@@ -62,7 +62,7 @@ for (const [name, module] of Object.entries(BESIDE)) {
     await build({ ...options, entryPoints: { [name]: module }, minify: true });
 }
 // Beside the old one, then in its place: running sandboxes keep what they have open.
-for (const name of ['tsvisor_native.node', 'ptrace_stub', 'systrap_stub', 'runsc-waiter', 'runsc-sockets']) {
+for (const name of ['tsvisor_native.node', 'ptrace_stub', 'systrap_stub', 'runsc-waiter', 'runsc-sockets', 'runsc-pause']) {
   copyFileSync(`native-addon/build/Release/${name}`, `dist/${name}.new`);
   renameSync(`dist/${name}.new`, `dist/${name}`);
 }

@@ -8,6 +8,7 @@ import { eventSink } from './event_sink.ts';
 import { EventPublisher } from './events.ts';
 import { openContainers } from './library.ts';
 import { Log } from './log.ts';
+import { SANDBOX_SERVICE, SandboxService } from './sandbox_service.ts';
 import { LISTEN_FD } from './start.ts';
 import { TaskService } from './task_service.ts';
 
@@ -43,6 +44,7 @@ export function serve(args: ShimArguments): void {
   const services = new Map([
     ['containerd.task.v2.Task', methods],
     ['containerd.task.v3.Task', methods],
+    [SANDBOX_SERVICE, new SandboxService(service.registry, () => void lifetime.end()).service()],
   ]);
   serveConnections(listener, services, log);
   listener.listen({ fd: LISTEN_FD });

@@ -18,6 +18,21 @@ export interface EventSink {
   resumed(id: string): void;
 }
 
+const nothing = (): void => {};
+
+/** For what is no task of containerd's. */
+export const SILENT: EventSink = {
+  create: nothing,
+  start: nothing,
+  exit: nothing,
+  delete: nothing,
+  oom: nothing,
+  execAdded: nothing,
+  execStarted: nothing,
+  paused: nothing,
+  resumed: nothing,
+};
+
 function any(name: string, encoded: { finish(): Uint8Array }): Any {
   return { type_url: `containerd.events.${name}`, value: encoded.finish() };
 }

@@ -37,14 +37,14 @@ test('the path depends on containerd, namespace and group alone, and fits', () =
 test('containers of a pod form a group', () => {
   const config = (annotations: object): void => writeFileSync(join(folder, 'config.json'), JSON.stringify({ annotations }));
   config({ 'io.kubernetes.cri.sandbox-id': 'pod', 'io.kubernetes.cri.container-type': 'container' });
-  expect(groupOf(folder, 'c', true)).toBe('pod');
-  expect(groupOf(folder, 'c', false)).toBe('c');
+  expect(groupOf(folder, 'c', 'pod')).toBe('pod');
+  expect(groupOf(folder, 'c', 'none')).toBe('c');
   config({ 'io.kubernetes.cri-o.SandboxID': 'pod2' });
-  expect(groupOf(folder, 'c', true)).toBe('pod2');
+  expect(groupOf(folder, 'c', 'pod')).toBe('pod2');
   config({});
-  expect(groupOf(folder, 'c', true)).toBe('c');
+  expect(groupOf(folder, 'c', 'pod')).toBe('c');
   writeFileSync(join(folder, 'config.json'), '{');
-  expect(groupOf(folder, 'c', true)).toBe('c');
+  expect(groupOf(folder, 'c', 'pod')).toBe('c');
 });
 
 test('log lines are one line each', () => {

@@ -25,6 +25,18 @@ export interface MountRequest {
   readonly options: readonly string[];
 }
 
+/** containerd.types.Mount as decoded. */
+export interface MountMessage {
+  readonly type?: string | null;
+  readonly source?: string | null;
+  readonly target?: string | null;
+  readonly options?: readonly string[] | null;
+}
+
+export function mountRequests(messages: readonly MountMessage[]): MountRequest[] {
+  return messages.map((m) => ({ type: m.type ?? '', source: m.source ?? '', target: m.target ?? '', options: m.options ?? [] }));
+}
+
 /** mount(8)'s names of the flags: [set, clear]. */
 const FLAGS: Readonly<Record<string, readonly [number, number]>> = {
   async: [0, 16],

@@ -17,11 +17,13 @@ test('an Any names a file or holds the text', async () => {
   writeFileSync(path, 'log_level = "debug"\ngrouping = false\n');
   const source = decodeOptionsAny(any('runtimeoptions.v1.Options', { config_path: path }));
   expect(source).toEqual({ path, body: '' });
-  expect(await loadOptions(source)).toMatchObject({ logLevel: 'debug', grouping: false });
+  expect(await loadOptions(source)).toMatchObject({ logLevel: 'debug', grouping: 'none' });
   rmSync(folder, { recursive: true });
   await expect(loadOptions(source)).rejects.toThrow(`cannot read the options file ${path}`);
   const inline = decodeOptionsAny(any('runtimeoptions.v1.Options', { config_path: path, config_body: Buffer.from('grouping = false') }));
-  expect(await loadOptions(inline)).toMatchObject({ grouping: false });
+  expect(await loadOptions(inline)).toMatchObject({ grouping: 'none' });
+  expect(await body('grouping = "node"')).toMatchObject({ grouping: 'node' });
+  expect(await body('')).toMatchObject({ grouping: 'pod' });
 });
 
 test('options of other runtimes say nothing', () => {
@@ -52,7 +54,7 @@ test('runsc_config sets the runtime, also with strings as flags are', async () =
 test.each([
   ['colour = 1', 'unknown key colour'],
   ['log_level = "loud"', 'log_level must be one of "debug", "info", "warn", "error"'],
-  ['grouping = "yes"', 'grouping must be true or false'],
+  ['grouping = "yes"', 'grouping must be one of'],
   ['runsc_config = 1', 'runsc_config must be a table'],
   ['[runsc_config]\nplatfrom = "kvm"', 'unknown key runsc_config.platfrom'],
   ['[runsc_config]\nplatform = "xen"', 'runsc_config.platform must be one of'],

@@ -15,16 +15,20 @@ const OPTIONS_TYPES = ['runtimeoptions.v1.Options', 'cri.runtimeoptions.v1.Optio
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
+export type Grouping = 'pod' | 'node' | 'none';
+
 export interface ShimOptions {
   readonly logLevel: LogLevel;
   /** File for this shim's log, besides containerd's; %ID% and %NAMESPACE% are replaced. Empty: none. */
   readonly logPath: string;
-  /** One shim for all containers of a pod. */
-  readonly grouping: boolean;
+  /** Which containers share one daemon: those of a pod, all of the node, or none. */
+  readonly grouping: Grouping;
   /** 2: announced by a plain address; 3: by JSON, for containerd 2.x. */
   readonly taskApi: 2 | 3;
   /** How containerd is to speak to the shim. */
   readonly protocol: 'ttrpc' | 'grpc';
+  /** Names of runsc's settings that a pod's annotations may choose. */
+  readonly allowedAnnotations: readonly string[];
   /** Overrides of the runtime's settings. */
   readonly runscConfig: Partial<Record<keyof RuntimeSettings, unknown>>;
 }
@@ -32,9 +36,10 @@ export interface ShimOptions {
 export const DEFAULT_OPTIONS: ShimOptions = {
   logLevel: 'info',
   logPath: '',
-  grouping: true,
+  grouping: 'pod',
   taskApi: 2,
   protocol: 'ttrpc',
+  allowedAnnotations: [],
   runscConfig: {},
 };
 
@@ -105,9 +110,10 @@ const string: Check = (v) => (typeof v === 'string' ? null : 'a string');
 const KEYS: Readonly<Record<string, Check>> = {
   log_level: oneOf(...LOG_LEVELS),
   log_path: string,
-  grouping: boolean,
+  grouping: oneOf('pod', 'node', 'none', true, false),
   task_api: oneOf(2, 3),
   protocol: oneOf('ttrpc', 'grpc'),
+  allowed_annotations: (v) => (Array.isArray(v) && v.every((n) => typeof n === 'string') ? null : 'a list of strings'),
   runsc_config: (v) => (typeof v === 'object' && v !== null && !Array.isArray(v) ? null : 'a table'),
 };
 
@@ -127,6 +133,20 @@ const RUNSC_KEYS: Readonly<Record<string, readonly [keyof RuntimeSettings, Check
   strace: ['strace', boolean],
 };
 
+/** What a pod may be allowed to choose: nothing that names a place on the host. */
+const ANNOTATION_KEYS = ['platform', 'network', 'overlay2', 'debug', 'strace'];
+
+/** The setting that a name stands for, and its value. `key`: what errors call it. @throws OptionsError */
+export function runscSetting(name: string, value: unknown, key: string, origin = ''): [keyof RuntimeSettings, unknown] {
+  const row = RUNSC_KEYS[name.replaceAll('_', '-')];
+  if (row === undefined) throw new OptionsError(`${origin}unknown key ${key}`);
+  const [setting, check] = row;
+  const plain = check === boolean && (value === 'true' || value === 'false') ? value === 'true' : value;
+  const wanted = check(plain);
+  if (wanted !== null) throw new OptionsError(`${origin}${key} must be ${wanted}`);
+  return [setting, plain];
+}
+
 function checkOptions(table: Record<string, unknown>, origin: string): ShimOptions {
   for (const [key, value] of Object.entries(table)) {
     const check = KEYS[key];
@@ -136,22 +156,29 @@ function checkOptions(table: Record<string, unknown>, origin: string): ShimOptio
   }
   const runscConfig: Partial<Record<keyof RuntimeSettings, unknown>> = {};
   for (const [key, value] of Object.entries((table.runsc_config as Record<string, unknown>) ?? {})) {
-    const row = RUNSC_KEYS[key.replaceAll('_', '-')];
-    if (row === undefined) throw new OptionsError(`${origin}: unknown key runsc_config.${key}`);
-    const [setting, check] = row;
-    const plain = check === boolean && (value === 'true' || value === 'false') ? value === 'true' : value;
-    const wanted = check(plain);
-    if (wanted !== null) throw new OptionsError(`${origin}: runsc_config.${key} must be ${wanted}`);
+    const [setting, plain] = runscSetting(key, value, `runsc_config.${key}`, `${origin}: `);
     runscConfig[setting] = plain;
+  }
+  const allowedAnnotations = (table.allowed_annotations as string[]) ?? [];
+  for (const name of allowedAnnotations) {
+    if (!ANNOTATION_KEYS.includes(name))
+      throw new OptionsError(`${origin}: allowed_annotations: ${name} is none of ${ANNOTATION_KEYS.join(', ')}`);
   }
   return {
     logLevel: (table.log_level as LogLevel) ?? DEFAULT_OPTIONS.logLevel,
     logPath: (table.log_path as string) ?? '',
-    grouping: (table.grouping as boolean) ?? true,
+    grouping: groupingOf(table.grouping),
     taskApi: (table.task_api as 2 | 3) ?? 2,
     protocol: (table.protocol as 'ttrpc' | 'grpc') ?? 'ttrpc',
+    allowedAnnotations,
     runscConfig,
   };
+}
+
+/** true and false are the older way to write it. */
+function groupingOf(value: unknown): Grouping {
+  if (value === false) return 'none';
+  return value === undefined || value === true ? 'pod' : (value as Grouping);
 }
 
 /** The runtime's settings under these options. */

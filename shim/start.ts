@@ -4,22 +4,24 @@ import { openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { O_NONBLOCK, O_RDWR } from '../abi/fcntl.ts';
 import type { ShimArguments } from './arguments.ts';
-import { writeAddress } from './bundle.ts';
+import { writeAddress, writeOptions } from './bundle.ts';
 import { groupOf } from './group.ts';
 import { listenAt, socketPath } from './listen.ts';
-import { DEFAULT_OPTIONS, decodeOptionsAny, loadOptions, type ShimOptions } from './options.ts';
+import { decodeOptionsAny, loadOptions, type ShimOptions } from './options.ts';
 
 /** Where the daemon finds its listening socket. */
 export const LISTEN_FD = 3;
 
 export async function start(args: ShimArguments): Promise<void> {
   const bundle = process.cwd();
-  const options = await startOptions();
+  const any = startOptions();
+  const options = await loadOptions(decodeOptionsAny(any));
   const path = socketPath(args.address, args.namespace, groupOf(bundle, args.id, options.grouping));
   const address = `unix://${path}`;
   const fd = listenAt(path);
   if (fd !== null) serve(args, path, fd);
   writeAddress(bundle, address);
+  if (any.length > 0) writeOptions(bundle, any);
   writeSync(1, bootstrap(options, path));
 }
 
@@ -33,14 +35,12 @@ export function bootstrap({ taskApi, protocol }: Pick<ShimOptions, 'taskApi' | '
 }
 
 /** The options that containerd pipes to stdin: nothing, or a serialized Any. */
-async function startOptions(): Promise<ShimOptions> {
-  let any: Buffer;
+function startOptions(): Buffer {
   try {
-    any = readFileSync(0);
+    return readFileSync(0);
   } catch {
-    return DEFAULT_OPTIONS; // closed, or a terminal
+    return Buffer.alloc(0); // closed, or a terminal
   }
-  return loadOptions(decodeOptionsAny(any));
 }
 
 /** Starts the daemon: own session, no descriptor of ours but the socket and containerd's log. */

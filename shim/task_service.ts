@@ -1,39 +1,28 @@
 /** containerd's Task service: from encoded requests to containers and back. */
-import { join } from 'node:path';
 import type { Method, Service } from '../lib/ttrpc/server.ts';
-import { ALREADY_EXISTS, INVALID_ARGUMENT, NOT_FOUND, StatusError, UNIMPLEMENTED } from '../lib/ttrpc/status.ts';
+import { INVALID_ARGUMENT, StatusError, UNIMPLEMENTED } from '../lib/ttrpc/status.ts';
 import { Task, timestamp } from '../proto/messages.ts';
 import type { SpecProcess, SpecResources } from '../runsc/container/spec.ts';
-import type { ContainersApi, RuntimeSettings } from '../runsc/container/types.ts';
 import { checkId, UsageError } from './arguments.ts';
-import { makeStateRoot, stateRoot, writeSettings } from './bundle.ts';
-import { type ContainerContext, TaskContainer } from './container.ts';
 import { toStatus } from './errors.ts';
 import { metricsOf } from './metrics.ts';
-import { type MountRequest, mountRootfs, unmountRootfs } from './mounts.ts';
-import { loadOptions, optionsSource, runtimeSettings, type ShimOptions } from './options.ts';
-import { TaskProcess } from './process.ts';
-import { openStdio } from './stdio.ts';
+import { type MountMessage, mountRequests } from './mounts.ts';
+import { optionsSource } from './options.ts';
+import { Registry, type RegistryOptions } from './registry.ts';
 
 const PROCESS_TYPE = 'types.containerd.io/opencontainers/runtime-spec/1/Process';
 const RESOURCES_TYPE = 'types.containerd.io/opencontainers/runtime-spec/1/LinuxResources';
 const API_VERSION = 'v2';
 
-export interface TaskServiceOptions extends ContainerContext {
-  /** The container library under these settings. */
-  containers(settings: RuntimeSettings): ContainersApi;
-  /** Called with each Create's options. */
-  configure(options: ShimOptions, containerId: string): Promise<void>;
-  /** Called when the first container comes and when the last one is gone. */
-  occupied(some: boolean): void;
+export interface TaskServiceOptions extends RegistryOptions {
   /** Called after Shutdown has been answered. */
   shutdown(): void;
 }
 
-type Coder<T> = { encode(message: T): { finish(): Uint8Array }; decode(bytes: Uint8Array): unknown };
+export type Coder<T> = { encode(message: T): { finish(): Uint8Array }; decode(bytes: Uint8Array): unknown };
 
 /** A method of one request and one response message; failures become status codes. */
-function method<Q, R>(request: { decode(bytes: Uint8Array): Q }, response: Coder<R>, run: (q: Q) => Promise<R> | R): Method {
+export function method<Q, R>(request: { decode(bytes: Uint8Array): Q }, response: Coder<R>, run: (q: Q) => Promise<R> | R): Method {
   return async (payload) => {
     try {
       return response.encode(await run(request.decode(payload))).finish();
@@ -45,26 +34,19 @@ function method<Q, R>(request: { decode(bytes: Uint8Array): Q }, response: Coder
 }
 
 /** google.protobuf.Empty. */
-const Empty: Coder<void> = { encode: () => ({ finish: () => new Uint8Array(0) }), decode: () => undefined };
+export const Empty: Coder<void> = { encode: () => ({ finish: () => new Uint8Array(0) }), decode: () => undefined };
 
 export class TaskService {
-  readonly #options: TaskServiceOptions;
-  readonly #containers = new Map<string, TaskContainer>();
-  /** Ids whose Create runs. */
-  readonly #creating = new Set<string>();
+  readonly registry: Registry;
+  readonly #shutdown: () => void;
 
   constructor(options: TaskServiceOptions) {
-    this.#options = options;
+    this.registry = new Registry(options);
+    this.#shutdown = () => options.shutdown();
   }
 
   get empty(): boolean {
-    return this.#containers.size === 0 && this.#creating.size === 0;
-  }
-
-  #find(id: string): TaskContainer {
-    const container = this.#containers.get(id);
-    if (container === undefined) throw new StatusError(NOT_FOUND, `container ${id}`);
-    return container;
+    return this.registry.empty;
   }
 
   /** The methods, by name: the same for containerd.task.v2.Task and v3. */
@@ -72,32 +54,34 @@ export class TaskService {
     const { ProcessRequest, ContainerRequest } = Task;
     return {
       Create: method(Task.CreateTaskRequest, Task.CreateTaskResponse, (q) => this.#create(q)),
-      Start: method(ProcessRequest, Task.StartResponse, async (q) => ({ pid: await this.#find(q.id).start(q.exec_id) })),
+      Start: method(ProcessRequest, Task.StartResponse, async (q) => ({ pid: await this.registry.find(q.id).start(q.exec_id) })),
       State: method(ProcessRequest, Task.StateResponse, (q) => this.#state(q.id, q.exec_id)),
       Wait: method(ProcessRequest, Task.WaitResponse, async (q) => {
-        const exit = await this.#find(q.id).find(q.exec_id).exited;
+        const exit = await this.registry.find(q.id).find(q.exec_id).exited;
         return { exit_status: exit.exitCode, exited_at: timestamp(exit.exitedAt) };
       }),
       Delete: method(ProcessRequest, Task.DeleteResponse, (q) => this.#delete(q.id, q.exec_id)),
-      Kill: method(Task.KillRequest, Empty, (q) => this.#find(q.id).kill(q.exec_id, q.signal, q.all)),
+      Kill: method(Task.KillRequest, Empty, (q) => this.registry.find(q.id).kill(q.exec_id, q.signal, q.all)),
       Exec: method(Task.ExecProcessRequest, Empty, (q) => this.#exec(q)),
-      Pause: method(ContainerRequest, Empty, (q) => this.#find(q.id).pause()),
-      Resume: method(ContainerRequest, Empty, (q) => this.#find(q.id).resume()),
+      Pause: method(ContainerRequest, Empty, (q) => this.registry.find(q.id).pause()),
+      Resume: method(ContainerRequest, Empty, (q) => this.registry.find(q.id).resume()),
       Pids: method(ContainerRequest, Task.PidsResponse, (q) => this.#pids(q.id)),
       CloseIO: method(Task.CloseIORequest, Empty, (q) => {
-        const process = this.#find(q.id).find(q.exec_id);
+        const process = this.registry.find(q.id).find(q.exec_id);
         if (q.stdin) process.stdio?.closeStdin();
       }),
-      ResizePty: method(Task.ResizePtyRequest, Empty, (q) => this.#find(q.id).resize(q.exec_id, q.height, q.width)),
+      ResizePty: method(Task.ResizePtyRequest, Empty, (q) => this.registry.find(q.id).resize(q.exec_id, q.height, q.width)),
       Update: method(Task.UpdateTaskRequest, Empty, (q) => this.#update(q)),
-      Stats: method(ContainerRequest, Task.StatsResponse, async (q) => ({ stats: metricsOf(await this.#find(q.id).handle.stats()) })),
+      Stats: method(ContainerRequest, Task.StatsResponse, async (q) => ({
+        stats: metricsOf(await this.registry.find(q.id).handle.stats()),
+      })),
       Connect: method(ContainerRequest, Task.ConnectResponse, (q) => ({
         shim_pid: process.pid,
-        task_pid: this.#containers.get(q.id)?.init.pid ?? 0,
+        task_pid: this.registry.get(q.id)?.init.pid ?? 0,
         version: API_VERSION,
       })),
       Shutdown: method(Task.ShutdownRequest, Empty, () => {
-        if (this.empty) setImmediate(() => this.#options.shutdown());
+        if (this.empty) setImmediate(this.#shutdown);
       }),
       Checkpoint: method(Task.CheckpointTaskRequest, Empty, () => {
         throw new StatusError(UNIMPLEMENTED, 'checkpoint');
@@ -106,58 +90,19 @@ export class TaskService {
   }
 
   async #create(q: InstanceType<typeof Task.CreateTaskRequest>): Promise<{ pid: number }> {
-    checkId(q.id, 'container id');
-    if (this.#containers.has(q.id) || this.#creating.has(q.id)) throw new StatusError(ALREADY_EXISTS, `container ${q.id}`);
     if (q.checkpoint !== '') throw new StatusError(UNIMPLEMENTED, 'restore from a checkpoint');
-    this.#creating.add(q.id);
-    this.#options.occupied(true);
-    try {
-      const container = await this.#createContainer(q);
-      this.#containers.set(q.id, container);
-      container.watch();
-      return { pid: container.init.pid };
-    } finally {
-      this.#creating.delete(q.id);
-      if (this.empty) this.#options.occupied(false);
-    }
-  }
-
-  async #createContainer(q: InstanceType<typeof Task.CreateTaskRequest>): Promise<TaskContainer> {
-    const { namespace, events } = this.#options;
-    const options = await loadOptions(optionsSource(q.options?.type_url ?? '', q.options?.value ?? new Uint8Array(0)));
-    await this.#options.configure(options, q.id);
-    const settings = runtimeSettings(options, stateRoot(q.bundle, namespace));
-    makeStateRoot(settings.root);
-    writeSettings(q.bundle, settings);
-    const containers = this.#options.containers(settings);
-
-    const names = { stdin: q.stdin, stdout: q.stdout, stderr: q.stderr, terminal: q.terminal };
-    const rootfs = q.rootfs.map(
-      (m): MountRequest => ({ type: m.type ?? '', source: m.source ?? '', target: m.target ?? '', options: m.options ?? [] }),
-    );
-    const init = new TaskProcess('', names, 'created');
-    mountRootfs(rootfs, join(q.bundle, 'rootfs'));
-    try {
-      init.stdio = await openStdio(names, { namespace, containerId: q.id });
-      const handle = await containers.create({
-        id: q.id,
-        bundle: q.bundle,
-        stdio: init.stdio.stdio,
-        pidFile: join(q.bundle, 'init.pid'),
-      });
-      init.stdio.handedOver();
-      events.create({ id: q.id, bundle: q.bundle, rootfs, io: names, pid: handle.pid });
-      return new TaskContainer(this.#options, q.bundle, handle, init);
-    } catch (error) {
-      init.stdio?.handedOver();
-      init.stdio?.close();
-      unmountRootfs(join(q.bundle, 'rootfs'));
-      throw error;
-    }
+    const container = await this.registry.create({
+      id: q.id,
+      bundle: q.bundle,
+      rootfs: mountRequests(q.rootfs as readonly MountMessage[]),
+      stdio: { stdin: q.stdin, stdout: q.stdout, stderr: q.stderr, terminal: q.terminal },
+      options: optionsSource(q.options?.type_url ?? '', q.options?.value ?? new Uint8Array(0)),
+    });
+    return { pid: container.init.pid };
   }
 
   #state(id: string, execId: string): Parameters<typeof Task.StateResponse.encode>[0] {
-    const container = this.#find(id);
+    const container = this.registry.find(id);
     const process = container.find(execId);
     const { Status } = Task;
     const byState = { added: Status.CREATED, created: Status.CREATED, running: Status.RUNNING, stopped: Status.STOPPED };
@@ -178,17 +123,14 @@ export class TaskService {
   }
 
   async #delete(id: string, execId: string): Promise<{ pid: number; exit_status: number; exited_at: ReturnType<typeof timestamp> }> {
-    const container = this.#find(id);
+    const container = this.registry.find(id);
     const exit = execId === '' ? await container.delete() : container.deleteExec(execId);
-    if (execId === '') {
-      this.#containers.delete(id);
-      if (this.empty) this.#options.occupied(false);
-    }
+    if (execId === '') this.registry.forget(id);
     return { pid: exit.pid, exit_status: exit.exitCode, exited_at: timestamp(exit.exitedAt) };
   }
 
   #exec(q: InstanceType<typeof Task.ExecProcessRequest>): void {
-    const container = this.#find(q.id);
+    const container = this.registry.find(q.id);
     if (q.exec_id !== '') checkId(q.exec_id, 'exec id');
     const spec = json<SpecProcess>(q.spec, PROCESS_TYPE, 'process');
     const terminal = q.terminal || spec.terminal === true;
@@ -196,12 +138,12 @@ export class TaskService {
   }
 
   #pids(id: string): { processes: { pid: number }[] } {
-    const container = this.#find(id);
+    const container = this.registry.find(id);
     return { processes: container.pids().map((pid) => ({ pid })) };
   }
 
   async #update(q: InstanceType<typeof Task.UpdateTaskRequest>): Promise<void> {
-    await this.#find(q.id).handle.update(json<SpecResources>(q.resources, RESOURCES_TYPE, 'resources'));
+    await this.registry.find(q.id).handle.update(json<SpecResources>(q.resources, RESOURCES_TYPE, 'resources'));
   }
 }
 

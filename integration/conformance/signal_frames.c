@@ -226,6 +226,27 @@ static void sigtimedwait_takes(void)
 	waitpid(pid, NULL, 0);
 }
 
+/* A signal that the waiter does not take ends the wait all the same. */
+static void kill_ends_sigwait(void)
+{
+	int ready[2], status;
+	CHECK(pipe(ready) == 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		sigset_t all;
+		sigfillset(&all);
+		sigprocmask(SIG_BLOCK, &all, NULL);
+		CHECK(write(ready[1], "x", 1) == 1);
+		for (;;)
+			sigwaitinfo(&all, NULL);
+	}
+	char byte;
+	CHECK(read(ready[0], &byte, 1) == 1);
+	usleep(5000);
+	kill(pid, SIGKILL);
+	CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
 static void sending_rules(void)
 {
 	FAILS(kill(getpid(), 65), EINVAL);
@@ -310,6 +331,7 @@ int main(void)
 	PART(stop_holds_every_thread);
 	PART(parent_hears_of_stops);
 	PART(sigtimedwait_takes);
+	PART(kill_ends_sigwait);
 	PART(sending_rules);
 	PART(whole_groups);
 	PART(process_signals_find_a_thread);

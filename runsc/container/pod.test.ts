@@ -1,4 +1,4 @@
-import { podSandbox, sharesPidNamespace } from './pod.ts';
+import { podSandbox, refuseHostPrivileges, sharesPidNamespace } from './pod.ts';
 import type { Spec } from './spec.ts';
 
 const spec = (annotations: Record<string, string>, namespaces: { type: string; path?: string }[] = []): Spec => ({
@@ -20,4 +20,19 @@ test('a pid namespace with a path, or none, is the pod’s', () => {
   expect(sharesPidNamespace(spec({}, [{ type: 'pid' }]))).toBe(false);
   expect(sharesPidNamespace(spec({}, [{ type: 'pid', path: '/proc/7/ns/pid' }]))).toBe(true);
   expect(sharesPidNamespace(spec({}))).toBe(true);
+});
+
+test('parts of the host are refused in words, to pods alone', () => {
+  const pod = { 'io.kubernetes.cri.container-type': 'container', 'io.kubernetes.cri.sandbox-id': 's' };
+  const own = [{ type: 'pid' }, { type: 'ipc' }];
+  expect(() => refuseHostPrivileges(spec(pod, own))).not.toThrow();
+  expect(() => refuseHostPrivileges(spec({}, []))).not.toThrow();
+  expect(() => refuseHostPrivileges(spec(pod, [{ type: 'ipc' }]))).toThrow(/hostPID/);
+  expect(() => refuseHostPrivileges(spec(pod, [{ type: 'pid' }]))).toThrow(/hostIPC/);
+  const devices = (allow: boolean) => ({
+    ...spec(pod, own),
+    linux: { namespaces: own, resources: { devices: [{ allow, access: 'rwm' }] } },
+  });
+  expect(() => refuseHostPrivileges(devices(true))).toThrow(/privileged/);
+  expect(() => refuseHostPrivileges(devices(false))).not.toThrow();
 });

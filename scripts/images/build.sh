@@ -8,8 +8,10 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 exec 9>"$out/lock"
 flock 9
-for image in busybox debian programs; do
-  key=$(cat "$here/$image.sh" "$here/pack.sh" | sha256sum | cut -d' ' -f1)
+for image in busybox debian programs pause; do
+  sources=("$here/$image.sh" "$here/pack.sh")
+  [ "$image" != pause ] || sources+=("$here/../../native-addon/src/pause.c")
+  key=$(cat "${sources[@]}" | sha256sum | cut -d' ' -f1)
   if [ "$(cat "$out/$image.key" 2>/dev/null)" = "$key" ] && [ -d "$out/$image-rootfs" ]; then continue; fi
   echo "building the $image image (once)" >&2
   "$here/$image.sh" "$out"

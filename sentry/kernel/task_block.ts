@@ -41,13 +41,17 @@ export class BlockedCall {
     this.task.kernel.makeReady(this.task);
   }
 
-  /** Runs the generator until it sleeps again (null) or ends (its result). */
+  /**
+   * Runs the generator until it sleeps again (null) or ends (its result). The reason that came first may have hidden a signal: a generator
+   * that goes back to sleep is told of it.
+   */
   advance(): number | null {
     const reason = this.wake ?? 'ready';
     this.wake = null;
     const step = this.generator.next(reason);
     if (step.done) return step.value;
     this.sleep(step.value);
+    if (this.task.attention && reason !== 'signal') this.notify('signal');
     return null;
   }
 
