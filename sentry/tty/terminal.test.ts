@@ -94,6 +94,7 @@ function signals(task: Task): number[] {
   const out: number[] = [];
   for (let info = task.group.pending.take(ALL_SIGNALS); info !== null; info = task.group.pending.take(ALL_SIGNALS)) out.push(info.signal);
   for (let info = task.pending.take(ALL_SIGNALS); info !== null; info = task.pending.take(ALL_SIGNALS)) out.push(info.signal);
+  task.attention = false; // nothing is left to attend to
   return out;
 }
 
