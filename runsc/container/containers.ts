@@ -16,19 +16,8 @@ import { checkId, loadSpec } from './load_spec.ts';
 import { lastWords, logPath } from './log_tail.ts';
 import { type MountPlan, planMounts } from './mount_plan.ts';
 import { namedNetworkNamespace, openNetworkNamespace } from './network_namespace.ts';
-
-<<<<<<< HEAD
-
-import { podSandbox, sharesPidNamespace } from './pod.ts';
-import { openHostView, openPodNetwork, type PodNetwork } from './pod_network.ts';
-
-=======
-
 import { podSandbox, refuseHostPrivileges, sharesPidNamespace } from './pod.ts';
-import { openPodNetwork, type PodNetwork } from './pod_network.ts';
-
->>>>>>> 20c5f23 (shim: containerd's Sandbox API, settings by annotations; kernel: a signal behind a wake-up ends the wait)
-
+import { openHostView, openPodNetwork, type PodNetwork } from './pod_network.ts';
 import { destroyProcess, isAlive, type Process } from './process_id.ts';
 import { startGofer, startSentry, startSockets } from './sandbox_process.ts';
 import type { Spec } from './spec.ts';
