@@ -15,6 +15,7 @@ function main(): void {
   for (const connection of config.connections) gofer.add(connection);
   if (config.confine === 'pivot') confine(host);
   gofer.run();
+  (globalThis as { writeCodeCache?: () => void }).writeCodeCache?.(); // scripts/start-cached.cjs
 }
 
 // It ends by the system call: the runtime's own way out makes calls that a confined process may not.

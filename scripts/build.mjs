@@ -66,3 +66,4 @@ for (const name of ['tsvisor_native.node', 'ptrace_stub', 'systrap_stub', 'runsc
   copyFileSync(`native-addon/build/Release/${name}`, `dist/${name}.new`);
   renameSync(`dist/${name}.new`, `dist/${name}`);
 }
+execFileSync('node_modules/node/bin/node', ['scripts/train-caches.mjs'], { stdio: 'inherit' });

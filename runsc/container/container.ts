@@ -184,16 +184,15 @@ export class Container implements ContainerHandle {
 
   /** Ends and removes everything that belongs to the container. */
   async tearDown(stored: StoredState): Promise<void> {
-    const { sandbox, gofer } = stored;
-    if (sandbox !== null && this.isRoot) await destroyProcess(sandbox);
-    else if (sandbox !== null && isAlive(sandbox)) {
+    const { sandbox, gofer, sockets } = stored;
+    const own = [...(this.isRoot ? [sandbox] : []), gofer, sockets].filter((process) => process !== null && process !== undefined);
+    if (sandbox !== null && !this.isRoot && isAlive(sandbox)) {
       await this.call('Delete', { container_id: this.id }).catch((e: Error) => {
         if (!(e instanceof SandboxGone) && !(e instanceof RuntimeError && e.kind === 'NotFound')) throw e;
       });
     }
     this.close();
-    if (gofer !== null) await destroyProcess(gofer);
-    if (stored.sockets) await destroyProcess(stored.sockets);
+    await Promise.all(own.map((process) => destroyProcess(process)));
     if (stored.network) leaveNetworkNamespace(stored.network);
     const hooks = this.specIfThere()?.hooks?.poststop;
     const state: OciState = {

@@ -15,7 +15,7 @@ import { leaveNetworkNamespace } from './host_stack.ts';
 import { checkId, loadSpec } from './load_spec.ts';
 import { lastWords, logPath } from './log_tail.ts';
 import { type MountPlan, planMounts } from './mount_plan.ts';
-import { namedNetworkNamespace, openNetworkNamespace } from './network_namespace.ts';
+import { loopbackUp, namedNetworkNamespace, openNetworkNamespace } from './network_namespace.ts';
 import { podSandbox, refuseHostPrivileges, sharesPidNamespace } from './pod.ts';
 import { openHostView, openPodNetwork, type PodNetwork } from './pod_network.ts';
 import { destroyProcess, isAlive, type Process } from './process_id.ts';
@@ -122,6 +122,9 @@ class Creation {
       // Both at once: they load while we go on. The sandbox first: it takes longer.
       const sandbox = this.isRoot ? this.startSandbox(cgroup, terminal) : this.findSandbox();
       const gofer = this.startGofer(plan, cgroup, fds);
+      // Without a network nobody looks at the namespace's own loopback.
+      const made = namedNetworkNamespace(this.spec) === null && this.settings.network !== 'none' ? this.networkNamespace : null;
+      if (made !== null) loopbackUp(made);
       const state = this.firstState(sandbox, gofer, cgroup);
       this.store.write(state);
       const container = new Container(this.store, state);

@@ -59,7 +59,7 @@ export function inNetworkNamespace<T>(namespace: number, work: () => T): T {
   }
 }
 
-/** A new one with its loopback up. This thread enters it for a moment. */
+/** A new one, its loopback down. This thread enters it for a moment. */
 function makeNetworkNamespace(): number {
   const own = ownNamespace();
   const unshared = host.syscall(NR.unshare, CLONE_NEWNET);
@@ -68,13 +68,17 @@ function makeNetworkNamespace(): number {
     throw new RuntimeError('Internal', `cannot make a network namespace: ${errnoName(unshared)}`);
   }
   const made = host.openat(-100, '/proc/thread-self/ns/net', O_RDONLY | O_CLOEXEC);
-  loopbackUp();
   goBack(own);
   if (made < 0) throw new RuntimeError('Internal', `cannot open the new network namespace: ${errnoName(made)}`);
   return made;
 }
 
-function loopbackUp(): number {
+/** The loopback of a namespace that we have made. It may take the host long, so not before the sandbox has been started. */
+export function loopbackUp(namespace: number): void {
+  inNetworkNamespace(namespace, setLoopbackUp);
+}
+
+function setLoopbackUp(): number {
   const socket = host.syscall(NR.socket, AF_INET, SOCK_DGRAM | O_CLOEXEC, 0);
   if (socket < 0) return EINVAL;
   const request = new Uint8Array(IFREQ_SIZE);

@@ -58,10 +58,15 @@ export function exitCode(waitStatus: number): number {
   return killedBy === 0 ? (waitStatus >> 8) & 0xff : 128 + killedBy;
 }
 
+/** ms for which an end is looked for often. */
+const PROMPT_LOOKS = 500;
+
 /** Resolves when it has ended (reaped if it is a child of ours), with its wait status where we are told; throws after `patience` ms. */
 export async function ended(process: Process, patience: number): Promise<number | null> {
-  const giveUp = Date.now() + patience;
-  for (let delay = 1; ; delay = Math.min(delay * 2, 50)) {
+  const start = Date.now();
+  const giveUp = start + patience;
+  // Namespaces that go take the host a while; whoever waits for the end of a command waits for this.
+  for (let delay = 1; ; delay = Math.min(delay * 2, Date.now() - start < PROMPT_LOOKS ? 4 : 50)) {
     const status = reap(process);
     if (typeof status === 'number') return status;
     if (status === 'other' && !isAlive(process)) return null;

@@ -20,6 +20,9 @@ import { RuntimeError, type RuntimeSettings } from './types.ts';
 
 const MFD_CLOEXEC = 1;
 const ISOLATED = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
+/** Descriptors that `withFiles` opens for a process: they come first. */
+const STANDARD_FDS = 4;
+const CODE_CACHE_OUT = 'TSVISOR_CODE_CACHE_OUT';
 /** uid and gid that the Sentry ends as. */
 const NOBODY = 65534;
 const SENTRY_MAP = `0 0 1\n${NOBODY} ${NOBODY} 1\n`;
@@ -72,12 +75,14 @@ export function startSentry(start: SentryStart): Process {
     consoleFd: start.consoleFd === null ? null : 5,
     nobody: NOBODY,
   };
+  const fds = [start.controlFd, ...(start.consoleFd === null ? [] : [start.consoleFd])];
+  const env = codeCache('sentry', fds);
   return withFiles(start, config, (standard, cgroupFds) =>
     spawn({
       file: nodePath(),
       args: ['runsc-sandbox', ...nodeFlags.sentry, programPath('sentry'), '--config-fd', '3', start.sandboxId],
-      env: [],
-      fds: [...standard, start.controlFd, ...(start.consoleFd === null ? [] : [start.consoleFd])],
+      env,
+      fds: [...standard, ...fds],
       namespaces: ISOLATED,
       ...(start.networkNamespace === null ? {} : { networkNamespace: start.networkNamespace }),
       // With directfs it sees the owners of files itself; what a map shows gives no power over it.
@@ -89,6 +94,18 @@ export function startSentry(start: SentryStart): Process {
       noNewPrivileges: true,
     }),
   );
+}
+
+/**
+ * While the code caches are trained (scripts/train-caches.mjs): adds a file for the program's to `fds`, which come behind the standard ones,
+ * and gives the environment that names it. Otherwise nothing.
+ */
+function codeCache(program: 'sentry' | 'gofer', fds: number[]): string[] {
+  const folder = process.env[CODE_CACHE_OUT];
+  if (folder === undefined) return [];
+  const fd = host.openat(-100, `${folder}/${program}.cache`, O_CREAT | O_WRONLY | O_CLOEXEC, 0o600);
+  if (fd < 0) throw new RuntimeError('Internal', `cannot write to ${folder}: ${errnoName(fd)}`);
+  return [`${CODE_CACHE_OUT}=${STANDARD_FDS + fds.push(fd) - 1}`]; // open until we end
 }
 
 // --disable-sigusr1: without it Node keeps a thread with every signal blocked, which could not be told to give up its rights.
@@ -112,12 +129,14 @@ export function startGofer(start: Common & { readonly trees: readonly ServedTree
     confine: 'pivot',
   };
   try {
+    const fds = [pair[1], ...start.trees.map((tree) => tree.fd)];
+    const env = codeCache('gofer', fds);
     const process = withFiles(start, config, (standard, cgroupFds) =>
       spawn({
         file: nodePath(),
         args: ['runsc-gofer', ...nodeFlags.gofer, programPath('gofer'), '--config-fd', '3'],
-        env: [],
-        fds: [...standard, pair[1], ...start.trees.map((tree) => tree.fd)],
+        env,
+        fds: [...standard, ...fds],
         namespaces: ISOLATED | CLONE_NEWNET,
         maps: { uid: FULL_MAP, gid: FULL_MAP },
         cgroupFds,

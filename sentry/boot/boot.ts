@@ -94,6 +94,7 @@ class Lifetime {
   /** The first reason counts. The loop ends after the round it is in: those who wait for the same exit are answered first. */
   private finish(code: number): void {
     this.exitCode ??= code;
+    (globalThis as { writeCodeCache?: () => void }).writeCodeCache?.(); // scripts/start-cached.cjs
     this.kernel.timers.add(this.kernel.now(), () => this.kernel.halt());
   }
 }
