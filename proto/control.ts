@@ -40,6 +40,8 @@ export const CreateRequest = message('CreateRequest', {
   route_fd: [18, uint],
   network_settings: [19, bytes],
   sockets_fd: [20, uint],
+  egress_log_fd: [21, uint],
+  capture_fd: [22, uint],
 });
 export type CreateRequest = Infer<typeof CreateRequest>;
 export const ContainerRequest = message('ContainerRequest', { container_id: [1, string] });

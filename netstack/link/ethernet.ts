@@ -4,8 +4,9 @@
  *
  * Interface: `receive` for each frame that came; `emit` (of who derives) sends one, header included, and may keep the bytes.
  */
-import { EHOSTUNREACH } from '../../abi/errno.ts';
+import { EACCES, EHOSTUNREACH, type Errno } from '../../abi/errno.ts';
 import { BROADCAST4, type IpAddress, isMulticast } from '../address.ts';
+import type { Egress } from '../egress/egress.ts';
 import { type AssignedAddress, NetInterface } from '../interface.ts';
 import { HEADROOM, IPPROTO_TCP, IPPROTO_UDP, type Packet, parseIp, put16 } from '../packet.ts';
 import type { Stack } from '../stack.ts';
@@ -35,6 +36,8 @@ export abstract class EthernetInterface extends NetInterface implements Neighbou
   readonly neighbours: Neighbours;
   readonly arp: Arp;
   readonly ndp: Ndp;
+  /** Holds what leaves against a policy; null: there is none. */
+  egress: Egress | null = null;
   /** Told of each neighbour whose state has changed. */
   onNeighbour: (entry: Neighbour) => void = () => {};
   /** Told of each address that somebody else uses, too. */
@@ -68,6 +71,11 @@ export abstract class EthernetInterface extends NetInterface implements Neighbou
   override send(packet: Packet, nextHop: IpAddress): void {
     if (!this.up) {
       this.statistics.tx_dropped++;
+      return;
+    }
+    if (this.egress !== null && !this.egress.permits(packet)) {
+      // Its sender is told later: it is still busy sending.
+      this.stack.after(0, () => this.refused(packet, EACCES, true));
       return;
     }
     const group = this.groupAddress(nextHop);
@@ -110,6 +118,7 @@ export abstract class EthernetInterface extends NetInterface implements Neighbou
     const trusted = ((bytes[start] as number) & (NEEDS_CSUM | DATA_VALID)) !== 0;
     const type = ((bytes[at + 12] as number) << 8) | (bytes[at + 13] as number);
     const payload = at + ETH_HEADER;
+    if (this.egress !== null && type !== ETH_P_ARP) this.egress.incoming(bytes, payload, end);
     if (type === ETH_P_IP || type === ETH_P_IPV6) this.stack.input(this, bytes, payload, end, trusted);
     else if (type === ETH_P_ARP) {
       this.arp.input(bytes, payload, end);
@@ -141,11 +150,15 @@ export abstract class EthernetInterface extends NetInterface implements Neighbou
     return typeof route === 'number' ? null : route.source;
   }
   unreachable(packet: Packet): void {
+    this.refused(packet, EHOSTUNREACH, false);
+  }
+  /** The packet did not leave: its socket gets the error. hard: also one that did not ask for errors. */
+  private refused(packet: Packet, errno: Errno, hard: boolean): void {
     this.statistics.tx_dropped++;
     const inner = parseIp(packet.bytes, HEADROOM, packet.bytes.length, true, this.index);
     if (inner === null) return;
-    if (inner.protocol === IPPROTO_TCP) this.stack.tcp.icmpError(inner, { errno: EHOSTUNREACH, hard: true });
-    if (inner.protocol === IPPROTO_UDP) this.stack.udp.icmpError(inner, { errno: EHOSTUNREACH, hard: false });
+    if (inner.protocol === IPPROTO_TCP) this.stack.tcp.icmpError(inner, { errno, hard: true });
+    if (inner.protocol === IPPROTO_UDP) this.stack.udp.icmpError(inner, { errno, hard });
   }
   changed(entry: Neighbour): void {
     this.onNeighbour(entry);

@@ -1,5 +1,6 @@
 /** What every command gets: the global flags, made into settings, and where errors go. */
 import { appendFileSync, mkdirSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { HOST_FIFO_POLICIES, HOST_UDS_POLICIES } from '../../lib/gofer_config.ts';
 import { Containers } from '../container/containers.ts';
 import { parseOverlay2 } from '../container/overlay_setting.ts';
@@ -15,6 +16,9 @@ export const GLOBAL_FLAGS = {
   strace: { kind: 'bool', help: 'log every system call (with --debug-log)' },
   platform: { kind: 'string', help: 'auto (default), ptrace, systrap or kvm' },
   network: { kind: 'string', help: 'sandbox (default), host or none' },
+  'egress-policy': { kind: 'string', help: 'file that says what sandboxes may reach (docs/network.md)' },
+  'egress-log': { kind: 'string', help: 'file for its decisions, %ID% is replaced (default: egress.jsonl in the state folder)' },
+  pcap: { kind: 'string', help: 'file for the packets of the interfaces, pcapng; %ID% is replaced' },
   overlay2: { kind: 'string', help: 'root|all:memory|self|dir=PATH[,size=N] (default root:memory), or none' },
   directfs: { kind: 'bool', help: 'the sandbox opens what everybody may read by itself, without its gofer' },
   'host-uds': { kind: 'string', help: 'sockets on volumes that the host sees: none (default), open, create or all' },
@@ -60,6 +64,9 @@ export class Context {
       root: flags.root ?? DEFAULT_ROOT,
       platform: oneOf('platform', flags.platform, ['auto', 'ptrace', 'systrap', 'kvm'], 'auto'),
       network: oneOf('network', flags.network, ['sandbox', 'host', 'none'], 'sandbox'),
+      egressPolicy: absolute(flags['egress-policy']),
+      egressLog: absolute(flags['egress-log']),
+      pcap: absolute(flags.pcap),
       overlay2: flags.overlay2 ?? 'root:memory',
       directfs: flags.directfs,
       hostUds: oneOf('host-uds', flags['host-uds'], HOST_UDS_POLICIES, 'none'),
@@ -95,6 +102,10 @@ export class Context {
       // The message is on stderr.
     }
   }
+}
+
+function absolute(path: string | undefined): string | null {
+  return path === undefined ? null : resolve(path);
 }
 
 function oneOf<T extends string>(flag: string, value: string | undefined, allowed: readonly T[], fallback: T): T {

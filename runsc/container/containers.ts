@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { errnoName, isErrno } from '../../abi/errno.ts';
 import { O_CLOEXEC } from '../../abi/fcntl.ts';
+import type { EgressPolicy } from '../../lib/egress_policy.ts';
 import { host } from '../../lib/host.ts';
 import { unixListen } from '../../lib/unix_socket.ts';
 import { type Cgroup, openCgroup, removeFolders } from './cgroup.ts';
@@ -10,6 +11,7 @@ import { closeTerminal, type HostTerminal, makeTerminal, sendMaster } from './co
 import { Container } from './container.ts';
 import { SandboxGone } from './control_client.ts';
 import { DonatedFds } from './donated_fd.ts';
+import { loadEgressPolicy, openCapture, openEgressLog } from './egress.ts';
 import { runHooks } from './hooks.ts';
 import { leaveNetworkNamespace } from './host_stack.ts';
 import { checkId, loadSpec } from './load_spec.ts';
@@ -100,6 +102,7 @@ class Creation {
   private readonly sandboxId: string;
   /** Of a new sandbox; null: the caller's own. */
   private networkNamespace: number | null = null;
+  private readonly egress: EgressPolicy | null;
 
   constructor(store: StateStore, settings: RuntimeSettings, options: CreateOptions, spec: Spec, undo: Undo) {
     this.store = store;
@@ -109,6 +112,7 @@ class Creation {
     this.undo = undo;
     this.id = options.id;
     this.sandboxId = podSandbox(spec) ?? options.id;
+    this.egress = loadEgressPolicy(settings);
   }
 
   async run(): Promise<Container> {
@@ -312,7 +316,11 @@ class Creation {
       packet_fds: network?.packetFds ?? [],
       route_fd: network?.routeFd ?? this.hostView(fds),
       sockets_fd: socketsFd,
-      network_settings: Buffer.from(JSON.stringify({ sysctls: network?.sysctls ?? {}, resolver: network?.resolver ?? false })),
+      egress_log_fd: this.isRoot && this.egress !== null ? fds.take(openEgressLog(this.settings, this.id, this.folder)) : 0,
+      capture_fd: network !== null && this.settings.pcap !== null ? fds.take(openCapture(this.settings.pcap, this.id)) : 0,
+      network_settings: Buffer.from(
+        JSON.stringify({ sysctls: network?.sysctls ?? {}, resolver: network?.resolver ?? false, egress: this.egress }),
+      ),
     };
     try {
       await container.call('Create', request, { fds: fds.fds, timeoutMs: CREATE_PATIENCE });

@@ -25,6 +25,12 @@ export interface RuntimeSettings {
   readonly network: 'sandbox' | 'host' | 'none';
   /** What overlay_setting.ts reads: "root:memory" (writes to the root filesystem stay in memory), "none" and others. */
   readonly overlay2: string;
+  /** File with what sandboxes may reach (lib/egress_policy.ts); null: everything. */
+  readonly egressPolicy: string | null;
+  /** File that gets its decisions, one JSON object a line; null: egress.jsonl in the container's state folder. */
+  readonly egressLog: string | null;
+  /** File that gets the packets of a sandbox's interfaces, %ID% in it the container's id; null: none. */
+  readonly pcap: string | null;
   readonly systemdCgroup: boolean;
   /** Skip cgroups altogether (no permission, nested use). */
   readonly ignoreCgroups: boolean;

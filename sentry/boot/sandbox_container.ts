@@ -89,8 +89,7 @@ export class SandboxContainer {
     const ipc = joins(spec, from, 'ipc')?.ipc ?? new IpcNamespace(kernel.uniqueId());
     this.mounts = this.buildMounts(from, spec, ipc, taken.take(request.gofer_fd));
     this.namespaces = { ...makeNamespaces(kernel, spec, this.mounts, this.container.pidNamespace, from), ipc };
-    if (request.packet_fds.length > 0) this.attachNetwork(request, taken);
-    else if (request.route_fd > 0) kernel.networks.attachHost(this.namespaces.net, taken.take(request.route_fd));
+    if (request.route_fd > 0) this.attachNetwork(request, taken);
     const exitFd = taken.take(request.exit_fd);
     this.lifeFd = taken.take(request.life_fd);
     this.prepared = this.prepare(spec.process, () =>
@@ -107,11 +106,23 @@ export class SandboxContainer {
   }
 
   private attachNetwork(request: CreateRequest, taken: TakenFds): void {
-    const { sysctls, resolver } = parseJson<Pick<PodDescription, 'sysctls' | 'resolver'>>(request.network_settings, 'network_settings');
-    for (const [name, value] of Object.entries(sysctls)) presetSysctl(this.kernel, name.replaceAll('/', '.'), value);
-    const packetFds = request.packet_fds.map((i) => taken.take(i));
-    const [routeFd, socketsFd] = [taken.take(request.route_fd), taken.take(request.sockets_fd)];
-    this.kernel.networks.attachPod(this.namespaces.net, { packetFds, routeFd, socketsFd, sysctls, resolver });
+    const settings = parseJson<Pick<PodDescription, 'sysctls' | 'resolver' | 'egress'>>(request.network_settings, 'network_settings');
+    const { networks } = this.kernel;
+    const { net } = this.namespaces;
+    const egressLogFd = taken.take(request.egress_log_fd);
+    if (request.packet_fds.length === 0) {
+      networks.attachHost(net, taken.take(request.route_fd), settings.egress, egressLogFd);
+      return;
+    }
+    for (const [name, value] of Object.entries(settings.sysctls)) presetSysctl(this.kernel, name.replaceAll('/', '.'), value);
+    networks.attachPod(net, {
+      ...settings,
+      packetFds: request.packet_fds.map((i) => taken.take(i)),
+      routeFd: taken.take(request.route_fd),
+      socketsFd: taken.take(request.sockets_fd),
+      captureFd: taken.take(request.capture_fd),
+      egressLogFd,
+    });
   }
 
   private buildMounts(from: ContainerInit, spec: Spec, ipc: IpcNamespace, goferFd: number): MountNamespace {

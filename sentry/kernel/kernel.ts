@@ -135,6 +135,8 @@ export class Kernel implements ThreadEvents {
   /** TCP/IP, a stack for each network namespace. */
   readonly networks: Networks;
   readonly unix = new UnixSockets((file) => (file.impl instanceof UnixSocket ? file.impl : null));
+  /** What is still to be written when the loop has ended. */
+  readonly atExit: (() => void)[] = [];
   private readonly syscalls: readonly (Syscall | undefined)[];
   private readonly ready: Task[] = [];
   private nextId = 1;
@@ -183,6 +185,7 @@ export class Kernel implements ThreadEvents {
   /** Runs until halt(). */
   run(): void {
     while (!this.halted) this.runOnce(Number.POSITIVE_INFINITY);
+    for (const work of this.atExit) work();
   }
   halt(): void {
     this.halted = true;

@@ -1,10 +1,14 @@
 /** The stacks of a kernel, one a network namespace, and the sockets on them. */
+import type { EgressPolicy } from '../../../lib/egress_policy.ts';
+import { Egress } from '../../../netstack/egress/egress.ts';
 import { Stack } from '../../../netstack/stack.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { NetNamespace } from '../../kernel/namespaces.ts';
 import { type HostNetwork, hostNetwork } from './host/host_socket.ts';
 import type { InetSocket } from './inet_socket.ts';
+import { Capture } from './pod/capture.ts';
 import { HostSockets } from './pod/host_sockets.ts';
+import { JsonLines } from './pod/json_lines.ts';
 import { LoopbackDoors } from './pod/loopback_doors.ts';
 import { NameRelay } from './pod/name_relay.ts';
 import { PodNetwork } from './pod/pod_network.ts';
@@ -15,6 +19,8 @@ export class Network {
   pod: PodNetwork | null = null;
   /** --network=host: sockets are the host's own. */
   host: HostNetwork | null = null;
+  /** What may leave; null: everything. */
+  egress: Egress | null = null;
   private openDoors: LoopbackDoors | null = null;
   /** Those that are open. */
   readonly sockets = new Set<InetSocket>();
@@ -38,6 +44,12 @@ export interface PodDescription {
   readonly sysctls: Readonly<Record<string, string>>;
   /** A container engine answers names at 127.0.0.11. */
   readonly resolver: boolean;
+  /** What may leave; null: everything. */
+  readonly egress: EgressPolicy | null;
+  /** File for its decisions; -1: none. */
+  readonly egressLogFd: number;
+  /** File for the packets; -1: none. */
+  readonly captureFd: number;
 }
 
 export class Networks {
@@ -59,20 +71,37 @@ export class Networks {
   attachPod(namespace: NetNamespace, pod: PodDescription): void {
     const { kernel } = this;
     const network = this.of(namespace);
+    const capture = pod.captureFd < 0 ? null : new Capture(kernel, pod.captureFd);
+    network.egress = this.makeEgress(network.stack, pod.egress, pod.egressLogFd);
     network.pod = new PodNetwork(kernel, network.stack, pod.packetFds, pod.routeFd, pod.sysctls);
+    network.pod.onInterface = (device) => {
+      device.egress = network.egress;
+      capture?.attach(device);
+    };
     network.pod.start();
     if (pod.socketsFd < 0) return;
     const sockets = new HostSockets(kernel.host, kernel.poll, pod.socketsFd);
-    if (pod.resolver) new NameRelay(kernel, network.stack, sockets);
+    if (pod.resolver) {
+      const relay = new NameRelay(kernel, network.stack, sockets);
+      relay.onAnswer = (message) => network.egress?.learn(message);
+    }
     network.doors(kernel, sockets);
   }
   /** --network=host: the namespace's sockets are host sockets; its interfaces and routes are shown. */
-  attachHost(namespace: NetNamespace, routeFd: number): void {
+  attachHost(namespace: NetNamespace, routeFd: number, policy: EgressPolicy | null, logFd: number): void {
     const { kernel } = this;
     const network = this.of(namespace);
-    network.host = hostNetwork(kernel.host, kernel.poll);
+    network.egress = this.makeEgress(network.stack, policy, logFd);
+    network.host = hostNetwork(kernel.host, kernel.poll, network.egress);
     network.pod = new PodNetwork(kernel, network.stack, null, routeFd, {});
     network.pod.start();
+  }
+  private makeEgress(stack: Stack, policy: EgressPolicy | null, logFd: number): Egress | null {
+    if (policy === null) return null;
+    const egress = new Egress(policy, stack.environment);
+    const log = logFd < 0 ? null : new JsonLines(this.kernel, logFd);
+    egress.onDecision = (decision) => log?.add(decision);
+    return egress;
   }
   private makeStack(): Stack {
     const { kernel } = this;

@@ -3,6 +3,7 @@
  * alone: raw and packet sockets would be the host's network laid open. Waiting is the kernel's own, as for every other socket.
  */
 import {
+  EACCES,
   EAFNOSUPPORT,
   EAGAIN,
   EALREADY,
@@ -34,6 +35,8 @@ import {
 } from '../../../../abi/poll.ts';
 import * as S from '../../../../abi/socket.ts';
 import type { Host } from '../../../../lib/host.ts';
+import { isAny, isLoopback } from '../../../../netstack/address.ts';
+import type { Egress } from '../../../../netstack/egress/egress.ts';
 import type { HostPoll } from '../../../../platforms/host_poll.ts';
 import type { Task } from '../../../kernel/task.ts';
 import { type Blocking, type SyscallResult, waitFor } from '../../../kernel/wait.ts';
@@ -42,7 +45,7 @@ import type { Sink } from '../../../vfs/io.ts';
 import { type IncomingMessage, type OutgoingMessage, Socket } from '../../socket.ts';
 import { deadlineOf } from '../../socket_io.ts';
 import { DEFAULT_BUFFER } from '../../socket_options.ts';
-import { familyOf } from '../inet_address.ts';
+import { decodeInetAddress, familyOf } from '../inet_address.ts';
 import { HostMessage } from './host_message.ts';
 import { MAX_OPTION, mayRead, mayWrite } from './host_options.ts';
 
@@ -70,11 +73,11 @@ export interface HostNetwork {
   readonly host: Host;
   readonly poll: HostPoll;
   readonly message: HostMessage;
-  /** May the application reach this place? 0 or the errno that refuses. Null: everywhere. */
-  permit: ((protocol: number, address: Uint8Array) => 0 | Errno) | null;
+  /** What the application may reach; null: everything. */
+  readonly egress: Egress | null;
 }
-export function hostNetwork(host: Host, poll: HostPoll): HostNetwork {
-  return { host, poll, message: new HostMessage(host), permit: null };
+export function hostNetwork(host: Host, poll: HostPoll, egress: Egress | null): HostNetwork {
+  return { host, poll, message: new HostMessage(host), egress };
 }
 
 export function makeHostSocket(task: Task, network: HostNetwork, family: number, type: number, protocol: number): HostSocket | Errno {
@@ -124,8 +127,11 @@ export class HostSocket extends Socket {
     return 0;
   }
   private permits(raw: Uint8Array): 0 | Errno {
-    const { permit } = this.network;
-    return permit === null || familyOf(raw) === S.AF_UNSPEC ? 0 : permit(this.protocol, raw);
+    const { egress } = this.network;
+    if (egress === null || familyOf(raw) === S.AF_UNSPEC) return 0;
+    const to = decodeInetAddress(raw, this.family);
+    if (isErrno(to)) return to;
+    return isLoopback(to.address) || isAny(to.address) || egress.permitsTo(this.protocol, to.address, to.port) ? 0 : EACCES;
   }
   private call(nr: number, raw: Uint8Array): number {
     return this.host.syscall(nr, this.fd, raw, Math.min(raw.length, LONGEST_ADDRESS));
