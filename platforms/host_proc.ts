@@ -2,12 +2,18 @@
 import type { Host } from '../lib/host.ts';
 
 const O_RDONLY_CLOEXEC = 0o2000000;
+const O_WRONLY_CLOEXEC = 0o2000001;
 const HOST_PAGE = 4096;
+/** oom_score_adj(5): at most; and by how much more an application is to be chosen than the Sentry, whose memory may be the larger. */
+const OOM_ADJ_MAX = 1000;
+const OOM_MARGIN = 500;
 
 export class HostProc {
   readonly fd: number;
   private readonly host: Host;
   private readonly bytes = new Uint8Array(256);
+  /** Of this process: applications' are higher. */
+  private ownOomScore: number | null = null;
 
   /** fd: a directory of a procfs that shows this process's children. */
   constructor(host: Host, fd: number) {
@@ -22,6 +28,14 @@ export class HostProc {
   resident(pid: number): { readonly total: number; readonly shared: number } {
     const fields = this.read(`${pid}/statm`).split(' ');
     return { total: (Number(fields[1]) || 0) * HOST_PAGE, shared: (Number(fields[2]) || 0) * HOST_PAGE };
+  }
+  /** How soon the host ends the process when memory is short: as the application wants it, but always before this process. */
+  setOomScore(pid: number, wanted: number): void {
+    this.ownOomScore ??= Number(this.read('self/oom_score_adj')) || 0;
+    const fd = this.host.openat(this.fd, `${pid}/oom_score_adj`, O_WRONLY_CLOEXEC);
+    if (fd < 0) return;
+    this.host.write(fd, Buffer.from(String(Math.min(OOM_ADJ_MAX, Math.max(wanted, this.ownOomScore + OOM_MARGIN)))));
+    this.host.close(fd);
   }
   /** /proc/PID/mem, read and write, or an errno. */
   openMemory(pid: number): number {

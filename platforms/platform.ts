@@ -200,6 +200,11 @@ export interface AddressSpace {
   newThread(via: ThreadContext): ThreadContext | Errno;
   /** Ends all its threads and frees its memory. No event follows. */
   release(): void;
+  /**
+   * oom_score_adj (proc_pid_oom_score_adj(5)) of the application; forks inherit it, fresh spaces begin with 0. Absent where an
+   * application is no process of the host's.
+   */
+  setOomScore?(wanted: number): void;
   /** Host pages in bytes, for proc: resident and the part of it that is shared. Zero if the host does not say. */
   resident(): { readonly total: number; readonly shared: number };
 }

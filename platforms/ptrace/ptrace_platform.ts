@@ -8,6 +8,7 @@ import type { Host } from '../../lib/host.ts';
 import { native } from '../../native-addon/native.ts';
 import { CpuPlacement } from '../cpu_placement.ts';
 import type { HostPoll } from '../host_poll.ts';
+import { HostProc } from '../host_proc.ts';
 import { type Platform, REG, type Registers, type ThreadContext, type ThreadEvents } from '../platform.ts';
 import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
 import { DescriptorChannel } from './descriptor_channel.ts';
@@ -36,7 +37,7 @@ export class PtracePlatform implements Platform {
   readonly minAddress = MIN_ADDRESS;
   readonly maxAddress = STUB_BASE;
   readonly host: Host;
-  readonly procFd: number;
+  readonly proc: HostProc;
   readonly tracer: Tracer;
   readonly channel: DescriptorChannel;
   readonly placement: CpuPlacement;
@@ -54,13 +55,14 @@ export class PtracePlatform implements Platform {
   constructor(options: PtraceOptions) {
     this.host = options.host;
     this.poll = options.poll;
-    this.procFd = options.procFd;
+    this.proc = new HostProc(options.host, options.procFd);
     this.tracer = new Tracer(options.host);
     this.channel = new DescriptorChannel(options.host);
     this.childFd = native.childEventFd();
     if (this.childFd < 0) throw new Error(`signalfd: errno ${-this.childFd}`);
     this.placement = new CpuPlacement(options.host, { [Symbol.iterator]: () => this.threads.values() }, false);
     this.seed = startSeed(options.host, options.procFd, options.stubFd, this.channel.theirs);
+    this.proc.setOomScore(this.seed.pid, 0);
     this.seedThread = new PtraceThread(this, new PtraceSpace(this, this.seed.pid, this.seed.vdsoBase), this.seed.pid, null);
   }
 
@@ -189,21 +191,8 @@ export class PtracePlatform implements Platform {
     regs.set(REG.rdi, 0);
   }
   threadCpuTime(thread: PtraceThread): number {
-    return Number(this.readProc(`${thread.tid}/schedstat`).split(' ')[0] ?? 0) || 0;
+    return this.proc.cpuTime(thread.space.pid, thread.tid);
   }
-  readStatm(tid: number): { readonly total: number; readonly shared: number } {
-    const fields = this.readProc(`${tid}/statm`).split(' ');
-    return { total: (Number(fields[1]) || 0) * 4096, shared: (Number(fields[2]) || 0) * 4096 };
-  }
-  private readProc(path: string): string {
-    const fd = this.host.openat(this.procFd, path, 0o2000000 /* O_RDONLY | O_CLOEXEC */);
-    if (fd < 0) return '';
-    const bytes = new Uint8Array(256);
-    const n = this.host.read(fd, bytes);
-    this.host.close(fd);
-    return n > 0 ? Buffer.from(bytes.subarray(0, n)).toString('latin1') : '';
-  }
-
   shutdown(): void {
     const spaces = new Set<PtraceSpace>([this.seedThread.space]);
     for (const thread of this.threads.values()) spaces.add(thread.space);

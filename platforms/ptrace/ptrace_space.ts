@@ -94,7 +94,7 @@ export class PtraceSpace implements AddressSpace {
   }
   private openMem(): number {
     if (this.memFd < 0 && !this.released) {
-      const fd = this.platform.host.openat(this.platform.procFd, `${this.anyTid()}/mem`, O_RDWR_CLOEXEC);
+      const fd = this.platform.host.openat(this.platform.proc.fd, `${this.anyTid()}/mem`, O_RDWR_CLOEXEC);
       if (fd >= 0) this.memFd = fd;
     }
     return this.memFd;
@@ -120,8 +120,11 @@ export class PtraceSpace implements AddressSpace {
     if (this.memFd >= 0) this.platform.host.close(this.memFd);
     this.memFd = -1;
   }
+  setOomScore(wanted: number): void {
+    this.platform.proc.setOomScore(this.pid, wanted);
+  }
   resident(): { readonly total: number; readonly shared: number } {
-    return this.platform.readStatm(this.anyTid());
+    return this.platform.proc.resident(this.anyTid());
   }
 }
 

@@ -123,6 +123,7 @@ export class SystrapPlatform implements Platform {
     if (typeof thread === 'number') throw new Error(`systrap: slot: errno ${-thread}`);
     const pid = spawnSeed(this.host, options.stubFd, { ours, theirs, doorbell: this.doorbell, slots, global: globalFd });
     space.pid = pid;
+    this.proc.setOomScore(pid, 0);
     this.host.close(theirs);
     try {
       if (!this.adopt(thread, pid) || native.slotAwait(this.window.buffer, thread.place, pid) < 0)

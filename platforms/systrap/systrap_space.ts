@@ -224,6 +224,9 @@ export class SystrapSpace implements AddressSpace {
     this.memFd = -1;
     this.platform.spaces.delete(this.pid);
   }
+  setOomScore(wanted: number): void {
+    this.platform.proc.setOomScore(this.pid, wanted);
+  }
   resident(): { readonly total: number; readonly shared: number } {
     return this.platform.proc.resident(this.pid);
   }

@@ -205,7 +205,7 @@ export class SandboxContainer {
       const what = task.stage === 'cwd' ? `chdir to cwd (${JSON.stringify(spec.cwd)})` : `exec: ${JSON.stringify(spec.args[0])}`;
       throw new StatusError(INVALID_ARGUMENT, `unable to start container process: ${what}: ${startFailure(task.errno)}`);
     }
-    task.group.oomScoreAdj = spec.oomScoreAdj ?? 0;
+    if (spec.oomScoreAdj) task.group.setOomScoreAdj(spec.oomScoreAdj);
     process.started(task.group);
     return task.group.idIn(this.container.pidNamespace);
   }

@@ -102,6 +102,7 @@ function replaceMemory(task: Task, loaded: LoadedProgram): void {
   task.thread = loaded.thread;
   task.mm = loaded.mm;
   loaded.thread.data = task;
+  if (task.group.oomScoreAdj !== 0) task.mm.space.setOomScore?.(task.group.oomScoreAdj);
   releaseVforkParent(task);
 }
 

@@ -93,6 +93,12 @@ export class ThreadGroup {
     this.timers.attach(this);
   }
 
+  /** /proc/PID/oom_score_adj: the host's killer of processes goes by it, too. */
+  setOomScoreAdj(value: number): void {
+    this.oomScoreAdj = value;
+    if (!this.zombie) this.leader.mm.space.setOomScore?.(value);
+  }
+
   /** getpid(2) as seen in `ns`; 0 where it is not visible. */
   idIn(ns: PidNamespace): number {
     return this.leader.idIn(ns);

@@ -29,7 +29,7 @@ function writeOomScoreAdj(target: Task, text: string, writer: Task): number {
   const value = parseKnob(text);
   if (value === null || Math.abs(value) > OOM_ADJ_MAX) return EINVAL;
   if (value < target.group.oomScoreAdj && !hasCap(writer.creds, CAP_SYS_RESOURCE)) return EACCES;
-  target.group.oomScoreAdj = value;
+  target.group.setOomScoreAdj(value);
   return 0;
 }
 

@@ -1,0 +1,71 @@
+/** Memory under a container's limit and processes under its pids limit: an application pays, the Sentry lives. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { missing, RunscWorld } from './runsc_bundle.ts';
+
+const PLATFORMS = (process.env.TSVISOR_TEST_PLATFORMS ?? 'systrap,ptrace').split(',');
+const MIB = 1 << 20;
+const suite = missing().length === 0 ? describe : describe.skip;
+
+suite.each(PLATFORMS)('limits on %s', (platform) => {
+  const world = new RunscWorld();
+  afterAll(() => world.close());
+
+  /** Runs a shell script in a container with these resources. */
+  function sh(script: string, resources: object) {
+    const id = world.newId();
+    const bundle = world.bundle({
+      args: ['sh', '-c', script],
+      spec: { linux: { cgroupsPath: `/${id}`, namespaces: ['pid', 'mount', 'ipc', 'uts'].map((type) => ({ type })), resources } },
+    });
+    return world.runsc(['run', '--bundle', bundle, id], { global: ['--platform', platform] });
+  }
+
+  test('who takes more memory than there is dies by SIGKILL; its parent and the sandbox go on', () => {
+    const r = sh('/bin/busybox tail /dev/zero; echo "ended $?"; /bin/busybox tail /dev/zero; echo "again $?"', {
+      memory: { limit: 320 * MIB, swap: 320 * MIB },
+    });
+    expect(r.stdout).toBe('ended 137\nagain 137\n');
+    expect(r.status).toBe(0);
+  }, 60_000);
+
+  test('a fork bomb ends at the limit of processes', () => {
+    // Each of them makes more until it cannot, and stays.
+    const bomb = 'bomb() { bomb 2>/dev/null & sleep 100 & wait; }; (bomb) 2>/dev/null & sleep 2; kill -9 -1; echo gone';
+    const r = sh(`trap "" TERM; ${bomb}`, { pids: { limit: 60 } });
+    expect(r.stdout).toBe('gone\n');
+    expect(r.status).toBe(0);
+  }, 60_000);
+});
+
+suite('the order in which processes are ended', () => {
+  const world = new RunscWorld();
+  afterAll(() => world.close());
+  test.each(PLATFORMS)(
+    'applications come before the Sentry and the gofer on %s',
+    (platform) => {
+      const id = world.newId();
+      const bundle = world.bundle({ args: ['sleep', '1000'] });
+      expect(
+        world.runsc(['run', '--detach', '--bundle', bundle, id], { global: ['--platform', platform], stdout: `${world.folder}/out` })
+          .status,
+      ).toBe(0);
+      const processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+      const sentry = processes.find((pid) => read(pid, 'cmdline').startsWith('runsc-sandbox') && read(pid, 'cmdline').includes(id));
+      expect(sentry).toBeDefined();
+      const own = Number(read(sentry as string, 'oom_score_adj'));
+      const stubs = processes.filter((pid) => read(pid, 'status').includes(`\nPPid:\t${sentry}\n`));
+      expect(stubs.length).toBeGreaterThan(0);
+      for (const pid of stubs) expect(Number(read(pid, 'oom_score_adj'))).toBeGreaterThanOrEqual(Math.min(1000, own + 500));
+      world.runsc(['delete', '--force', id]);
+    },
+    60_000,
+  );
+});
+
+function read(pid: string, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'latin1');
+  } catch {
+    return '';
+  }
+}
