@@ -37,6 +37,14 @@ export class HostProc {
     this.host.write(fd, Buffer.from(String(Math.min(OOM_ADJ_MAX, Math.max(wanted, this.ownOomScore + OOM_MARGIN)))));
     this.host.close(fd);
   }
+  /** /proc/PID/pagemap from byte `offset` on: bytes, or an errno. */
+  pagemap(pid: number, offset: number, into: Uint8Array, count: number): number {
+    const fd = this.host.openat(this.fd, `${pid}/pagemap`, O_RDONLY_CLOEXEC);
+    if (fd < 0) return fd;
+    const n = this.host.pread(fd, into, 0, count, offset);
+    this.host.close(fd);
+    return n;
+  }
   /** /proc/PID/mem, read and write, or an errno. */
   openMemory(pid: number): number {
     return this.host.openat(this.fd, `${pid}/mem`, O_RDONLY_CLOEXEC | 2);

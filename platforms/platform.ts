@@ -205,16 +205,24 @@ export interface AddressSpace {
    * application is no process of the host's.
    */
   setOomScore?(wanted: number): void;
+  /** /proc/PID/pagemap of the space from byte `offset` on; absent: unknown. Bytes, or an errno. */
+  pagemap?(offset: number, into: Uint8Array, count: number): number;
   /** Host pages in bytes, for proc: resident and the part of it that is shared. Zero if the host does not say. */
   resident(): { readonly total: number; readonly shared: number };
+}
+
+/** What the processor says of a fault: error code (of a page fault: bit 1 write, bit 4 fetch) and vector. */
+export interface Trap {
+  readonly error: number;
+  readonly vector: number;
 }
 
 /** What `wait` reports. Called on the kernel thread, from inside `wait`, with the thread stopped. */
 export interface ThreadEvents {
   /** sysno and args are set. */
   syscall(thread: ThreadContext): void;
-  /** A signal that the thread's own instruction raised: SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP; si_code and si_addr. */
-  fault(thread: ThreadContext, signal: number, code: number, address: number): void;
+  /** `trap`: absent where the host does not tell. A signal that the thread's own instruction raised: SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP; si_code and si_addr. */
+  fault(thread: ThreadContext, signal: number, code: number, address: number, trap?: Trap): void;
   interrupted(thread: ThreadContext): void;
   /** The signal frame last ordered (SignalFrames) could not be built or taken down; the registers are as before. */
   brokenFrame?(thread: ThreadContext): void;

@@ -129,7 +129,7 @@ static void on_signal(int signal, struct siginfo *info, struct ucontext *uc)
 			return;
 		slot->kind = KIND_FAULT;
 		slot->code = (uint32_t)info->code;
-		slot->signal = (uint32_t)signal;
+		slot->signal = (uint32_t)signal | (uint32_t)(uc->mcontext.err & 0xff) << 8 | (uint32_t)(uc->mcontext.trapno & 0xff) << 16;
 		slot->address = info->address;
 	} else {
 		return; /* sent by somebody on the host: not the instruction's doing */

@@ -227,6 +227,9 @@ export class SystrapSpace implements AddressSpace {
   setOomScore(wanted: number): void {
     this.platform.proc.setOomScore(this.pid, wanted);
   }
+  pagemap(offset: number, into: Uint8Array, count: number): number {
+    return this.platform.proc.pagemap(this.pid, offset, into, count);
+  }
   resident(): { readonly total: number; readonly shared: number } {
     return this.platform.proc.resident(this.pid);
   }

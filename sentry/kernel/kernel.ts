@@ -3,12 +3,12 @@
  * in the platform's wait.
  */
 import { ENOSYS, type Errno } from '../../abi/errno.ts';
-import { SIGKILL } from '../../abi/signal.ts';
+import { SEGV_MAPERR, SIGKILL, SIGSEGV } from '../../abi/signal.ts';
 import { AF_NETLINK, AF_UNIX } from '../../abi/socket.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { Host } from '../../lib/host.ts';
 import type { HostPoll } from '../../platforms/host_poll.ts';
-import { type Platform, REG, type ThreadContext, type ThreadEvents } from '../../platforms/platform.ts';
+import { type Platform, REG, type ThreadContext, type ThreadEvents, type Trap } from '../../platforms/platform.ts';
 import { AnonymousFiles } from '../fs/anonfs.ts';
 import { HostIo } from '../fs/host_io.ts';
 import { InotifyHub } from '../fs/inotify/inotify.ts';
@@ -17,6 +17,7 @@ import { PipeAccount } from '../fs/pipefs/pipe.ts';
 import { openSeccompListener } from '../fs/seccomp_notify.ts';
 import { LOOPBACK, type NetDevice } from '../fs/sys/net_class.ts';
 import { AioContexts } from '../ipc/aio.ts';
+import { growStack } from '../mm/stack_growth.ts';
 import { registerInet } from '../socket/inet/inet_family.ts';
 import type { Networks } from '../socket/inet/networks.ts';
 import { makeNetlinkSocket, NetlinkPorts } from '../socket/netlink/netlink_socket.ts';
@@ -52,6 +53,7 @@ import type { Parked, Task } from './task.ts';
 import { BlockedCall } from './task_block.ts';
 import type { ThreadGroup } from './thread_group.ts';
 import { TimerQueue } from './timer_queue.ts';
+import { guessTrap } from './trap.ts';
 import { type Blocking, isBlocking, type SyscallResult } from './wait.ts';
 
 /** Results below it are kernel-internal (ERESTARTSYS and the like) and need the slow way back. */
@@ -235,11 +237,15 @@ export class Kernel implements ThreadEvents {
     const row = this.syscalls[task.syscallNumber];
     this.complete(task, row === undefined ? this.refuse(task, task.syscallNumber) : row.invoke(task, task.thread.args));
   }
-  fault(thread: ThreadContext, signal: number, code: number, address: number): void {
+  fault(thread: ThreadContext, signal: number, code: number, address: number, trap?: Trap): void {
     const task = thread.data as Task;
     task.state = 'kernel';
     try {
-      forceSignal(task, { signal, code, address });
+      if (signal === SIGSEGV && code === SEGV_MAPERR && growStack(task.mm, thread, task.group.limits, address)) {
+        this.returnToUser(task, null);
+        return;
+      }
+      forceSignal(task, { signal, code, address, trap: trap ?? guessTrap(task, signal, code, address) });
       this.returnToUser(task, null);
     } catch (e) {
       this.broken(task, e);

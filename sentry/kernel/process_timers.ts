@@ -29,13 +29,15 @@ type TimerInfo = { -readonly [K in keyof SignalInfo]: SignalInfo[K] };
 export class PosixTimer {
   readonly timer: ClockTimer;
   private readonly id: number;
+  private readonly clockId: number;
   private readonly group: ThreadGroup;
   private readonly notification: Notification;
   /** The signal sent last; while it waits, further expirations are counted in it. */
   private sent: TimerInfo | null = null;
 
-  constructor(kernel: Kernel, group: ThreadGroup, id: number, clock: Clock, notification: Notification) {
+  constructor(kernel: Kernel, group: ThreadGroup, id: number, clock: Clock, clockId: number, notification: Notification) {
     this.id = id;
+    this.clockId = clockId;
     this.group = group;
     this.notification = notification;
     this.timer = new ClockTimer(kernel, clock, (times) => this.expired(times));
@@ -44,6 +46,14 @@ export class PosixTimer {
   /** timer_getoverrun(2): expirations that the last signal stands for, beyond its own. */
   get overrun(): number {
     return this.sent?.overrun ?? 0;
+  }
+
+  /** As /proc/PID/timers words it. */
+  describe(): string {
+    const { signal, value, thread } = this.notification;
+    const target = thread === null ? `pid.${this.group.leader.tid}` : `tid.${thread.tid}`;
+    const how = signal === 0 ? 'none' : 'signal';
+    return `signal: ${signal}/${value.toString(16).padStart(16, '0')}\nnotify: ${how}/${target}\nClockID: ${this.clockId}\n`;
   }
 
   private expired(times: number): void {
@@ -92,9 +102,9 @@ export class ProcessTimers {
   }
 
   /** timer_create(2). `notify` gets the id, which is the default value of the signal. */
-  create(clock: Clock, notify: (id: number) => Notification): number {
+  create(clock: Clock, clockId: number, notify: (id: number) => Notification): number {
     const id = this.nextId++;
-    this.posix.set(id, new PosixTimer(this.kernel, this.group as ThreadGroup, id, clock, notify(id)));
+    this.posix.set(id, new PosixTimer(this.kernel, this.group as ThreadGroup, id, clock, clockId, notify(id)));
     return id;
   }
   /** False if there is none. */

@@ -8,12 +8,6 @@ import {
   FP_XSTATE_MAGIC2,
   SA_ONSTACK,
   SA_RESTORER,
-  SEGV_ACCERR,
-  SIGBUS,
-  SIGFPE,
-  SIGILL,
-  SIGSEGV,
-  SIGTRAP,
   SS_AUTODISARM,
   UC_FP_XSTATE,
   UC_SIGCONTEXT_SS,
@@ -35,6 +29,7 @@ import { encodeSignalInfo } from './signal_info.ts';
 import { setSignalMask } from './signal_send.ts';
 import type { SignalAction, SignalInfo, SignalSet } from './signal_state.ts';
 import type { Task } from './task.ts';
+import { PAGE_FAULT } from './trap.ts';
 
 /** Below the stack pointer leaf functions keep data without saying so (System V ABI). */
 const RED_ZONE = 128;
@@ -204,27 +199,10 @@ function contextOf(task: Task, r: Registers, info: SignalInfo, fpstate: number, 
   };
 }
 
-/**
- * err, trapno, cr2 of the fault. The platform reports neither the vector nor the error code: both follow from the signal, and whether
- * the access was a write stays unknown.
- */
-function trapOf(info: SignalInfo): { err: number; trapno: number; cr2: number } {
-  if (info.forced !== true) return { err: 0, trapno: 0, cr2: 0 };
-  const cr2 = info.address ?? 0;
-  switch (info.signal) {
-    case SIGSEGV:
-      return info.code >= 0x80 ? { err: 0, trapno: 13, cr2: 0 } : { err: info.code === SEGV_ACCERR ? 5 : 4, trapno: 14, cr2 };
-    case SIGBUS:
-      return { err: 4, trapno: 14, cr2 };
-    case SIGILL:
-      return { err: 0, trapno: 6, cr2: 0 };
-    case SIGTRAP:
-      return { err: 0, trapno: info.code === 2 ? 1 : 3, cr2: 0 };
-    case SIGFPE:
-      return { err: 0, trapno: info.code === 1 ? 0 : 19, cr2: 0 };
-    default:
-      return { err: 0, trapno: 0, cr2: 0 };
-  }
+/** err, trapno, cr2 of a fault. */
+function trapOf({ trap, address = 0 }: SignalInfo): { err: number; trapno: number; cr2: number } {
+  if (trap === undefined) return { err: 0, trapno: 0, cr2: 0 };
+  return { err: trap.error, trapno: trap.vector, cr2: trap.vector === PAGE_FAULT ? address : 0 };
 }
 
 /** rt_sigreturn(2): false if the frame is broken; the caller raises SIGSEGV. */

@@ -1,5 +1,6 @@
 /** What signals leave behind: handlers (shared by CLONE_SIGHAND), pending queues, masks. Delivery is in signal_delivery.ts. */
 import { NSIG, SIG_DFL, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGRTMIN, SIGSEGV, SIGSTOP, SIGSYS, SIGTRAP } from '../../abi/signal.ts';
+import type { Trap } from '../../platforms/platform.ts';
 
 /** A set of signals: bit n-1 is signal n. */
 export type SignalSet = bigint;
@@ -25,6 +26,8 @@ export interface SignalInfo {
   readonly stime?: number;
   /** Faults. */
   readonly address?: number;
+  /** What the processor said, for faults. */
+  readonly trap?: Trap;
   /** sigval of sigqueue and timers. */
   readonly value?: bigint;
   /** POSIX timers: id and overrun. */

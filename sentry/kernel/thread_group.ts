@@ -62,6 +62,8 @@ export class ThreadGroup {
   hasExeced = false;
   readonly dead: Usage = noUsage();
   readonly reapedChildren: Usage = noUsage();
+  /** /proc/PID/io: bytes and calls of read(2) and write(2) and their like. */
+  readonly io = { rchar: 0, wchar: 0, syscr: 0, syscw: 0 };
   /** oom_score_adj, dumpable and the like live with their users; start time for /proc/PID/stat, kernel monotonic ns. */
   readonly startTime: number;
   oomScoreAdj = 0;

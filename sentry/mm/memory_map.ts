@@ -11,6 +11,7 @@ import {
   MAP_ANONYMOUS,
   MAP_FIXED,
   MAP_FIXED_NOREPLACE,
+  MAP_GROWSDOWN,
   MAP_LOCKED,
   MAP_NORESERVE,
   MAP_SHARED,
@@ -27,7 +28,7 @@ import { type ResourceLimits, RLIMIT_AS, RLIMIT_DATA } from '../kernel/rlimits.t
 import { FileDescription, type HostMapping } from '../vfs/file.ts';
 import { MS_NOEXEC } from '../vfs/path.ts';
 import { SharedAnonymous } from './shared_anonymous.ts';
-import { VMA_LOCKED, VMA_NORESERVE, type Vma, VmaSet } from './vma.ts';
+import { VMA_GROWSDOWN, VMA_LOCKED, VMA_NORESERVE, type Vma, VmaSet } from './vma.ts';
 
 /** vm.max_map_count. */
 export const MAX_MAP_COUNT = 65530;
@@ -160,7 +161,11 @@ export class MemoryMap {
     const source =
       (flags & MAP_ANONYMOUS) !== 0 ? this.anonymousSource(shared, length) : this.fileSource(file as FileDescription, shared, prot);
     if (isErrno(source)) return source;
-    const advice = ((flags & MAP_LOCKED) !== 0 || this.lockFuture ? VMA_LOCKED : 0) | ((flags & MAP_NORESERVE) !== 0 ? VMA_NORESERVE : 0);
+    const growsDown = (flags & MAP_GROWSDOWN) !== 0 && !shared && (flags & MAP_ANONYMOUS) !== 0;
+    const advice =
+      (growsDown ? VMA_GROWSDOWN : 0) |
+      ((flags & MAP_LOCKED) !== 0 || this.lockFuture ? VMA_LOCKED : 0) |
+      ((flags & MAP_NORESERVE) !== 0 ? VMA_NORESERVE : 0);
     const vma: Vma = {
       start: address,
       end: address + length,
@@ -366,7 +371,7 @@ export class MemoryMap {
     if (vma === null) return EFAULT;
     if (oldLength === 0) return this.duplicate(via, limits, vma, from, newLength, fixed);
     if (from + oldLength > vma.end) return EFAULT;
-    if (keepSource && (vma.file !== null || oldLength !== newLength)) return EINVAL;
+    if (keepSource && oldLength !== newLength) return EINVAL;
     if (newLength > oldLength && (vma.advice & VMA_LOCKED) !== 0 && this.lockedBytes + newLength - oldLength > limits.soft(8))
       return EAGAIN;
     if (fixed === null && !keepSource) {

@@ -20,11 +20,13 @@ export interface Vma {
   readonly label: string;
 }
 
-/** Bits of Vma.advice. */
+/** Bits of Vma.advice: madvise(2), mlock(2), mmap(2). */
 export const VMA_DONTFORK = 1;
 export const VMA_WIPEONFORK = 2;
 export const VMA_LOCKED = 4;
 export const VMA_NORESERVE = 8;
+/** MAP_GROWSDOWN; anonymous and private. */
+export const VMA_GROWSDOWN = 16;
 
 function mergeable(a: Vma, b: Vma): boolean {
   return (

@@ -27,7 +27,7 @@ import { RLIMIT_MEMLOCK } from '../kernel/rlimits.ts';
 import type { Task } from '../kernel/task.ts';
 import { type Blocking, isBlocking, type SyscallResult } from '../kernel/wait.ts';
 import { pageUp } from '../mm/memory_map.ts';
-import { VMA_DONTFORK, VMA_LOCKED, VMA_WIPEONFORK } from '../mm/vma.ts';
+import { VMA_DONTFORK, VMA_GROWSDOWN, VMA_LOCKED, VMA_WIPEONFORK } from '../mm/vma.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import { addr, fd, flags, int, long, size, syscall } from './definition.ts';
 
@@ -81,7 +81,16 @@ function munmap(task: Task, address: number, length: number): number {
 
 function mprotect(task: Task, address: number, length: number, prot: number): number {
   if ((prot & ~PROT_KNOWN) !== 0 || (prot & PROT_GROWSDOWN & PROT_GROWSUP) !== 0) return EINVAL;
+  if ((prot & PROT_GROWSDOWN) !== 0) return protectStack(task, address, length, prot);
   return task.mm.protect(task.thread, address, length, prot);
+}
+
+/** PROT_GROWSDOWN: from the very start of the stack that the address lies in. */
+function protectStack(task: Task, address: number, length: number, prot: number): number {
+  const vma = task.mm.vmas.find(address);
+  if (vma === null) return ENOMEM;
+  if (vma.label !== '[stack]' && (vma.advice & VMA_GROWSDOWN) === 0) return EINVAL;
+  return task.mm.protect(task.thread, vma.start, address + length - vma.start, prot);
 }
 
 function mremap(task: Task, from: number, oldLength: number, newLength: number, mapFlags: number, to: number): number {

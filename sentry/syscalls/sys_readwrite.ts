@@ -123,8 +123,16 @@ function* heldDuring(task: Task, file: FileDescription, transfer: Blocking, even
   }
 }
 
-/** Tells who watches the file that `n` bytes went in or out; gives `n`. */
+/** Counts a transfer, and tells who watches the file that `n` bytes went in or out; gives `n`. */
 export function told(task: Task, file: FileDescription, n: number, event: number): number {
+  const { io } = task.group;
+  if (event === IN_ACCESS) {
+    io.syscr++;
+    if (n > 0) io.rchar += n;
+  } else {
+    io.syscw++;
+    if (n > 0) io.wchar += n;
+  }
   if (n > 0 && task.kernel.notify !== null && file.path !== null) task.kernel.notify.object(event, file.path.dentry);
   return n;
 }

@@ -104,7 +104,7 @@ function timer_create(task: Task, id: number, event: number, timerId: number): n
   if (isErrno(notify)) return notify;
   const { timers, limits } = task.group;
   if (timers.posix.size >= Math.min(limits.soft(RLIMIT_SIGPENDING), MAX_POSIX_TIMERS)) return EAGAIN;
-  const created = timers.create(clock as Clock, notify as (id: number) => Notification);
+  const created = timers.create(clock as Clock, id, notify as (id: number) => Notification);
   if (task.writeU32(timerId, created) === 0) return 0;
   timers.delete(created);
   return EFAULT;

@@ -16,6 +16,7 @@ import type { ProcFilesystem } from './proc_filesystem.ts';
 import { PROCESS_FILES, THREAD_FILES } from './task_files.ts';
 import { isAlive, TaskDirectoryInode, type TaskFile, TaskFileInode, TaskLinkInode, taskIno } from './task_inode.ts';
 import { TaskMemoryFile } from './task_memory.ts';
+import { TaskPagemapFile } from './task_pagemap.ts';
 import { memoryOf } from './task_view.ts';
 
 const DIR = direntType(S_IFDIR);
@@ -49,7 +50,7 @@ interface Layout {
   readonly names: ReadonlyMap<string, number>;
 }
 function layout(files: Layout['files'], directories: Layout['directories']): Layout {
-  const names = [...Object.keys(directories), ...Object.keys(LINKS), 'mem', ...Object.keys(files)];
+  const names = [...Object.keys(directories), ...Object.keys(LINKS), 'mem', 'pagemap', ...Object.keys(files)];
   return { files, directories, names: new Map(names.map((name, i) => [name, i + 1])) };
 }
 const PROCESS_LAYOUT = layout(PROCESS_FILES, PROCESS_DIRECTORIES);
@@ -87,21 +88,23 @@ export class TaskDirectory extends TaskDirectoryInode {
     if (directory !== undefined) return directory(this.fs, ino, this.target);
     const link = LINKS[name];
     return link === undefined
-      ? new MemoryInode(this.fs, ino, this.target)
+      ? new MemoryInode(this.fs, ino, this.target, name === 'pagemap')
       : new TaskLinkInode(this.fs, ino, this.target, () => link(this.target));
   }
 }
 
 class MemoryInode extends TaskFileInode {
   private readonly task: Task;
-  constructor(fs: ProcFilesystem, ino: number, target: Task) {
-    super(fs, ino, target, { mode: 0o600, read: () => '' });
+  private readonly pagemap: boolean;
+  constructor(fs: ProcFilesystem, ino: number, target: Task, pagemap: boolean) {
+    super(fs, ino, target, { mode: pagemap ? 0o400 : 0o600, read: () => '' });
     this.task = target;
+    this.pagemap = pagemap;
   }
   override open(_flags = 0, context?: OpenContext): FileImpl | Errno {
     const reader = context?.task ?? null;
     if (reader === null || !mayTrace(reader, this.task)) return EACCES;
-    return new TaskMemoryFile(this.task);
+    return this.pagemap ? new TaskPagemapFile(this.task) : new TaskMemoryFile(this.task);
   }
 }
 

@@ -7,7 +7,7 @@ import { idMapText, type MapKind, writeIdMap, writeSetgroups } from '../../kerne
 import { mountInfoText, mountStatsText, mountsText } from '../../vfs/mount_info.ts';
 import { parseKnob } from '../synthetic/file.ts';
 import type { TaskFile } from './task_inode.ts';
-import { mapsText, smapsRollupText, smapsText } from './task_maps.ts';
+import { mapsText, numaMapsText, smapsRollupText, smapsText } from './task_maps.ts';
 import { cmdline, environ } from './task_memory.ts';
 import { limitsText, statmText, statText, syscallText } from './task_stat.ts';
 import { statusText } from './task_status.ts';
@@ -31,6 +31,11 @@ function writeOomScoreAdj(target: Task, text: string, writer: Task): number {
   if (value < target.group.oomScoreAdj && !hasCap(writer.creds, CAP_SYS_RESOURCE)) return EACCES;
   target.group.setOomScoreAdj(value);
   return 0;
+}
+
+/** POSIX timers: where their signals go, and by which clock. */
+function timersText(task: Task): string {
+  return [...task.group.timers.posix].map(([id, timer]) => `ID: ${id}\n${timer.describe()}`).join('');
 }
 
 /** The older scale, -17 to 15. */
@@ -70,8 +75,11 @@ function writeTimerSlack(target: Task, text: string, writer: Task): number {
   return 0;
 }
 
-/** Bytes and calls are not counted: the fields exist for programs that parse them. */
-const IO_TEXT = ['rchar', 'wchar', 'syscr', 'syscw', 'read_bytes', 'write_bytes', 'cancelled_write_bytes'].map((n) => `${n}: 0\n`).join('');
+/** What goes to storage is the host's: not known here. */
+function ioText(task: Task): string {
+  const { rchar, wchar, syscr, syscw } = task.group.io;
+  return `rchar: ${rchar}\nwchar: ${wchar}\nsyscr: ${syscr}\nsyscw: ${syscw}\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n`;
+}
 /** Project ids as they are. */
 const ID_MAP = `${'0'.padStart(10)} ${'0'.padStart(10)} ${String(UNSET_ID).padStart(10)}\n`;
 const RO = 0o444;
@@ -106,12 +114,13 @@ export const TASK_FILES: Readonly<Record<string, TaskFile>> = {
   cpuset: fixed('/\n'),
   environ: { mode: OWNER_RO, secret: true, read: (t) => environ(t) },
   gid_map: idMap('gids'),
-  io: { mode: OWNER_RO, secret: true, read: () => IO_TEXT },
+  io: { mode: OWNER_RO, secret: true, read: ioText },
   limits: { mode: RW, read: (t) => limitsText(t) },
   loginuid: { mode: RW, read: (t) => String(t.group.loginUid), write: writeLoginUid },
   maps: { mode: RO, secret: true, read: (t, reader) => mapsText(t, reader.fs.root) },
   mountinfo: { mode: RO, read: (t) => mountInfoText(t.namespaces.mount, t.fs.root) },
   mounts: { mode: RO, read: (t) => mountsText(t.namespaces.mount, t.fs.root) },
+  numa_maps: { mode: RO, secret: true, read: (t, reader) => numaMapsText(t, reader.fs.root) },
   oom_adj: { mode: RW, read: readOomAdj, write: writeOomAdj },
   oom_score: { mode: RO, read: oomScore },
   oom_score_adj: { mode: RW, read: (t) => `${t.group.oomScoreAdj}\n`, write: writeOomScoreAdj },
@@ -157,7 +166,7 @@ export const PROCESS_FILES: Readonly<Record<string, TaskFile>> = {
     write: () => 0,
   },
   stat: { mode: RO, read: (t, reader, fs) => statText(t, fs.pidNamespace, true, reader) },
-  timers: { mode: RO, read: () => '' },
+  timers: { mode: RO, secret: true, read: timersText },
   timerslack_ns: { mode: 0o666, read: (t) => `${t.timerSlack}\n`, write: writeTimerSlack },
 };
 

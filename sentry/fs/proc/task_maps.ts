@@ -3,7 +3,7 @@ import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../../abi/mman.ts';
 import { major, minor } from '../../../abi/stat.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
 import type { Task } from '../../kernel/task.ts';
-import { VMA_DONTFORK, VMA_LOCKED, VMA_NORESERVE, VMA_WIPEONFORK, type Vma } from '../../mm/vma.ts';
+import { VMA_DONTFORK, VMA_GROWSDOWN, VMA_LOCKED, VMA_NORESERVE, VMA_WIPEONFORK, type Vma } from '../../mm/vma.ts';
 import type { VfsPath } from '../../vfs/path.ts';
 import { pathName } from '../../vfs/path_name.ts';
 import { memoryOf } from './task_view.ts';
@@ -108,7 +108,7 @@ function vmFlags(vma: Vma): string {
   put((vma.maxProt & PROT_WRITE) !== 0, 'mw');
   put((vma.maxProt & PROT_EXEC) !== 0, 'me');
   put(vma.shared, 'ms');
-  put(vma.label === '[stack]', 'gd');
+  put(vma.label === '[stack]' || (vma.advice & VMA_GROWSDOWN) !== 0, 'gd');
   put((vma.advice & VMA_LOCKED) !== 0, 'lo');
   put((vma.advice & VMA_DONTFORK) !== 0, 'dc');
   put((vma.advice & VMA_WIPEONFORK) !== 0, 'wf');
@@ -123,6 +123,17 @@ export function smapsText(task: Task, root: VfsPath): ByteString {
     const use = { resident: residency(vma), file: vma.file !== null, shared: vma.shared, locked: (vma.advice & VMA_LOCKED) !== 0 };
     text += mapLine(vma, root) + kb('Size', (vma.end - vma.start) / 1024) + kb('KernelPageSize', 4) + kb('MMUPageSize', 4);
     text += `${usageText(use, false)}THPeligible:           0\nVmFlags: ${vmFlags(vma)}\n`;
+  }
+  return text;
+}
+
+/** The only node has everything, and no policy but the default one applies. */
+export function numaMapsText(task: Task, root: VfsPath): ByteString {
+  let text = '';
+  for (const vma of memoryOf(task)?.vmas.all ?? []) {
+    const name = vma.file === null ? '' : ` file=${mapLine(vma, root).slice(NAME_COLUMN).trim()}`;
+    const label = vma.label === '[heap]' ? ' heap' : vma.label === '[stack]' ? ' stack' : '';
+    text += `${vma.start.toString(16).padStart(8, '0')} default${name}${label}\n`;
   }
   return text;
 }
