@@ -18,11 +18,12 @@ fi
 if [ "$(id -u)" != 0 ] || [ "$ID" != debian ]; then exit 0; fi
 
 declare -A packages=([containerd]=containerd [runc]=runc [busybox]=busybox-static [debootstrap]=debootstrap [ip]=iproute2
-  [script]=bsdutils [iptables]=iptables [strace]=strace)
+  [script]=bsdutils [dockerd]=docker.io [kubectl]=kubernetes-client [iptables]=iptables [strace]=strace)
 wanted=()
 for program in "${!packages[@]}"; do
   command -v "$program" >/dev/null 2>&1 || [ -x "/usr/sbin/$program" ] || wanted+=("${packages[$program]}")
 done
+[ -x /usr/lib/cni/bridge ] || wanted+=(containernetworking-plugins)
 # A dynamic busybox cannot be an image.
 if command -v busybox >/dev/null 2>&1 && ldd "$(command -v busybox)" >/dev/null 2>&1; then wanted+=(busybox-static); fi
 if [ ${#wanted[@]} -gt 0 ]; then

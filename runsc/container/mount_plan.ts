@@ -98,7 +98,11 @@ class PlanBuilder implements MountPlan {
   root(spec: Spec): void {
     const readonly = spec.root.readonly === true;
     const path = rootfsPath(this.bundle, spec);
-    const tree = this.serve(path, readonly || this.overlay.root, true, 'root.path');
+    // A read-only root takes a layer too: the places of mounts that it lacks are made there.
+    const layered = readonly || this.overlay.root;
+    // Where writes reach the host, so do those of others: `docker cp` changes the root of a container that runs.
+    const exclusive = layered;
+    const tree = this.serve(path, layered, exclusive, 'root.path');
     if (tree.file) throw new RuntimeError('Invalid', `root.path: ${path} is not a folder`);
     const options = [readonly ? 'ro' : 'rw'];
     this.mounts.push({
@@ -108,7 +112,8 @@ class PlanBuilder implements MountPlan {
       source: 'none',
       options,
       attach: tree.attach,
-      ...this.layer(path, this.overlay.root, 'root.path'),
+      shared: !exclusive,
+      ...this.layer(path, layered, 'root.path'),
     });
   }
 
