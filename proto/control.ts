@@ -85,11 +85,26 @@ export const ResizePtyRequest = message('ResizePtyRequest', {
   rows: [3, uint],
   columns: [4, uint],
 });
+export const InterfaceStats = message('InterfaceStats', {
+  name: [1, string],
+  rx_bytes: [2, uint],
+  rx_packets: [3, uint],
+  rx_dropped: [4, uint],
+  tx_bytes: [5, uint],
+  tx_packets: [6, uint],
+  tx_dropped: [7, uint],
+});
 export const StatsResponse = message('StatsResponse', {
   cpu_user: [1, uint],
   cpu_system: [2, uint],
   memory: [3, uint],
   processes: [4, uint],
+  interfaces: [5, repeated(InterfaceStats)],
+  tcp_connections: [6, uint],
+  tcp_listeners: [7, uint],
+  udp_sockets: [8, uint],
+  egress_allowed: [9, uint],
+  egress_denied: [10, uint],
 });
 export const ForwardRequest = message('ForwardRequest', { container_id: [1, string], port: [2, uint], stream_fd: [3, uint] });
 export type ForwardRequest = Infer<typeof ForwardRequest>;

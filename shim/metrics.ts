@@ -20,6 +20,11 @@ function pids(stats: ContainerStats): { current: number; limit: number } {
   return { current: stats.pids.current, limit: Number.isFinite(stats.pids.limit) ? stats.pids.limit : 0 };
 }
 
+/** The loopback is nobody's traffic. */
+function network(stats: ContainerStats) {
+  return (stats.network?.interfaces ?? []).filter(({ name }) => name !== 'lo');
+}
+
 function metricsV1(stats: ContainerStats): Any {
   const { cpu, memory } = stats;
   const message = Metrics.MetricsV1.encode({
@@ -31,6 +36,7 @@ function metricsV1(stats: ContainerStats): Any {
       total_inactive_file: memory.inactiveFile,
       usage: { limit: limit(memory.limit), usage: memory.usage },
     },
+    network: network(stats),
   });
   return { type_url: 'io.containerd.cgroups.v1.Metrics', value: message.finish() };
 }
@@ -42,6 +48,7 @@ function metricsV2(stats: ContainerStats): Any {
     pids: pids(stats),
     cpu: { usage_usec: us(cpu.total), user_usec: us(cpu.user), system_usec: us(cpu.system) },
     memory: { anon: memory.anon, inactive_file: memory.inactiveFile, usage: memory.usage, usage_limit: limit(memory.limit) },
+    network: network(stats),
   });
   return { type_url: 'io.containerd.cgroups.v2.Metrics', value: message.finish() };
 }

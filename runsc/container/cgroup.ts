@@ -18,7 +18,7 @@ export interface Cgroup {
   apply(resources: SpecResources): void;
   /** cgroup.procs files to write the pids of new members to. */
   procsFiles(): string[];
-  stats(): Omit<ContainerStats, 'cgroupVersion'>;
+  stats(): Omit<ContainerStats, 'cgroupVersion' | 'network'>;
   /** Memory kills since it was made. */
   oomKills(): number;
   /** Member processes of the host. */

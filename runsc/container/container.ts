@@ -1,6 +1,7 @@
 /** One container that exists on disk, and the calls to its sandbox. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ResponseOf } from '../../proto/control.ts';
 import { type Cgroup, removeFolders, reopenCgroup } from './cgroup.ts';
 import { closeTerminal, makeTerminal, sendMaster } from './console.ts';
 import { ControlClient, SandboxGone } from './control_client.ts';
@@ -18,6 +19,7 @@ import {
   type ContainerStatus,
   type ExecOptions,
   type ExitStatus,
+  type NetworkStats,
   type OciState,
   type ProcessInfo,
   RuntimeError,
@@ -261,15 +263,19 @@ export class Container implements ContainerHandle {
 
   async stats(): Promise<ContainerStats> {
     const group = this.cgroup;
-    if (group !== null) return { cgroupVersion: group.version, ...group.stats() };
-    this.mustRun();
-    const s = await this.call('Stats', { container_id: this.id });
+    if (group === null) this.mustRun();
+    const asked = this.call('Stats', { container_id: this.id });
+    const s = group === null ? await asked : await asked.catch(() => null);
+    const network = s === null ? null : networkStats(s);
+    if (group !== null) return { cgroupVersion: group.version, ...group.stats(), network };
+    if (s === null) throw new RuntimeError('State', 'container not running');
     const unlimited = Number.POSITIVE_INFINITY;
     return {
       cgroupVersion: 0,
       cpu: { total: s.cpu_user + s.cpu_system, user: s.cpu_user, system: s.cpu_system },
       memory: { usage: s.memory, limit: unlimited, anon: s.memory, inactiveFile: 0, oomKills: 0 },
       pids: { current: s.processes, limit: unlimited },
+      network,
     };
   }
 
@@ -361,4 +367,15 @@ export class Container implements ContainerHandle {
     const gofer = lastWords('the gofer', logPath(this.store, stored.settings, this.id, 'gofer'));
     return new RuntimeError('Internal', `cannot ${during}: the sandbox process (pid ${sandbox?.pid}) ${how}${words}${gofer}`);
   }
+}
+
+function networkStats(s: ResponseOf<'Stats'>): NetworkStats {
+  return {
+    interfaces: s.interfaces,
+    tcpConnections: s.tcp_connections,
+    tcpListeners: s.tcp_listeners,
+    udpSockets: s.udp_sockets,
+    egressAllowed: s.egress_allowed,
+    egressDenied: s.egress_denied,
+  };
 }

@@ -134,6 +134,27 @@ export interface ContainerStats {
     readonly oomKills: number;
   };
   readonly pids: { readonly current: number /** Infinity: no limit. */; readonly limit: number };
+  /** Null: the sandbox did not answer. */
+  readonly network: NetworkStats | null;
+}
+
+/** Of the sandbox's network namespace, as the sandbox counts. */
+export interface NetworkStats {
+  readonly interfaces: readonly {
+    readonly name: string;
+    readonly rx_bytes: number;
+    readonly rx_packets: number;
+    readonly rx_dropped: number;
+    readonly tx_bytes: number;
+    readonly tx_packets: number;
+    readonly tx_dropped: number;
+  }[];
+  readonly tcpConnections: number;
+  readonly tcpListeners: number;
+  readonly udpSockets: number;
+  /** Flows that the egress policy has decided. */
+  readonly egressAllowed: number;
+  readonly egressDenied: number;
 }
 
 export interface WindowSize {

@@ -19,7 +19,7 @@ import { PidNamespace } from '../kernel/pid_namespace.ts';
 import { sendToGroup } from '../kernel/signal_send.ts';
 import type { ThreadGroup } from '../kernel/thread_group.ts';
 import { isStartError, startProcess } from '../loader/start_process.ts';
-import type { PodDescription } from '../socket/inet/networks.ts';
+import type { NetworkCounters, PodDescription } from '../socket/inet/networks.ts';
 import type { MountNamespace } from '../vfs/mount.ts';
 import { credentialsOf, limitsOf, type ProgramStrings, stringsOf } from './credentials_of.ts';
 import { cgroupLimits } from './filesystems.ts';
@@ -294,6 +294,9 @@ export class SandboxContainer {
     resumeContainer(this.container);
   }
 
+  networkCounters(): NetworkCounters {
+    return this.kernel.networks.of(this.namespaces.net).counters();
+  }
   /** Joins a stream of the host with a port of the container's loopback. */
   forward(request: ForwardRequest, fds: number[], made: (error: Errno | 0) => void): void {
     if (request.port < 1 || request.port > 65_535) throw new StatusError(INVALID_ARGUMENT, `port ${request.port}`);

@@ -97,5 +97,6 @@ function statsOf(container: SandboxContainer) {
     system += times.system;
     if (!group.zombie) memory += group.leader.thread.space.resident().total;
   }
-  return { cpu_user: Math.floor(user), cpu_system: Math.floor(system), memory, processes: processes.size };
+  const network = container.networkCounters();
+  return { cpu_user: Math.floor(user), cpu_system: Math.floor(system), memory, processes: processes.size, ...network };
 }

@@ -94,6 +94,7 @@ export class FakeContainer implements ContainerHandle {
       cpu: { total: 3, user: 1, system: 2 },
       memory: { usage: 5, limit: Number.POSITIVE_INFINITY, anon: 4, inactiveFile: 1, oomKills: 0 },
       pids: { current: 1, limit: Number.POSITIVE_INFINITY },
+      network: null,
     };
   }
   async resize(size: { rows: number; columns: number }, execId?: string): Promise<void> {

@@ -1,6 +1,7 @@
 /** The stacks of a kernel, one a network namespace, and the sockets on them. */
 import type { EgressPolicy } from '../../../lib/egress_policy.ts';
 import { Egress } from '../../../netstack/egress/egress.ts';
+import type { NetInterface } from '../../../netstack/interface.ts';
 import { Stack } from '../../../netstack/stack.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { NetNamespace } from '../../kernel/namespaces.ts';
@@ -27,12 +28,38 @@ export class Network {
   constructor(stack: Stack) {
     this.stack = stack;
   }
+  counters(): NetworkCounters {
+    const { stack, egress } = this;
+    return {
+      interfaces: stack.interfaces.map(({ name, statistics }) => ({ name, ...statistics })),
+      tcp_connections: count(stack.tcp.all()),
+      tcp_listeners: count(stack.tcp.allListeners()),
+      udp_sockets: count(stack.udp.all()),
+      egress_allowed: egress?.allowed ?? 0,
+      egress_denied: egress?.denied ?? 0,
+    };
+  }
   /** The ways in from the host. sockets: who opens host sockets, if anybody does. */
   doors(kernel: Kernel, sockets: HostSockets | null = null): LoopbackDoors {
     this.openDoors ??= new LoopbackDoors(kernel, this.stack, sockets);
     return this.openDoors;
   }
 }
+
+/** For the statistics of a container; names as in proto/control.proto. */
+export interface NetworkCounters {
+  readonly interfaces: ({ readonly name: string } & NetInterface['statistics'])[];
+  readonly tcp_connections: number;
+  readonly tcp_listeners: number;
+  readonly udp_sockets: number;
+  readonly egress_allowed: number;
+  readonly egress_denied: number;
+}
+const count = (items: Iterable<unknown>): number => {
+  let n = 0;
+  for (const _ of items) n++;
+  return n;
+};
 
 /** What the pod's network is made of: descriptors that are ours from then on, and the namespace's settings. */
 export interface PodDescription {

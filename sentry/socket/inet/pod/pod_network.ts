@@ -8,7 +8,7 @@ import { POLLIN } from '../../../../abi/poll.ts';
 import { type RouteMessage, RouteSocket } from '../../../../lib/rtnetlink.ts';
 import { type IpAddress, isLoopback } from '../../../../netstack/address.ts';
 import { NetInterface } from '../../../../netstack/interface.ts';
-import { NUD_NOARP, NUD_PERMANENT } from '../../../../netstack/link/neighbours.ts';
+import { NUD_PERMANENT } from '../../../../netstack/link/neighbours.ts';
 import type { TableEntry } from '../../../../netstack/routes.ts';
 import type { Stack } from '../../../../netstack/stack.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
@@ -105,7 +105,7 @@ export class PodNetwork {
       }
       case L.RTM_NEWNEIGH: {
         const neighbour = parseNeighbour(body);
-        if (neighbour === null || (neighbour.state & (NUD_PERMANENT | NUD_NOARP)) === 0 || neighbour.hardware === null) return;
+        if (neighbour === null || (neighbour.state & NUD_PERMANENT) === 0 || neighbour.hardware === null) return;
         this.interfaces.get(neighbour.index)?.neighbours.set(neighbour.address, neighbour.hardware, NUD_PERMANENT);
       }
     }
