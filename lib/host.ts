@@ -68,6 +68,8 @@ export const host = {
   syscall: native.syscall,
   addressOf: native.addressOf,
 
+  /** The C library gives back what it holds without use. */
+  trimHeap: native.trimHeap,
   /** The caller's thread and these (gettid(2)) keep the capabilities of the mask, and get no_new_privs. 0 or an errno. */
   restrictThreads(tids: Int32Array, capabilities: bigint): number {
     return native.restrictThreads(tids, Number(capabilities & 0xffff_ffffn), Number(capabilities >> 32n));

@@ -33,6 +33,8 @@ export interface Native {
   ): void;
   /** setgroups, setresgid, setresuid of every thread. 0 or a negative errno. */
   setIdentity(uid: number, gid: number): number;
+  /** malloc_trim(3). */
+  trimHeap(): void;
   /** Non-blocking eventfd that becomes readable when the signal comes; once for each signal. Or a negative errno. */
   signalEvents(number: number): number;
   ignoreSignal(number: number): number;

@@ -76,6 +76,7 @@ NAPI_MODULE_INIT()
 {
 	host_register(env, exports);
 	threads_register(env, exports);
+	memory_register(env, exports);
 	io_worker_register(env, exports);
 	listing_register(env, exports);
 	spawn_register(env, exports);

@@ -34,6 +34,7 @@ void export_function(napi_env env, napi_value exports, const char *name, napi_ca
 /* The parts. */
 void host_register(napi_env env, napi_value exports);
 void threads_register(napi_env env, napi_value exports);
+void memory_register(napi_env env, napi_value exports);
 void listing_register(napi_env env, napi_value exports);
 void io_worker_register(napi_env env, napi_value exports);
 void spawn_register(napi_env env, napi_value exports);

@@ -16,6 +16,7 @@ import { type BootConfig, readConfig } from './config.ts';
 import { consoleSize, watchConsole } from './console_size.ts';
 import { registerFilesystems } from './filesystems.ts';
 import { connectGofer } from './gofer_trees.ts';
+import { IdleTrim } from './idle_trim.ts';
 import { dropIdentity, emptyRoot, filterCalls, openProc, verify } from './lockdown.ts';
 import { SandboxLog } from './log.ts';
 import { Sandbox } from './sandbox.ts';
@@ -53,6 +54,12 @@ function bootPlatform(host: Host, poll: HostPoll, config: BootConfig): Platform 
   return createPlatform(kind, { host, poll, procFd, stubFd });
 }
 
+/** lib/node_flags.json has --expose-gc. Not there in a test. */
+function giveBackMemory(host: Host): void {
+  (globalThis as { gc?: (options: { type: 'major'; flavor: string }) => void }).gc?.({ type: 'major', flavor: 'last-resort' });
+  host.trimHeap();
+}
+
 /** The loop, and how it ends: with the first container, when every answer is out. */
 class Lifetime {
   private readonly kernel: Kernel;
@@ -84,6 +91,7 @@ class Lifetime {
 
   run(): number {
     this.server.start();
+    new IdleTrim(this.kernel, () => giveBackMemory(this.kernel.host));
     this.kernel.run();
     const giveUp = this.kernel.now() + GOODBYE_PATIENCE;
     while (this.server.sending && this.kernel.now() < giveUp) this.kernel.poll.wait(10);

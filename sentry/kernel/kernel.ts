@@ -139,6 +139,10 @@ export class Kernel implements ThreadEvents {
   readonly unix = new UnixSockets((file) => (file.impl instanceof UnixSocket ? file.impl : null));
   /** What is still to be written when the loop has ended. */
   readonly atExit: (() => void)[] = [];
+  /** Rounds of the loop so far: how busy the sandbox is. */
+  rounds = 0;
+  private awaitedRound = -1;
+  private roundReached: () => void = () => {};
   private readonly syscalls: readonly (Syscall | undefined)[];
   private readonly ready: Task[] = [];
   private nextId = 1;
@@ -194,6 +198,7 @@ export class Kernel implements ThreadEvents {
   }
   /** One round: tasks that were woken, timers that are due, then whatever the platform reports until `deadline` (ns). */
   runOnce(deadline: number): void {
+    if (++this.rounds === this.awaitedRound) this.roundReached();
     this.timers.fireDue(this.now());
     for (let n = this.ready.length; n > 0; n--) this.advance(this.ready.shift() as Task);
     if (this.halted) return;
@@ -204,6 +209,11 @@ export class Kernel implements ThreadEvents {
       if (++this.brokenWaits >= MAX_BROKEN_WAITS) throw e;
       this.brokenEvent('platform', e);
     }
+  }
+  /** Calls `then` in that round. One at a time. */
+  atRound(round: number, then: () => void): void {
+    this.awaitedRound = round;
+    this.roundReached = then;
   }
   makeReady(task: Task): void {
     this.ready.push(task);
