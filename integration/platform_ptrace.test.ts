@@ -1,7 +1,6 @@
 import { host } from '../lib/host.ts';
-import { shippedFile } from '../native-addon/native.ts';
 import { HostPoll } from '../platforms/host_poll.ts';
-import { createPlatform, stubName } from '../platforms/select.ts';
+import { createPlatform, openSource } from '../platforms/select.ts';
 import { platformSuite } from './platform_suite.ts';
 
 const O_RDONLY_CLOEXEC = 0o2000000;
@@ -9,7 +8,7 @@ const O_RDONLY_CLOEXEC = 0o2000000;
 describe('ptrace', () => {
   platformSuite(() => {
     const procFd = host.openat(-100, '/proc', O_RDONLY_CLOEXEC);
-    const stubFd = host.openat(-100, shippedFile(stubName('ptrace')), O_RDONLY_CLOEXEC);
-    return createPlatform('ptrace', { host, poll: new HostPoll(host), procFd, stubFd });
+    const sourceFd = openSource(host, 'ptrace', null);
+    return createPlatform('ptrace', { host, poll: new HostPoll(host), procFd, sourceFd });
   });
 });

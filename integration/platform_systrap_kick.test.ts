@@ -1,10 +1,9 @@
 /** Kicks that meet a thread in the stub, at each instruction of its way back to the application: none may get lost or change a register. */
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../abi/mman.ts';
 import { host } from '../lib/host.ts';
-import { shippedFile } from '../native-addon/native.ts';
 import { HostPoll } from '../platforms/host_poll.ts';
 import { type Platform, REG, type ThreadContext, type ThreadEvents } from '../platforms/platform.ts';
-import { createPlatform, stubName } from '../platforms/select.ts';
+import { createPlatform, openSource } from '../platforms/select.ts';
 import { STUB_BASE } from '../platforms/stub_layout.ts';
 import { call, code, LOOP_FOREVER, mov, RDI_FROM_XMM3, XMM3_FROM_RAX } from './machine_code.ts';
 
@@ -41,8 +40,8 @@ const events: ThreadEvents = {
 };
 beforeAll(() => {
   const procFd = host.openat(-100, '/proc', O_RDONLY_CLOEXEC);
-  const stubFd = host.openat(-100, shippedFile(stubName('systrap')), O_RDONLY_CLOEXEC);
-  platform = createPlatform('systrap', { host, poll: new HostPoll(host), procFd, stubFd });
+  const sourceFd = openSource(host, 'systrap', null);
+  platform = createPlatform('systrap', { host, poll: new HostPoll(host), procFd, sourceFd });
 });
 afterAll(() => platform.shutdown());
 

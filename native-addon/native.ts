@@ -71,6 +71,55 @@ export interface Native {
   slotAwait(window: ArrayBuffer, index: number, pid: number): number;
   /** The stopped stub carries out its commands; result as slotAwait's. */
   slotCommand(window: ArrayBuffer, index: number, pid: number): number;
+
+  // The KVM platform: see kvm_addon.c. One virtual machine in a process.
+  /** into: entry, paging, same clock, round trip and trap in ns. What is wrong, or "". The machine must not be open. */
+  kvmProbe(kvmFd: number, into: Float64Array): string;
+  /** Opens the machine: what it shares with us (platforms/kvm/layout.ts), or a negative errno. */
+  kvmOpen(
+    kvmFd: number,
+    entry: number,
+    paging: number,
+    vcpus: number,
+    vdsoStart: number,
+    vdsoCode: number,
+    vdsoEnd: number,
+    vdsoPlace: number,
+  ): ArrayBuffer | number;
+  kvmClose(): void;
+  /** Where applications find the vDSO's code; 0: they have none. */
+  kvmVdso(): number;
+  /** Index of an empty space, or a negative errno. */
+  kvmSpace(): number;
+  kvmFork(space: number): number;
+  kvmMap(space: number, address: number, length: number, prot: number): number;
+  kvmMapFile(space: number, address: number, length: number, prot: number, shared: number, fd: number, offset: number): number;
+  kvmUnmap(space: number, address: number, length: number): number;
+  kvmProtect(space: number, address: number, length: number, prot: number): number;
+  kvmMove(space: number, from: number, oldLength: number, to: number, newLength: number, keepSource: number): number;
+  kvmAdvise(space: number, address: number, length: number, advice: number): number;
+  kvmSetBit(space: number, address: number, bit: number): number;
+  /** flags: 1 write, 2 whatever the protections say. Bytes, or -EFAULT. */
+  kvmCopy(space: number, address: number, view: Uint8Array, offset: number, count: number, flags: number): number;
+  /** Stops its threads, whose events are still to be taken, and frees its memory. */
+  kvmRelease(space: number): number;
+  /** into: anonymous pages, pages of files. */
+  kvmPages(space: number, into: Float64Array): void;
+  /** Index of a stopped thread, or a negative errno. source: whose vector state it gets; -1: the initial one. */
+  kvmThread(space: number, source: number): number;
+  kvmThreadFree(thread: number): void;
+  kvmResume(thread: number, step: number): void;
+  kvmInterrupt(thread: number): void;
+  /** ns */
+  kvmCpuTime(thread: number): number;
+  kvmGetXstate(thread: number, into: Uint8Array): number;
+  kvmSetXstate(thread: number, image: Uint8Array | null): number;
+  /** Thread id of a vCPU. */
+  kvmVcpuThread(vcpu: number): number;
+  /** 1 if pollFd is readable. timeoutNs -1: no limit. */
+  kvmWait(pollFd: number, timeoutNs: number): number;
+  /** Threads that ran long enough make room for those that wait. */
+  kvmPreempt(): void;
 }
 
 /** Beside the bundle in an installation, in the build folder in a checkout. */

@@ -45,8 +45,14 @@ export const REGISTER_COUNT = 27;
 
 /** General registers. Both views share one buffer: BigInt where bits matter, 32-bit halves (low, high) on hot paths. */
 export class Registers {
-  readonly u64 = new BigUint64Array(REGISTER_COUNT);
-  readonly u32 = new Uint32Array(this.u64.buffer);
+  readonly u64: BigUint64Array<ArrayBuffer>;
+  readonly u32: Uint32Array<ArrayBuffer>;
+
+  /** Of its own, or as they lie in a buffer that the platform shares with others. */
+  constructor(buffer: ArrayBuffer = new ArrayBuffer(REGISTER_COUNT * 8), offset = 0) {
+    this.u64 = new BigUint64Array(buffer, offset, REGISTER_COUNT);
+    this.u32 = new Uint32Array(buffer, offset, REGISTER_COUNT * 2);
+  }
 
   /** As an unsigned number: exact for addresses. */
   get(index: number): number {

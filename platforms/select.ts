@@ -1,29 +1,39 @@
 /** Chooses and starts a platform. */
+import { errnoName } from '../abi/errno.ts';
+import { O_CLOEXEC, O_RDONLY } from '../abi/fcntl.ts';
 import type { Host } from '../lib/host.ts';
+import type { HostCall } from '../lib/host_call_filter.ts';
+import { probeKvm } from '../lib/kvm_probe.ts';
 import { shippedFile } from '../native-addon/native.ts';
 import type { HostPoll } from './host_poll.ts';
+import { KVM_CALLS } from './kvm/host_calls.ts';
+import { KvmPlatform } from './kvm/kvm_platform.ts';
 import type { Platform } from './platform.ts';
 import { whyNoSystrap } from './probe.ts';
+import { PROCESS_CALLS } from './process_calls.ts';
+import { PTRACE_CALLS } from './ptrace/host_calls.ts';
 import { PtracePlatform } from './ptrace/ptrace_platform.ts';
 import { SystrapPlatform } from './systrap/systrap_platform.ts';
 
-export type PlatformKind = 'ptrace' | 'systrap';
+export type PlatformKind = 'ptrace' | 'systrap' | 'kvm';
 
 export interface PlatformOptions {
   readonly host: Host;
   readonly poll: HostPoll;
-  /** A directory of a procfs that shows this process's children under the pids this process sees. */
+  /** A directory of a procfs that shows this process and its children under the pids this process sees. */
   readonly procFd: number;
-  /** The stub program of the kind (`stubName`), opened before the process lost its root. */
-  readonly stubFd: number;
+  /** What the kind starts from, opened before the process lost its root: its stub program, or /dev/kvm. */
+  readonly sourceFd: number;
 }
 
 /**
- * What `--platform` asks for: systrap where the host can do it, if it asks for nothing. @throws Error if it asks for what is not there.
+ * What `--platform` asks for: systrap where the host can do it, if it asks for nothing. deviceFd: /dev/kvm, if this process was given it;
+ * with `auto` that means that whoever gave it has measured that it is the faster one. @throws Error if it asks for what is not there.
  */
-export function choosePlatform(host: Host, procFd: number, wanted: string): PlatformKind {
+export function choosePlatform(host: Host, procFd: number, wanted: string, deviceFd: number | null): PlatformKind {
   switch (wanted) {
     case 'auto':
+      if (deviceFd !== null) return 'kvm';
       return whyNoSystrap(host, procFd) === null ? 'systrap' : 'ptrace';
     case 'ptrace':
       return 'ptrace';
@@ -32,27 +42,43 @@ export function choosePlatform(host: Host, procFd: number, wanted: string): Plat
       if (why !== null) throw new Error(`platform systrap: ${why}`);
       return 'systrap';
     }
+    case 'kvm':
+      if (deviceFd === null) throw new Error('platform kvm: this process was not given /dev/kvm');
+      return 'kvm';
     default:
       throw new Error(`platform ${wanted} does not exist here`);
   }
 }
 
-/** The file that a kind's stub program has beside the addon (native-addon/native.ts: shippedFile). */
-export function stubName(kind: PlatformKind): string {
-  return kind === 'systrap' ? 'systrap_stub' : 'ptrace_stub';
+/** Opens what the kind starts from, by the host's paths. @throws Error */
+export function openSource(host: Host, kind: PlatformKind, deviceFd: number | null): number {
+  if (kind === 'kvm') return deviceFd ?? -1;
+  const path = shippedFile(kind === 'systrap' ? 'systrap_stub' : 'ptrace_stub');
+  const fd = host.openat(-100, path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) throw new Error(`cannot open ${path}: ${errnoName(fd)}`);
+  return fd;
 }
 
-/** @throws Error with what the host refuses. */
-export function createPlatform(kind: PlatformKind, options: PlatformOptions): Platform {
+/** The host calls that a process must be allowed for the kind, beyond those of its runtime. */
+export function platformCalls(kind: PlatformKind): readonly HostCall[] {
   switch (kind) {
     case 'ptrace':
-      return new PtracePlatform(options);
+      return [...PROCESS_CALLS, ...PTRACE_CALLS];
     case 'systrap':
-      return new SystrapPlatform(options);
+      return PROCESS_CALLS;
+    case 'kvm':
+      return KVM_CALLS;
   }
 }
 
-/** Where the stub program of a kind lies, in a checkout or an installation. */
-export function stubPath(kind: PlatformKind): string {
-  return shippedFile(stubName(kind));
+/** @throws Error with what the host refuses. */
+export function createPlatform(kind: PlatformKind, { host, poll, procFd, sourceFd }: PlatformOptions): Platform {
+  switch (kind) {
+    case 'ptrace':
+      return new PtracePlatform({ host, poll, procFd, stubFd: sourceFd });
+    case 'systrap':
+      return new SystrapPlatform({ host, poll, procFd, stubFd: sourceFd });
+    case 'kvm':
+      return new KvmPlatform({ host, poll, procFd, deviceFd: sourceFd, report: probeKvm(sourceFd) });
+  }
 }

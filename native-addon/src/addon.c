@@ -84,5 +84,6 @@ NAPI_MODULE_INIT()
 	stub_register(env, exports);
 	ptrace_register(env, exports);
 	systrap_register(env, exports);
+	kvm_register(env, exports);
 	return exports;
 }

@@ -42,5 +42,6 @@ void signals_register(napi_env env, napi_value exports);
 void stub_register(napi_env env, napi_value exports);
 void ptrace_register(napi_env env, napi_value exports);
 void systrap_register(napi_env env, napi_value exports);
+void kvm_register(napi_env env, napi_value exports);
 
 #endif

@@ -14,6 +14,7 @@ import { DonatedFds } from './donated_fd.ts';
 import { loadEgressPolicy, openCapture, openEgressLog } from './egress.ts';
 import { runHooks } from './hooks.ts';
 import { leaveNetworkNamespace } from './host_stack.ts';
+import { openPlatformDevice } from './kvm_device.ts';
 import { checkId, loadSpec } from './load_spec.ts';
 import { lastWords, logPath } from './log_tail.ts';
 import { type MountPlan, planMounts } from './mount_plan.ts';
@@ -204,9 +205,12 @@ class Creation {
   private startSandbox(cgroup: Cgroup | null, terminal: HostTerminal | null): Process {
     const controlFd = unixListen(join(this.folder, 'control.sock'));
     if (controlFd < 0) throw new RuntimeError('Internal', `cannot listen in ${this.folder}: ${errnoName(controlFd)}`);
+    let deviceFd: number | null = null;
     try {
       this.networkNamespace = openNetworkNamespace(this.spec, this.settings.network);
+      deviceFd = openPlatformDevice(this.settings);
       const process = startSentry({
+        deviceFd,
         settings: this.settings,
         log: this.log('sentry'),
         cgroupProcs: cgroup?.procsFiles() ?? [],
@@ -219,6 +223,7 @@ class Creation {
       return process;
     } finally {
       host.close(controlFd);
+      if (deviceFd !== null) host.close(deviceFd);
     }
   }
 

@@ -2,7 +2,8 @@
  * Starts the two processes of a sandbox. Both begin as uid 0 of a user namespace of their own, with no power over the host, and lock
  * themselves further in (sentry/boot/lockdown.ts, gofer/).
  *
- * The Sentry inherits: 0 /dev/null, 1 and 2 its log, 3 its configuration, 4 the control socket (listening).
+ * The Sentry inherits: 0 /dev/null, 1 and 2 its log, 3 its configuration, 4 the control socket (listening), and what it has of a console
+ * and /dev/kvm.
  * A gofer inherits: 0 /dev/null, 1 and 2 its log, 3 its configuration, 4 its 9P connection, 5… the trees it serves.
  */
 import { errnoName, isErrno } from '../../abi/errno.ts';
@@ -37,6 +38,8 @@ export interface SentryConfig {
   readonly sandboxId: string;
   readonly controlFd: number;
   readonly platform: RuntimeSettings['platform'];
+  /** /dev/kvm. */
+  readonly deviceFd: number | null;
   readonly network: RuntimeSettings['network'];
   readonly directfs: boolean;
   readonly debug: boolean;
@@ -60,10 +63,15 @@ export interface SentryStart extends Common {
   readonly networkNamespace: number | null;
   /** Raw slave of a host terminal, to become the controlling one. */
   readonly consoleFd: number | null;
+  /** /dev/kvm, if the platform is to be that. */
+  readonly deviceFd: number | null;
 }
 
 export function startSentry(start: SentryStart): Process {
-  const { settings } = start;
+  const { settings, consoleFd, deviceFd } = start;
+  const fds = [start.controlFd];
+  /** The Sentry's number of a descriptor that it gets. */
+  const pass = (fd: number): number => STANDARD_FDS + fds.push(fd) - 1;
   const config: SentryConfig = {
     sandboxId: start.sandboxId,
     controlFd: 4,
@@ -72,10 +80,10 @@ export function startSentry(start: SentryStart): Process {
     directfs: settings.directfs,
     debug: settings.debug,
     strace: settings.strace,
-    consoleFd: start.consoleFd === null ? null : 5,
+    consoleFd: consoleFd === null ? null : pass(consoleFd),
+    deviceFd: deviceFd === null ? null : pass(deviceFd),
     nobody: NOBODY,
   };
-  const fds = [start.controlFd, ...(start.consoleFd === null ? [] : [start.consoleFd])];
   const env = codeCache('sentry', fds);
   return withFiles(start, config, (standard, cgroupFds) =>
     spawn({
@@ -90,7 +98,7 @@ export function startSentry(start: SentryStart): Process {
       cgroupFds,
       cwd: '/',
       newSession: true,
-      ...(start.consoleFd === null ? {} : { terminalFd: start.consoleFd }),
+      ...(consoleFd === null ? {} : { terminalFd: consoleFd }),
       noNewPrivileges: true,
     }),
   );

@@ -7,7 +7,6 @@ import type { HostCall } from '../../lib/host_call_filter.ts';
 
 /** clone(2): threads of this process only. */
 const CLONE_THREAD = 0x1_0000;
-const AF_UNIX = 1;
 // ioctl(2) on terminals, pipes, files and sockets that were handed in.
 const TCGETS = 0x5401;
 const TCSETS = 0x5402;
@@ -21,23 +20,16 @@ const FIOCLEX = 0x5451;
 const PR_SET_NAME = 15;
 const PR_SET_VMA = 0x5356_4d41;
 
-/** The application's processes. */
-const PLATFORM: readonly HostCall[] = [
+/** Threads, waiting, and where they run; what is a platform's own is in platforms/. */
+const SCHEDULING: readonly HostCall[] = [
   { name: 'futex', nr: 202, reason: 'wakes stubs; locks of its own threads' },
-  { name: 'epoll_pwait2', nr: 441, reason: 'sleeps until a stub or a descriptor wants something' },
+  { name: 'epoll_pwait2', nr: 441, reason: 'sleeps until a thread of an application or a descriptor wants something' },
   { name: 'timerfd_settime', nr: 286, reason: 'until when it sleeps' },
-  { name: 'ppoll', nr: 271, reason: 'the same, on the ptrace platform' },
-  { name: 'process_vm_readv', nr: 310, reason: 'arguments of calls' },
-  { name: 'process_vm_writev', nr: 311, reason: 'results of calls' },
-  { name: 'ptrace', nr: 101, reason: 'the ptrace platform; its own children only' },
-  { name: 'wait4', nr: 61, reason: 'stops and ends of application processes' },
-  { name: 'waitid', nr: 247, reason: 'whether a process that does not answer still lives' },
-  { name: 'kill', nr: 62, reason: 'ends application processes; it sees no others' },
+  { name: 'ppoll', nr: 271, reason: 'the same, on the ptrace and KVM platforms' },
   { name: 'tgkill', nr: 234, reason: 'stops a thread that computes' },
   { name: 'sched_setaffinity', nr: 203, reason: 'keeps callers on its own CPU' },
   { name: 'sched_getaffinity', nr: 204, reason: 'which CPUs there are' },
   { name: 'getcpu', nr: 309, reason: 'where it runs' },
-  { name: 'socketpair', nr: 53, when: [{ arg: 0, values: [AF_UNIX] }], reason: 'hands descriptors to a process' },
   { name: 'memfd_create', nr: 319, reason: 'slots; files in memory' },
 ];
 
@@ -161,8 +153,8 @@ const HOST_NETWORK: readonly HostCall[] = [
   { name: 'getpeername', nr: 52, reason: 'getpeername(2) of the application' },
 ];
 
-/** The frequent ones first: the filter tries them in order. */
-export const ALLOWED_CALLS: readonly HostCall[] = [...PLATFORM, ...FILES, ...CONVERSATION, ...RUNTIME];
+/** What every Sentry needs; the frequent ones first: the filter tries them in order. */
+export const ALLOWED_CALLS: readonly HostCall[] = [...SCHEDULING, ...FILES, ...CONVERSATION, ...RUNTIME];
 /** What a network mode needs beyond them. */
 export const NETWORK_CALLS: Readonly<Record<'sandbox' | 'host' | 'none', readonly HostCall[]>> = {
   sandbox: SANDBOX_NETWORK,

@@ -1,10 +1,8 @@
 /** From descriptors to a running kernel. The order matters; lockdown.ts says why. */
-import { errnoName } from '../../abi/errno.ts';
-import { O_CLOEXEC, O_RDONLY } from '../../abi/fcntl.ts';
 import type { Host } from '../../lib/host.ts';
 import { HostPoll } from '../../platforms/host_poll.ts';
 import type { Platform } from '../../platforms/platform.ts';
-import { choosePlatform, createPlatform, stubPath } from '../../platforms/select.ts';
+import { choosePlatform, createPlatform, openSource, platformCalls } from '../../platforms/select.ts';
 import { controlMethods } from '../control/methods.ts';
 import { ControlServer } from '../control/server.ts';
 import { registerDevices } from '../fs/dev/register.ts';
@@ -38,20 +36,19 @@ export function boot(host: Host, argv: readonly string[]): number {
   registerFilesystems(kernel);
   const lifetime = new Lifetime(kernel, config, log);
   // The platform has started its first process, which has a filter of its own and must not inherit this one.
-  filterCalls(host, config.network, config.directfs);
+  filterCalls(host, platformCalls(platform.name), config.network, config.directfs);
   return lifetime.run();
 }
 
 /** Opens what the platform needs, then locks the process in. Nothing of an application has run before. */
 function bootPlatform(host: Host, poll: HostPoll, config: BootConfig): Platform {
   const procFd = openProc(host);
-  const kind = choosePlatform(host, procFd, config.platform);
-  const stubFd = host.openat(-100, stubPath(kind), O_RDONLY | O_CLOEXEC);
-  if (stubFd < 0) throw new Error(`cannot open ${stubPath(kind)}: ${errnoName(stubFd)}`);
+  const kind = choosePlatform(host, procFd, config.platform, config.deviceFd);
+  const sourceFd = openSource(host, kind, config.deviceFd);
   emptyRoot(host);
   dropIdentity(host, config.nobody);
   verify(host, procFd, config.nobody);
-  return createPlatform(kind, { host, poll, procFd, stubFd });
+  return createPlatform(kind, { host, poll, procFd, sourceFd });
 }
 
 /** lib/node_flags.json has --expose-gc. Not there in a test. */

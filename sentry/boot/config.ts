@@ -6,6 +6,8 @@ export interface BootConfig {
   /** Listening control socket. */
   readonly controlFd: number;
   readonly platform: 'auto' | 'ptrace' | 'systrap' | 'kvm';
+  /** /dev/kvm for the platform kvm, which this process could not open itself. */
+  readonly deviceFd: number | null;
   readonly network: 'sandbox' | 'host' | 'none';
   /** Look beneath the mounts' own descriptors where the gofer gives them. */
   readonly directfs: boolean;

@@ -12,7 +12,7 @@ import { EINVAL, ENOSYS, errnoName } from '../../abi/errno.ts';
 import { O_CLOEXEC, O_DIRECTORY, O_RDONLY } from '../../abi/fcntl.ts';
 import { SECCOMP_RET_ERRNO } from '../../abi/seccomp.ts';
 import type { Host } from '../../lib/host.ts';
-import { installFilter } from '../../lib/host_call_filter.ts';
+import { type HostCall, installFilter } from '../../lib/host_call_filter.ts';
 import { ALLOWED_CALLS, DIRECTFS_CALLS, NETWORK_CALLS } from './allowed_calls.ts';
 
 // Host system calls, x86-64.
@@ -132,8 +132,8 @@ function listNumbers(host: Host, fd: number): number[] {
 }
 
 /** From here on only the listed host calls; for every thread. */
-export function filterCalls(host: Host, network: keyof typeof NETWORK_CALLS, directfs: boolean): void {
-  const calls = [...ALLOWED_CALLS, ...NETWORK_CALLS[network], ...(directfs ? DIRECTFS_CALLS : [])];
+export function filterCalls(host: Host, platform: readonly HostCall[], network: keyof typeof NETWORK_CALLS, directfs: boolean): void {
+  const calls = [...platform, ...ALLOWED_CALLS, ...NETWORK_CALLS[network], ...(directfs ? DIRECTFS_CALLS : [])];
   const r = must('filter host calls', installFilter(host, calls, SECCOMP_RET_ERRNO | -ENOSYS));
   if (r > 0) throw new Error(`cannot lock the sandbox in: thread ${r} does not take the filter of host calls`);
 }

@@ -1,0 +1,16 @@
+/** The suite of every platform, on KVM. A machine whose KVM does not work says so (scripts/missing_kvm.mjs). */
+import { host } from '../lib/host.ts';
+import { openKvm, reportKvm } from '../lib/kvm_probe.ts';
+import { HostPoll } from '../platforms/host_poll.ts';
+import { createPlatform } from '../platforms/select.ts';
+import { platformSuite } from './platform_suite.ts';
+
+const O_RDONLY_CLOEXEC = 0o2000000;
+const report = reportKvm();
+
+(report.entry !== 0 ? describe : describe.skip)('kvm', () => {
+  platformSuite(() => {
+    const procFd = host.openat(-100, '/proc', O_RDONLY_CLOEXEC);
+    return createPlatform('kvm', { host, poll: new HostPoll(host), procFd, sourceFd: openKvm() as number });
+  }, false);
+});

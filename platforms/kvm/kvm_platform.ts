@@ -1,0 +1,189 @@
+/**
+ * The KVM platform: applications run in ring 3 of a virtual machine whose memory is a window of ours. vCPUs are threads of the addon;
+ * page faults end there, everything else comes here as an event. The constructor and all methods run on one thread.
+ */
+import type { Errno } from '../../abi/errno.ts';
+import type { Host } from '../../lib/host.ts';
+import type { KvmReport } from '../../lib/kvm_probe.ts';
+import { native } from '../../native-addon/native.ts';
+import { readHostMaps } from '../host_maps.ts';
+import type { HostPoll } from '../host_poll.ts';
+import type { Platform, ThreadContext, ThreadEvents } from '../platform.ts';
+import { MIN_ADDRESS, STUB_BASE, VDSO_PLACE } from '../stub_layout.ts';
+import { KvmSpace } from './kvm_space.ts';
+import { KvmThread } from './kvm_thread.ts';
+import {
+  KIND_CALL,
+  KIND_FAULT,
+  KIND_INTERRUPT,
+  LOSSES,
+  RING_SIZE,
+  S_ADDRESS,
+  S_CODE,
+  S_KIND,
+  S_NUMBER,
+  S_SIGNAL,
+  W_HEAD,
+  W_RING,
+  W_TAIL,
+} from './layout.ts';
+
+export interface KvmOptions {
+  readonly host: Host;
+  readonly poll: HostPoll;
+  /** A directory of a procfs that shows this process. */
+  readonly procFd: number;
+  /** /dev/kvm, open for reading and writing. */
+  readonly deviceFd: number;
+  /** What the probe has found there. */
+  readonly report: KvmReport;
+}
+
+/** While threads keep stopping, host descriptors and those who wait for a vCPU are looked at once in so many waits. */
+const BUSY_ROUNDS = 16;
+/** vCPUs for each processor: the host shares it among them. */
+const VCPUS_PER_CPU = 4;
+const LEAST_VCPUS = 8;
+
+export class KvmPlatform implements Platform {
+  readonly name = 'kvm';
+  readonly minAddress = MIN_ADDRESS;
+  readonly maxAddress = STUB_BASE;
+  readonly spaces = new Set<KvmSpace>();
+  /** struct shared. */
+  readonly buffer: ArrayBuffer;
+  readonly words: Int32Array<ArrayBuffer>;
+  private readonly host: Host;
+  private readonly poll: HostPoll;
+  private readonly vdsoBase: number;
+  /** By index in the addon. */
+  private readonly threads: (KvmThread | undefined)[] = [];
+  private busyRounds = 0;
+
+  /** @throws Error with what the host refuses. */
+  constructor(options: KvmOptions) {
+    this.host = options.host;
+    this.poll = options.poll;
+    const { report, deviceFd } = options;
+    if (report.entry === 0) throw new Error(`platform kvm: ${report.message}`);
+    const vdso = report.sameClock ? findVdso(options.host, options.procFd) : { start: 0, code: 0, end: 0 };
+    const cpus = cpuCount(options.host);
+    const vcpus = Math.max(LEAST_VCPUS, cpus * VCPUS_PER_CPU);
+    const opened = native.kvmOpen(deviceFd, report.entry, report.paging, vcpus, vdso.start, vdso.code, vdso.end, VDSO_PLACE);
+    if (typeof opened === 'number') throw new Error(`platform kvm: cannot make the virtual machine: errno ${-opened}`);
+    this.buffer = opened;
+    this.words = new Int32Array(opened);
+    this.vdsoBase = native.kvmVdso();
+  }
+
+  newAddressSpace(): ThreadContext | Errno {
+    const index = native.kvmSpace();
+    return index < 0 ? (index as Errno) : this.firstThread(index, null);
+  }
+  /** The one thread of a space that the addon has just made. */
+  firstThread(index: number, source: KvmThread | null): KvmThread | Errno {
+    const space = new KvmSpace(this, index, this.vdsoBase);
+    this.spaces.add(space);
+    const thread = space.addThread(source);
+    if (typeof thread === 'number') space.release();
+    return thread;
+  }
+  adopt(space: KvmSpace, index: number): KvmThread {
+    const thread = new KvmThread(this, space, index);
+    this.threads[index] = thread;
+    return thread;
+  }
+  /** A thread that the addon has no event of. */
+  free(thread: KvmThread): void {
+    this.threads[thread.index] = undefined;
+    native.kvmThreadFree(thread.index);
+  }
+  resumed(): void {}
+
+  wait(events: ThreadEvents, deadline: number): void {
+    if (this.take(events) > 0) {
+      if (++this.busyRounds >= BUSY_ROUNDS) {
+        this.busyRounds = 0;
+        native.kvmPreempt();
+        this.poll.wait(0);
+      }
+      return;
+    }
+    this.busyRounds = 0;
+    const readable = native.kvmWait(this.poll.fd, this.timeoutUntil(deadline));
+    this.take(events);
+    if (readable !== 0) this.poll.wait(0);
+  }
+  private timeoutUntil(deadline: number): number {
+    if (deadline === 0) return 0;
+    if (deadline === Number.POSITIVE_INFINITY) return -1;
+    return Math.max(0, deadline - this.host.monotonicNow());
+  }
+  /** Handles the events that are in the ring, once each. How many. */
+  private take(events: ThreadEvents): number {
+    const { words } = this;
+    let tail = words[W_TAIL] as number;
+    const count = (Atomics.load(words, W_HEAD) - tail) | 0;
+    for (let left = count; left > 0; left--) {
+      const index = words[W_RING + ((tail >>> 0) % RING_SIZE)] as number;
+      tail = (tail + 1) | 0;
+      Atomics.store(words, W_TAIL, tail);
+      this.handle(events, this.threads[index] as KvmThread);
+    }
+    return count;
+  }
+  private handle(events: ThreadEvents, thread: KvmThread): void {
+    const { words } = this;
+    const at = thread.at;
+    thread.running = false;
+    if (thread.dead) {
+      this.free(thread);
+      return;
+    }
+    const wanted = thread.interruptWanted;
+    thread.interruptWanted = false;
+    switch (words[at + S_KIND]) {
+      case KIND_CALL:
+        thread.takeCall();
+        events.syscall(thread);
+        return;
+      case KIND_FAULT: {
+        const low = (words[at + S_ADDRESS] as number) >>> 0;
+        const high = (words[at + S_ADDRESS + 1] as number) >>> 0;
+        events.fault(thread, words[at + S_SIGNAL] as number, words[at + S_CODE] as number, high * 0x1_0000_0000 + low);
+        return;
+      }
+      case KIND_INTERRUPT:
+        if (wanted) events.interrupted(thread);
+        else thread.resume();
+        return;
+      default:
+        thread.space.threads.delete(thread);
+        thread.abandon();
+        events.exited(thread, LOSSES[words[at + S_NUMBER] as number] ?? '?');
+    }
+  }
+
+  shutdown(): void {
+    for (const space of [...this.spaces]) space.release();
+    native.kvmClose();
+  }
+}
+
+/** Our own vDSO with its data before it; zeros if there is none. */
+function findVdso(host: Host, procFd: number): { start: number; code: number; end: number } {
+  const parts = readHostMaps(host, procFd, process.pid).filter((m) => m.name === '[vdso]' || m.name.startsWith('[vvar'));
+  const code = parts.find((m) => m.name === '[vdso]');
+  const joined = parts.every((m, i) => i === 0 || parts[i - 1]?.end === m.start);
+  if (code === undefined || !joined) return { start: 0, code: 0, end: 0 };
+  return { start: (parts[0] as { start: number }).start, code: code.start, end: code.end };
+}
+
+const SCHED_GETAFFINITY = 204;
+function cpuCount(host: Host): number {
+  const mask = new Uint8Array(128);
+  if (host.syscall(SCHED_GETAFFINITY, 0, mask.length, mask) < 0) return 1;
+  let count = 0;
+  for (const byte of mask) for (let bits = byte; bits > 0; bits >>= 1) count += bits & 1;
+  return count;
+}
