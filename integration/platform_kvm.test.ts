@@ -1,4 +1,4 @@
-/** The suite of every platform, on KVM. A machine whose KVM does not work says so (scripts/missing_kvm.mjs). */
+/** The suite of every platform, on KVM. scripts/test.sh says aloud where it does not run. */
 import { host } from '../lib/host.ts';
 import { openKvm, reportKvm } from '../lib/kvm_probe.ts';
 import { HostPoll } from '../platforms/host_poll.ts';

@@ -27,6 +27,9 @@ step format biome check --diagnostic-level=error .
 jest_run unit --selectProjects unit --maxWorkers=2
 
 missing=$(node scripts/missing.mjs)
+if ! { : <>/dev/kvm; } 2>/dev/null; then
+  echo "== kvm: NOT RUN. This machine has no /dev/kvm that we may open; missing: platform_kvm, kvm_*, and every guest program on --platform=kvm"
+fi
 if [ -z "$missing" ]; then
   some=$(node scripts/missing.mjs --some)
   [ -z "$some" ] || echo "== integration: SKIPPED on this machine:

@@ -5,11 +5,12 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { reportKvm } from '../../lib/kvm_probe.ts';
 
 const ROOT = resolve(__dirname, '../..');
 const OUT = join(ROOT, '.cache/conformance');
 const RUNSC = join(ROOT, 'bin/runsc');
-const PLATFORMS = (process.env.TSVISOR_TEST_PLATFORMS ?? 'systrap,ptrace').split(',');
+const PLATFORMS = process.env.TSVISOR_TEST_PLATFORMS?.split(',') ?? ['systrap', 'ptrace', ...(reportKvm().entry !== 0 ? ['kvm'] : [])];
 const programs = readdirSync(__dirname)
   .filter((name) => name.endsWith('.c'))
   .map((name) => name.slice(0, -2));
