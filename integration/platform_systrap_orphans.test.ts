@@ -10,11 +10,10 @@ const NODE = join(ROOT, 'node_modules/node/bin/node');
 const BUILT = join(ROOT, 'native-addon/build/Release');
 const PROGRAM = `
 import { host } from './lib/host.ts';
-import { shippedFile } from './native-addon/native.ts';
 import { HostPoll } from './platforms/host_poll.ts';
-import { createPlatform, stubName } from './platforms/select.ts';
+import { createPlatform, openSource } from './platforms/select.ts';
 const open = (path) => host.openat(-100, path, 0o2000000);
-const options = { host, poll: new HostPoll(host), procFd: open('/proc'), stubFd: open(shippedFile(stubName('systrap'))) };
+const options = { host, poll: new HostPoll(host), procFd: open('/proc'), sourceFd: openSource(host, 'systrap', null) };
 const platform = createPlatform('systrap', options);
 const first = platform.newAddressSpace();
 const second = first.space.fork(first);

@@ -98,7 +98,9 @@ export interface Native {
   kvmProtect(space: number, address: number, length: number, prot: number): number;
   kvmMove(space: number, from: number, oldLength: number, to: number, newLength: number, keepSource: number): number;
   kvmAdvise(space: number, address: number, length: number, advice: number): number;
-  kvmSetBit(space: number, address: number, bit: number): number;
+  kvmGrow(space: number, address: number, oldLength: number, newLength: number): number;
+  kvmChangeWord(space: number, address: number, operation: number): number;
+  kvmBarrier(space: number): void;
   /** flags: 1 write, 2 whatever the protections say. Bytes, or -EFAULT. */
   kvmCopy(space: number, address: number, view: Uint8Array, offset: number, count: number, flags: number): number;
   /** Stops its threads, whose events are still to be taken, and frees its memory. */

@@ -197,6 +197,7 @@ int space_map_file(struct space *s, uint64_t start, uint64_t length, int protect
 int space_unmap(struct space *s, uint64_t start, uint64_t length);
 int space_protect(struct space *s, uint64_t start, uint64_t length, int protection);
 int space_advise(struct space *s, uint64_t start, uint64_t length, int advice);
+int space_grow(struct space *s, uint64_t start, uint64_t old_length, uint64_t new_length);
 int space_move(struct space *s, uint64_t from, uint64_t old_length, uint64_t to, uint64_t new_length, bool keep);
 int space_fork(struct space *parent);
 void drop_pages(struct gather *g, struct space *s, uint64_t start, uint64_t end);
@@ -204,7 +205,7 @@ int isolate_edges(struct gather *g, struct space *s, uint64_t start, uint64_t en
 
 /* kvm_access.c: the Sentry reads and writes application memory. */
 int64_t space_copy(struct space *s, uint64_t va, char *buffer, size_t count, bool write, bool forced);
-int space_set_bit(struct space *s, uint64_t va, unsigned bit);
+int space_change_word(struct space *s, uint64_t va, uint32_t operation);
 
 /* kvm_guest.c: the guest's ring 0 and a vCPU's first state. */
 struct vcpu_state {

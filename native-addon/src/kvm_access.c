@@ -62,17 +62,12 @@ int64_t space_copy(struct space *s, uint64_t va, char *buffer, size_t count, boo
 	return done > 0 || count == 0 ? (int64_t)done : -EFAULT;
 }
 
-/* Atomically against the application's threads. */
-int space_set_bit(struct space *s, uint64_t va, unsigned bit)
+/* operation: as FUTEX_WAKE_OP encodes it. The host changes the word, atomically against the application's threads, or says EFAULT. */
+int space_change_word(struct space *s, uint64_t va, uint32_t operation)
 {
-	uint64_t gpa = va % 4 == 0 && bit < 32 ? translate(s, va, true, false) : 0;
+	uint64_t gpa = va % 4 == 0 ? translate(s, va, true, false) : 0;
 	if (gpa == 0)
 		return -EFAULT;
 	uint32_t *word = (uint32_t *)window_host(gpa);
-	if (is_anonymous(gpa)) {
-		__atomic_fetch_or(word, 1u << bit, __ATOMIC_SEQ_CST);
-		return 0;
-	}
-	uint32_t operation = (uint32_t)(FUTEX_OP_OR | FUTEX_OP_OPARG_SHIFT) << 28 | bit << 12;
-	return syscall(SYS_futex, word, FUTEX_WAKE_OP, 0, 0, word, operation) < 0 ? -EFAULT : 0;
+	return syscall(SYS_futex, word, FUTEX_WAKE_OP, 0, 0, word, operation) < 0 ? -errno : 0;
 }

@@ -124,9 +124,24 @@ static napi_value addon_advise(napi_env env, napi_callback_info info)
 {
 	ON_SPACE(space_advise(s, U(1), U(2), (int)U(3)));
 }
-static napi_value addon_set_bit(napi_env env, napi_callback_info info)
+/* kvmGrow(space, address, oldLength, newLength): a mapping of anonymous memory gets longer where it is. */
+static napi_value addon_grow(napi_env env, napi_callback_info info)
 {
-	ON_SPACE(space_set_bit(s, U(1), (unsigned)U(2)));
+	ON_SPACE(space_grow(s, U(1), U(2), U(3)));
+}
+/* kvmChangeWord(space, address, operation) */
+static napi_value addon_change_word(napi_env env, napi_callback_info info)
+{
+	ON_SPACE(space_change_word(s, U(1), (uint32_t)U(2)));
+}
+/* kvmBarrier(space): every thread of it that runs passes a barrier. */
+static napi_value addon_barrier(napi_env env, napi_callback_info info)
+{
+	struct args a = get_args(env, info);
+	struct space *s = space_at(arg_i64(&a, 0));
+	if (s != NULL)
+		space_barrier(s);
+	return make_undefined(env);
 }
 
 /* kvmCopy(space, address, view, offset, count, flags) -> bytes or -EFAULT. flags: 1 write, 2 forced. Bounds are clamped to the view. */
@@ -310,7 +325,7 @@ void kvm_register(napi_env env, napi_value exports)
 		{ "kvmOpen", addon_open }, { "kvmClose", addon_close }, { "kvmProbe", addon_probe }, { "kvmVdso", addon_vdso },
 		{ "kvmSpace", addon_space_new }, { "kvmFork", addon_fork }, { "kvmMap", addon_map }, { "kvmMapFile", addon_map_file },
 		{ "kvmUnmap", addon_unmap }, { "kvmProtect", addon_protect }, { "kvmMove", addon_move }, { "kvmAdvise", addon_advise },
-		{ "kvmSetBit", addon_set_bit }, { "kvmCopy", addon_copy }, { "kvmRelease", addon_release }, { "kvmPages", addon_pages },
+		{ "kvmChangeWord", addon_change_word }, { "kvmGrow", addon_grow }, { "kvmBarrier", addon_barrier }, { "kvmCopy", addon_copy }, { "kvmRelease", addon_release }, { "kvmPages", addon_pages },
 		{ "kvmThread", addon_thread }, { "kvmThreadFree", addon_thread_free }, { "kvmResume", addon_resume },
 		{ "kvmInterrupt", addon_interrupt }, { "kvmCpuTime", addon_cpu }, { "kvmGetXstate", addon_get_xstate },
 		{ "kvmSetXstate", addon_set_xstate }, { "kvmVcpuThread", addon_tid }, { "kvmWait", addon_wait }, { "kvmPreempt", addon_preempt },

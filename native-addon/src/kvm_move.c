@@ -88,3 +88,18 @@ int space_move(struct space *s, uint64_t from, uint64_t old_length, uint64_t to,
 	}
 	return range_add(s, &moved);
 }
+
+/* Anonymous memory gets longer where it is; what lies behind it goes. -EFAULT if it is not one mapping. */
+int space_grow(struct space *s, uint64_t start, uint64_t old_length, uint64_t new_length)
+{
+	const struct range *r = range_find(s, start);
+	if (r == NULL || r->file != NULL || r->end < start + old_length)
+		return -EFAULT;
+	if (new_length <= old_length)
+		return 0;
+	struct range more = *r;
+	more.start = start + old_length;
+	more.end = start + new_length;
+	int e = space_unmap(s, more.start, new_length - old_length);
+	return e != 0 ? e : range_add(s, &more);
+}

@@ -61,6 +61,7 @@ struct vcpu {
 	struct thread *assigned, *owner; /* to run; whose floating-point state it holds */
 	bool busy, stop, broken;
 	_Atomic bool in_guest;
+	_Atomic uint32_t entries;
 	_Atomic uint64_t seen; /* generation that the last entry has flushed for */
 	uint64_t space_id;
 	struct space *space;
@@ -91,6 +92,7 @@ void vcpu_kick(struct vcpu *v);
 bool vcpu_has_event(const struct vcpu *v);
 void flush_space(struct space *s);
 void flush_everywhere(void);
+void space_barrier(struct space *s);
 
 /* kvm_exit.c: why KVM_RUN ended. */
 enum outcome {

@@ -77,6 +77,7 @@ static uint64_t generation_of(const struct space *s)
  */
 int vcpu_enter(struct vcpu *v, struct space *s)
 {
+	atomic_fetch_add(&v->entries, 1);
 	atomic_store(&v->in_guest, true);
 	if (vm.paging == PAGING_TLB) {
 		uint64_t generation = generation_of(s);
@@ -133,4 +134,18 @@ void flush_everywhere(void)
 	for (int i = 0; i < sched.vcpu_count; i++)
 		if (sched.vcpus[i].space != NULL)
 			wait_out(&sched.vcpus[i], NULL, generation_of(sched.vcpus[i].space));
+}
+
+/* membarrier(2): each thread of the space that is in the guest leaves it once. */
+void space_barrier(struct space *s)
+{
+	for (int i = 0; i < sched.vcpu_count; i++) {
+		struct vcpu *v = &sched.vcpus[i];
+		uint32_t entry = atomic_load(&v->entries);
+		if (v->space != s || !atomic_load(&v->in_guest))
+			continue;
+		vcpu_kick(v);
+		while (atomic_load(&v->in_guest) && atomic_load(&v->entries) == entry)
+			sched_yield();
+	}
 }

@@ -128,9 +128,20 @@ export class KvmPlatform implements Platform {
       const index = words[W_RING + ((tail >>> 0) % RING_SIZE)] as number;
       tail = (tail + 1) | 0;
       Atomics.store(words, W_TAIL, tail);
-      this.handle(events, this.threads[index] as KvmThread);
+      this.handleSafely(events, this.threads[index] as KvmThread);
     }
     return count;
+  }
+  /** Whatever a thread has done, it costs that thread's process at most. */
+  private handleSafely(events: ThreadEvents, thread: KvmThread): void {
+    try {
+      this.handle(events, thread);
+    } catch (e) {
+      if (thread.dead) return;
+      thread.space.threads.delete(thread);
+      thread.abandon();
+      events.exited(thread, `an event of it cannot be handled: ${(e as Error).message}`);
+    }
   }
   private handle(events: ThreadEvents, thread: KvmThread): void {
     const { words } = this;

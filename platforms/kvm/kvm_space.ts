@@ -3,10 +3,15 @@ import { EFAULT, EINVAL, type Errno } from '../../abi/errno.ts';
 import { PAGE_SIZE } from '../../abi/mman.ts';
 import { native } from '../../native-addon/native.ts';
 import type { AddressSpace, ThreadContext } from '../platform.ts';
+import { setBitOperation } from '../ptrace/injection.ts';
 import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
 import type { KvmPlatform } from './kvm_platform.ts';
 import type { KvmThread } from './kvm_thread.ts';
 import { COPY_FORCED, COPY_WRITE } from './layout.ts';
+
+// membarrier(2)
+const MEMBARRIER_CMD_PRIVATE_EXPEDITED = 8;
+const MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE = 32;
 
 export class KvmSpace implements AddressSpace {
   readonly vdsoBase: number;
@@ -40,6 +45,7 @@ export class KvmSpace implements AddressSpace {
   }
   move(_via: ThreadContext, from: number, oldLength: number, to: number, newLength: number, keepSource: boolean): 0 | Errno {
     if (!inRange(from, oldLength) || !inRange(to, newLength)) return EINVAL;
+    if (to === from) return native.kvmGrow(this.index, from, oldLength, newLength) as 0 | Errno;
     if (from < to + newLength && to < from + oldLength) return EINVAL;
     return native.kvmMove(this.index, from, oldLength, to, newLength, keepSource ? 1 : 0) as 0 | Errno;
   }
@@ -47,9 +53,18 @@ export class KvmSpace implements AddressSpace {
     if (!inRange(address, length)) return EINVAL;
     return native.kvmAdvise(this.index, address, length, advice) as 0 | Errno;
   }
-  setBit(_via: ThreadContext, address: number, bit: number): 0 | Errno {
+  setBit(via: ThreadContext, address: number, bit: number): 0 | Errno {
+    return this.changeWord(via, address, setBitOperation(bit));
+  }
+  changeWord(_via: ThreadContext, address: number, operation: number): 0 | Errno {
     if (!(address >= 0) || address >= STUB_BASE) return EFAULT;
-    return native.kvmSetBit(this.index, address, bit) as 0 | Errno;
+    return native.kvmChangeWord(this.index, address, operation) as 0 | Errno;
+  }
+  /** Commands other than registrations, which need nothing here. */
+  membarrier(_via: ThreadContext, command: number): 0 | Errno {
+    if (command === MEMBARRIER_CMD_PRIVATE_EXPEDITED || command === MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE)
+      native.kvmBarrier(this.index);
+    return 0;
   }
 
   read(address: number, into: Uint8Array, offset: number, count: number): number {
