@@ -66,6 +66,8 @@ export interface Native {
   slotWindow(count: number): ArrayBuffer | number;
   /** Shows page `page` of the memfd as slot `index`; fd -1: zeros. 0 or a negative errno. */
   slotMap(window: ArrayBuffer, index: number, fd: number, page: number): number;
+  /** The processor has the instructions that stub/fast.S needs. */
+  canPatchCalls(): boolean;
   slotWake(window: ArrayBuffer, index: number): void;
   /** 0 once the stub has posted; -ESRCH if its process has ended; -ETIMEDOUT. */
   slotAwait(window: ArrayBuffer, index: number, pid: number): number;

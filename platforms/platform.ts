@@ -150,6 +150,14 @@ export interface ThreadContext {
   exit(): void;
 }
 
+/** For a platform that rewrites system calls in place: what the Sentry knows of the code in an address space. */
+export interface CodePolicy {
+  /** Whether the bytes are code of a file that nobody can write, mapped privately, and `via` may find it changed. */
+  isFixedCode(via: ThreadContext, address: number, length: number): boolean;
+  /** Maps `length` bytes of code of the platform's, at best within 2 GiB of `near`: where, or 0. The application cannot write there. */
+  reserveCode(via: ThreadContext, near: number, length: number): number;
+}
+
 export interface AddressSpace {
   /** Where the host's vDSO is mapped for the application (AT_SYSINFO_EHDR), 0 if it has none. Survives fork. */
   readonly vdsoBase: number;
@@ -199,6 +207,10 @@ export interface AddressSpace {
   changeWord?(via: ThreadContext, address: number, operation: number): 0 | Errno;
   /** membarrier(2): what the command says about the threads of this space. A platform without it: none is offered. */
   membarrier?(via: ThreadContext, command: number): 0 | Errno;
+  /** The platform may rewrite system calls in this space from now on. A forked space needs it anew. */
+  patchCalls?(policy: CodePolicy): void;
+  /** All code is what it was, and stays so: somebody debugs it. */
+  restoreCalls?(): void;
 
   /** Copy-on-write copy with one thread: a stopped copy of `via`, in a new space (`result.space`). */
   fork(via: ThreadContext): ThreadContext | Errno;

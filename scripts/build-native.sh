@@ -16,7 +16,7 @@ link="-nostdlib -static -Wl,--build-id=none"
 gcc $link -Wl,-T,stub/ptrace_stub.ld -o build/Release/ptrace_stub stub/ptrace_stub.S
 # No vector registers, no thread-local storage, no writable data: see stub/trap.c.
 gcc -O2 -std=gnu11 -Wall -Wextra -ffreestanding -fpie -fvisibility=hidden -fno-stack-protector -fcf-protection=none -mgeneral-regs-only -mfsgsbase \
-  -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns $link -Wl,-T,stub/systrap_stub.ld -o build/Release/systrap_stub stub/leave.S stub/*.c
+  -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns $link -Wl,-T,stub/systrap_stub.ld -o build/Release/systrap_stub stub/{fast,leave}.S stub/*.c
 # The host process that stands for a process of exec.
 gcc -O2 -Wall -Wextra -o build/Release/runsc-waiter src/waiter.c
 # The host process that opens sockets for a sandbox.

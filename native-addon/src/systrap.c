@@ -130,10 +130,20 @@ static napi_value slot_command(napi_env env, napi_callback_info info)
 	return make_double(env, (double)wait_posted(slot, (pid_t)arg_i64(&a, 2)));
 }
 
+/* canPatchCalls() -> whether the processor has what stub/fast.S uses beyond what systrap needs anyway: BMI2. */
+static napi_value can_patch_calls(napi_env env, napi_callback_info info)
+{
+	(void)info;
+	napi_value out;
+	napi_get_boolean(env, __builtin_cpu_supports("bmi2"), &out);
+	return out;
+}
+
 void systrap_register(napi_env env, napi_value exports)
 {
 	export_function(env, exports, "slotWindow", slot_window);
 	export_function(env, exports, "slotMap", slot_map);
+	export_function(env, exports, "canPatchCalls", can_patch_calls);
 	export_function(env, exports, "slotWake", slot_wake);
 	export_function(env, exports, "slotAwait", slot_await);
 	export_function(env, exports, "slotCommand", slot_command);

@@ -4,7 +4,7 @@
 #include "stub.h"
 
 /* Sleeps until the Sentry has changed the state. A spurious look costs nothing but itself. */
-static uint32_t wait_reply(struct slot *slot)
+uint32_t wait_reply(struct slot *slot)
 {
 	uint32_t spin = slot->spin;
 	uint64_t start = spin > 0 ? __builtin_ia32_rdtsc() : 0;
@@ -46,7 +46,7 @@ void post_started(struct slot *slot)
 static int apply(struct slot *slot, uint32_t flags, struct ucontext *uc)
 {
 	if (flags & REPLY_REGISTERS)
-		load_registers(&uc->mcontext, slot->regs);
+		load_registers(&uc->mcontext, slot);
 	if (flags & REPLY_RESULT)
 		uc->mcontext.rax = slot->result;
 	if ((flags & REPLY_UNWIND) && !pop_frame(uc))
@@ -77,11 +77,14 @@ static int64_t carry_out(struct slot *slot, struct command *c, uint32_t op, int 
 		return 0;
 	case OP_STATE:
 		return apply_now(slot, (uint32_t)c->args[0], uc);
+	case OP_FRAME:
+		slot->fpstate = uc->mcontext.fpstate;
+		return 0;
 	}
 	return -38;
 }
 
-static __attribute__((noreturn)) void leave(struct slot *slot)
+void leave(struct slot *slot)
 {
 	/* After this store neither slot nor stack is ours: no C code may follow. */
 	__asm__ volatile("movl %1, %0\n\tmovl %2, %%eax\n\txorl %%edi, %%edi\n\tsyscall\n\tud2"
@@ -91,32 +94,32 @@ static __attribute__((noreturn)) void leave(struct slot *slot)
 	__builtin_unreachable();
 }
 
+uint32_t carry_out_all(struct slot *slot, uint32_t state, struct ucontext *uc)
+{
+	uint32_t count = slot->command_count;
+	int held = -1;
+	for (uint32_t i = 0; i < count && i < MAX_COMMANDS; i++) {
+		struct command *c = &slot->commands[i];
+		uint32_t op = c->op; /* a child does not find it there any more: its slot is a fresh one */
+		int64_t r = carry_out(slot, c, op, &held, uc);
+		if (r == 0 && op == OP_FORK) {
+			save_registers(slot->regs, &uc->mcontext);
+			slot->fpstate = uc->mcontext.fpstate;
+			slot->kind = KIND_STARTED;
+			return STATE_COMMAND;
+		}
+		c->result = r;
+		if (state == STATE_REPLY && (uint64_t)r > (uint64_t)-4096)
+			__builtin_trap(); /* a deferred operation failed: the Sentry has promised that it would not */
+	}
+	return state;
+}
+
 /* Carries out commands until the Sentry's answer has come. */
 static void serve_commands(struct slot *slot, struct ucontext *uc)
 {
-	for (;;) {
-		uint32_t state = wait_reply(slot);
-		uint32_t count = slot->command_count;
-		int held = -1;
-		for (uint32_t i = 0; i < count && i < MAX_COMMANDS; i++) {
-			struct command *c = &slot->commands[i];
-			uint32_t op = c->op; /* a child does not find it there any more: its slot is a fresh one */
-			int64_t r = carry_out(slot, c, op, &held, uc);
-			if (r == 0 && op == OP_FORK) {
-				save_registers(slot->regs, &uc->mcontext);
-				slot->fpstate = uc->mcontext.fpstate;
-				slot->kind = KIND_STARTED;
-				state = STATE_COMMAND;
-				break;
-			}
-			c->result = r;
-			if (state == STATE_REPLY && (uint64_t)r > (uint64_t)-4096)
-				__builtin_trap(); /* a deferred operation failed: the Sentry has promised that it would not */
-		}
-		if (state == STATE_REPLY)
-			break;
+	while (carry_out_all(slot, wait_reply(slot), uc) != STATE_REPLY)
 		post_started(slot);
-	}
 }
 
 void serve(struct slot *slot, struct ucontext *uc)

@@ -35,6 +35,11 @@ void stub_restorer(void);
 void post(struct slot *slot);
 /* As post, for a thread that the Sentry waits for and nothing else. */
 void post_started(struct slot *slot);
+uint32_t wait_reply(struct slot *slot);
+/* Carries out what came with `state`; the state as it is in this process: in a forked child there is no reply yet. */
+uint32_t carry_out_all(struct slot *slot, uint32_t state, struct ucontext *uc);
+/* The thread ends. */
+__attribute__((noreturn)) void leave(struct slot *slot);
 void serve(struct slot *slot, struct ucontext *uc);
 
 /* descriptors.c */

@@ -36,7 +36,15 @@ enum slot_state {
 
 enum request_kind { KIND_SYSCALL = 1, KIND_FAULT = 2, KIND_INTERRUPT = 3, KIND_STARTED = 4, KIND_BROKEN_FRAME = 5 };
 
-enum command_op { OP_HOST = 0, OP_MAP_FILE = 1, OP_THREAD = 2, OP_FORK = 3, OP_ADVISE = 5, OP_STATE = 4 /* the part of a reply that args[0], REPLY_*, names; now */ };
+enum command_op {
+	OP_HOST = 0,
+	OP_MAP_FILE = 1,
+	OP_THREAD = 2,
+	OP_FORK = 3,
+	OP_STATE = 4, /* the part of a reply that args[0], REPLY_*, names; now */
+	OP_ADVISE = 5,
+	OP_FRAME = 6, /* there is a signal frame; fpstate says where */
+};
 
 /* In the order in which they happen: registers, result, REPLY_UNWIND, REPLY_FRAME. */
 enum reply_flags { REPLY_RESULT = 1, REPLY_REGISTERS = 2, REPLY_EXIT = 4, REPLY_UNWIND = 8, REPLY_FRAME = 16 };
@@ -86,9 +94,9 @@ struct slot {
 	uint32_t signal; /* 0x48 */
 	uint32_t kick;   /* 0x4c: the stub's own: it is to stop once more before it goes on */
 	uint64_t address;     /* 0x50: si_addr */
-	uint64_t fpstate;     /* 0x58: where the extended state lies */
+	uint64_t fpstate;     /* 0x58: where the extended state lies; 0: in the processor (fast.S) */
 	uint64_t regs[27];    /* 0x60 */
-	uint64_t pad2;
+	uint64_t upgrading; /* the stub's own: a call that came the fast way is about to get its signal frame */
 	/* Written by the Sentry. */
 	uint32_t flags;         /* 0x140 */
 	uint32_t command_count; /* 0x144 */

@@ -1,4 +1,5 @@
 /* New threads of the process. */
+#include "registers.h"
 #include "stub.h"
 
 __attribute__((visibility("hidden"))) int64_t stub_clone_thread(uint64_t flags, uint64_t stack, struct ucontext *uc);
@@ -26,6 +27,8 @@ int64_t start_thread(const struct command *c, struct ucontext *uc)
 __attribute__((used)) struct departure stub_thread_main(struct ucontext *uc)
 {
 	struct slot *slot = slot_of(thread_index(uc));
+	if (is_slot(read_gs()))
+		write_gs((uint64_t)slot); /* not our creator's */
 	serve(slot, uc);
 	return (struct departure){ slot, 0 };
 }

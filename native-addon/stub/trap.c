@@ -22,8 +22,9 @@ _Static_assert(offsetof(struct ucontext, mcontext.r8) == 40 && offsetof(struct u
 		       offsetof(struct ucontext, mcontext.fpstate) == 224 && offsetof(struct slot, kick) == 0x4c,
 	       "leave.S says so");
 
-/* leave.S: code addresses. */
+/* leave.S, fast.S: code addresses. */
 extern const char stub_leave[], stub_leave_flags[], stub_leave_jump[], stub_leave_end[], stub_kicked[];
+extern const char stub_fast_leave[], stub_fast_jump[], stub_fast_leave_end[], stub_fast_kicked[], stub_upgraded[];
 
 /* The application has stopped: the slot says where and why, the Sentry what becomes of it. */
 static void exchange(struct slot *slot, struct ucontext *uc)
@@ -68,6 +69,13 @@ static void look_ahead(struct slot *slot, const struct ucontext *uc)
 __attribute__((used)) struct departure on_trap(struct siginfo *info, struct ucontext *uc)
 {
 	struct slot *slot = slot_of(thread_index(uc));
+	if (uc->mcontext.rip == (uint64_t)stub_upgraded && slot->upgrading) {
+		slot->upgrading = 0;
+		load_general(&uc->mcontext, slot->regs);
+		slot->fpstate = uc->mcontext.fpstate;
+		serve(slot, uc);
+		return departure(slot, &uc->mcontext);
+	}
 	slot->kick = 0;
 	slot->kind = KIND_SYSCALL;
 	slot->code = info->arch == AUDIT_ARCH_X86_64;
@@ -91,7 +99,7 @@ static int kicked_inside(struct slot *slot, struct sigcontext *c)
 {
 	if (c->rip < STUB_BASE || c->rip >= STUB_CODE_END)
 		return 0;
-	if (c->rip == (uint64_t)stub_leave_jump) {
+	if (c->rip == (uint64_t)stub_leave_jump || c->rip == (uint64_t)stub_fast_jump) {
 		c->rip = c->rcx;
 		return 0;
 	}
@@ -99,6 +107,8 @@ static int kicked_inside(struct slot *slot, struct sigcontext *c)
 		if (c->rip == (uint64_t)stub_leave_flags)
 			c->rsp += 8;
 		c->rip = (uint64_t)stub_kicked;
+	} else if (c->rip >= (uint64_t)stub_fast_leave && c->rip < (uint64_t)stub_fast_leave_end) {
+		c->rip = (uint64_t)stub_fast_kicked;
 	} else {
 		slot->kick = 1;
 	}

@@ -4,6 +4,8 @@ import { STUB_BASE } from '../stub_layout.ts';
 /** The stub's code ends here: the filter lets calls through from [STUB_BASE, STUB_CODE_END) alone. */
 export const STUB_CODE_END = STUB_BASE + 0x1_0000;
 export const STUB_CODE = { start: STUB_BASE, end: STUB_CODE_END };
+/** Where a rewritten call enters the stub (fast.S). */
+export const FAST_ENTRY = STUB_BASE;
 /** Everything of the stub's lies below. */
 export const STUB_END = STUB_BASE + 0x1000_0000;
 export const SLOTS = STUB_BASE + 0x100_0000;
@@ -36,6 +38,7 @@ export const OP_THREAD = 2;
 export const OP_FORK = 3;
 export const OP_STATE = 4;
 export const OP_ADVISE = 5;
+export const OP_FRAME = 6;
 
 // enum reply_flags
 export const REPLY_RESULT = 1;

@@ -73,6 +73,8 @@ export class SystrapPlatform implements Platform {
   readonly host: Host;
   readonly proc: HostProc;
   readonly window = new SlotWindow();
+  /** The processor has what the fast way needs. */
+  readonly patchesCalls = native.canPatchCalls();
   readonly placement: CpuPlacement;
   /** By pid; the seed is not among them. */
   readonly spaces = new Map<number, SystrapSpace>();
@@ -167,6 +169,7 @@ export class SystrapPlatform implements Platform {
     }
     const [ours, theirs] = pair;
     const space = new SystrapSpace(this, slots, ours, via.index, via.space.vdsoBase);
+    space.inherited = via.space.sites;
     const thread = space.addThread(via.index, via);
     const r = typeof thread === 'number' ? thread : this.forkInto(via, thread, slots, theirs);
     this.host.close(theirs);
@@ -368,10 +371,12 @@ export class SystrapPlatform implements Platform {
     if (kind === KIND_SYSCALL) {
       thread.interruptWanted = false;
       thread.takeCall();
+      thread.considerSite();
       this.placement.stopped(thread);
       events.syscall(thread);
     } else if (kind === KIND_FAULT) {
       thread.interruptWanted = false;
+      if (thread.leaveTrampoline(words[thread.at + W_SIGNAL] as number, words[thread.at + W_CODE] as number)) return;
       const low = (words[thread.at + W_ADDRESS] as number) >>> 0;
       const high = (words[thread.at + W_ADDRESS + 1] as number) >>> 0;
       const what = words[thread.at + W_SIGNAL] as number;
@@ -380,6 +385,7 @@ export class SystrapPlatform implements Platform {
       if (signal >= 1 && signal <= 31) events.fault(thread, signal, words[thread.at + W_CODE] as number, high * 0x1_0000_0000 + low, trap);
       else this.lose(thread, `the stub reports signal ${signal}`);
     } else if (kind === KIND_INTERRUPT) {
+      thread.leaveTrampoline(0, 0);
       const wanted = thread.interruptWanted;
       thread.interruptWanted = false;
       if (wanted) events.interrupted(thread);

@@ -3,10 +3,11 @@ import { EAGAIN, EFAULT, EINVAL, type Errno } from '../../abi/errno.ts';
 import { FUTEX_WAKE_OP } from '../../abi/futex.ts';
 import { MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE, PROT_EXEC, PROT_WRITE } from '../../abi/mman.ts';
 import { native } from '../../native-addon/native.ts';
-import type { AddressSpace, ThreadContext } from '../platform.ts';
+import type { AddressSpace, CodePolicy, ThreadContext } from '../platform.ts';
 import { ANONYMOUS_FLAGS, fileFlags, setBitOperation } from '../ptrace/injection.ts';
 import { HOST_CALL } from '../ptrace/requests.ts';
 import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
+import { CallSites, type CodeMemory } from './call_sites.ts';
 import { MAX_THREADS, OP_HOST, OP_MAP_FILE, OP_THREAD, STATE_GONE, W_STATE } from './layout.ts';
 import type { SystrapPlatform } from './systrap_platform.ts';
 import { SystrapThread } from './systrap_thread.ts';
@@ -15,7 +16,7 @@ const MSG_DONTWAIT = 0x40;
 const MADV_DONTNEED = 4;
 const ONE_BYTE = new Uint8Array(1);
 
-export class SystrapSpace implements AddressSpace {
+export class SystrapSpace implements AddressSpace, CodeMemory {
   vdsoBase: number;
   /** The host process, a child of ours that we have not reaped. */
   pid = 0;
@@ -35,6 +36,10 @@ export class SystrapSpace implements AddressSpace {
   /** Of the thread that the process began with: a forked one keeps the number it had. */
   private readonly firstIndex: number;
   private memFd = -1;
+  /** Rewritten system calls; null: none, and there shall be none. */
+  sites: CallSites | null = null;
+  /** Of the process that this one was forked from, until `patchCalls`. */
+  inherited: CallSites | null = null;
   private released = false;
 
   constructor(platform: SystrapPlatform, memfd: number, socket: number, firstIndex: number, vdsoBase: number) {
@@ -47,6 +52,7 @@ export class SystrapSpace implements AddressSpace {
 
   mapAnonymous(via: ThreadContext, address: number, length: number, prot: number): 0 | Errno {
     if (!inRange(address, length)) return EINVAL;
+    this.sites?.forget(address, address + length);
     return (via as SystrapThread).defer(HOST_CALL.mmap, address, length, prot, ANONYMOUS_FLAGS, -1, 0);
   }
   mapFile(
@@ -60,6 +66,7 @@ export class SystrapSpace implements AddressSpace {
     late = false,
   ): 0 | Errno {
     if (!inRange(address, length)) return EINVAL;
+    this.sites?.forget(address, address + length);
     const thread = via as SystrapThread;
     // Another thread would receive what was sent for this one.
     if (late && this.threads.size === 1) return thread.deferMapFile(address, length, prot, fileFlags(shared), hostFd, offset);
@@ -74,6 +81,7 @@ export class SystrapSpace implements AddressSpace {
   }
   unmap(via: ThreadContext, address: number, length: number): 0 | Errno {
     if (!inRange(address, length)) return EINVAL;
+    this.sites?.forget(address, address + length);
     const thread = via as SystrapThread;
     // Deferred, it could come after another thread has been given the range anew.
     if (this.threads.size > 1) return this.now(thread, HOST_CALL.munmap, address, length, 0);
@@ -83,16 +91,23 @@ export class SystrapSpace implements AddressSpace {
   protect(via: ThreadContext, address: number, length: number, prot: number): 0 | Errno {
     if (!inRange(address, length)) return EINVAL;
     const thread = via as SystrapThread;
+    if ((prot & PROT_WRITE) !== 0) this.sites?.restoreIn(address, address + length);
     if ((prot & (PROT_WRITE | PROT_EXEC)) === 0) return thread.defer(HOST_CALL.mprotect, address, length, prot);
     return this.now(thread, HOST_CALL.mprotect, address, length, prot);
   }
   move(via: ThreadContext, from: number, oldLength: number, to: number, newLength: number, keepSource: boolean): 0 | Errno {
     if (!inRange(from, oldLength) || !inRange(to, newLength)) return EINVAL;
+    if (this.sites !== null) {
+      this.sites.restoreIn(from, from + oldLength);
+      this.sites.forget(from, from + oldLength);
+      this.sites.forget(to, to + newLength);
+    }
     const flags = to === from ? 0 : MREMAP_MAYMOVE | MREMAP_FIXED | (keepSource ? MREMAP_DONTUNMAP : 0);
     return this.now(via as SystrapThread, HOST_CALL.mremap, from, oldLength, newLength, flags, to);
   }
   advise(via: ThreadContext, address: number, length: number, advice: number): 0 | Errno {
     if (!inRange(address, length)) return EINVAL;
+    this.sites?.forgetTrampolines(address, address + length);
     const thread = via as SystrapThread;
     // The Sentry has seen that all of the range is mapped: giving back pages of one's own cannot fail. Not so for locked ones.
     if (advice === MADV_DONTNEED) return thread.deferAdvice(address, length, advice);
@@ -140,17 +155,43 @@ export class SystrapSpace implements AddressSpace {
   readForced(address: number, into: Uint8Array, offset: number, count: number): number {
     this.flush();
     const fd = this.openMem();
-    return fd < 0 ? EFAULT : transferred(this.platform.host.pread(fd, into, offset, count, address));
+    const n = fd < 0 ? EFAULT : transferred(this.platform.host.pread(fd, into, offset, count, address));
+    if (n > 0) this.sites?.overlay(address, into, offset, n);
+    return n;
   }
   writeForced(address: number, from: Uint8Array, offset: number, count: number): number {
     this.flush();
     const fd = this.openMem();
     if (fd < 0 || address >= STUB_BASE) return EFAULT;
+    this.sites?.restoreIn(address, address + count);
     return transferred(this.platform.host.pwrite(fd, from, offset, Math.min(count, STUB_BASE - address), address));
   }
   private openMem(): number {
     if (this.memFd < 0 && !this.released) this.memFd = Math.max(-1, this.platform.proc.openMemory(this.pid));
     return this.memFd;
+  }
+
+  patchCalls(policy: CodePolicy): void {
+    if (this.platform.patchesCalls) this.sites = new CallSites(this, policy, this.inherited);
+    this.inherited = null;
+  }
+  restoreCalls(): void {
+    this.sites?.end();
+  }
+  get threaded(): boolean {
+    return this.threads.size > 1;
+  }
+  readCode(address: number, into: Uint8Array): boolean {
+    const fd = this.openMem();
+    return fd >= 0 && this.platform.host.pread(fd, into, 0, into.length, address) === into.length;
+  }
+  writeCode(address: number, from: Uint8Array): boolean {
+    this.flush();
+    const fd = this.openMem();
+    return fd >= 0 && this.platform.host.pwrite(fd, from, 0, from.length, address) === from.length;
+  }
+  hostCall(via: ThreadContext, nr: number, a0: number, a1: number, a2: number): void {
+    this.now(via as SystrapThread, nr, a0, a1, a2);
   }
 
   fork(via: ThreadContext): ThreadContext | Errno {
@@ -160,6 +201,7 @@ export class SystrapSpace implements AddressSpace {
   newThread(via: ThreadContext): ThreadContext | Errno {
     const source = via as SystrapThread;
     this.flush();
+    source.needFrame();
     const { index, place } = this.takeIndex();
     if (index < 0) return EAGAIN;
     const thread = this.addThread(index, source, place);

@@ -1,5 +1,6 @@
 /** A thread whose stub answers to its slot. */
 import { ENOMEM, type Errno } from '../../abi/errno.ts';
+import { SI_KERNEL, SIGTRAP } from '../../abi/signal.ts';
 import { native } from '../../native-addon/native.ts';
 import type { ThreadPlacement } from '../cpu_placement.ts';
 import { SPIN_CYCLES } from '../hot_callers.ts';
@@ -16,6 +17,7 @@ import {
   MAX_COMMANDS,
   OP_ADVISE,
   OP_MAP_FILE,
+  OP_FRAME,
   OP_STATE,
   REPLY_EXIT,
   REPLY_REGISTERS,
@@ -49,6 +51,8 @@ const TRAP_FLAG = 0x100n;
 const BASE_LIMIT = 0x7fff_ffff_f000n;
 /** The signal that makes a stub post although the application made no call. */
 const KICK = 10;
+/** Calls that came by a signal are considered for rewriting once in so many, less one. */
+const CONSIDER_MASK = 15;
 /** user_regs_struct index of each argument of a call. */
 const ARGUMENTS = [REG.rdi, REG.rsi, REG.rdx, REG.r10, REG.r8, REG.r9] as const;
 
@@ -90,6 +94,8 @@ export class SystrapThread implements ThreadContext {
   /** Command that maps a file by descriptor `deferredFd`, and has not run. */
   private deferredMap = -1;
   private deferredFd = -1;
+  /** System calls that were stops; wraps. */
+  private trapped = 0;
 
   constructor(platform: SystrapPlatform, space: SystrapSpace, index: number, place: number, parent: SystrapThread | null) {
     this.platform = platform;
@@ -146,6 +152,35 @@ export class SystrapThread implements ThreadContext {
     words[at + W_KICK] = 0;
     Atomics.store(words, at + W_STATE, STATE_POSTED);
   }
+  /** A call that came by a signal: one in a few is looked at, so that what runs often is found, and what runs once costs nothing. */
+  considerSite(): void {
+    const { sites } = this.space;
+    const fpstate = this.at + W_FPSTATE;
+    if (sites === null || (++this.trapped & CONSIDER_MASK) !== 0 || (this.words[fpstate] === 0 && this.words[fpstate + 1] === 0)) return;
+    const rip = this.at + W_REGS + REG.rip * 2;
+    sites.consider(this, ((this.words[rip + 1] as number) >>> 0) * 0x1_0000_0000 + ((this.words[rip] as number) >>> 0), this.sysno);
+  }
+  /** The application must not see itself in a trampoline. True if the stop was a trap of a site that was being rewritten: it runs again. */
+  leaveTrampoline(signal: number, code: number): boolean {
+    const { sites } = this.space;
+    if (sites === null) return false;
+    const regs = this.registers();
+    const rip = regs.get(REG.rip);
+    const again = signal === SIGTRAP && code === SI_KERNEL && sites.retry(rip);
+    const seen = again ? rip - 1 : sites.seenAt(rip);
+    if (seen === rip) return false;
+    regs.set(REG.rip, seen);
+    this.setRegisters();
+    if (again) this.resume();
+    return again;
+  }
+  /** The extended state lies in a signal frame: also if the call came the fast way. */
+  needFrame(): void {
+    const fpstate = this.at + W_FPSTATE;
+    if (this.words[fpstate] !== 0 || this.words[fpstate + 1] !== 0) return;
+    this.push(OP_FRAME, 0);
+    this.runCommands();
+  }
 
   registers(): Registers {
     this.settleFrames();
@@ -188,10 +223,12 @@ export class SystrapThread implements ThreadContext {
   }
   xstate(): Uint8Array {
     this.settleFrames();
+    this.needFrame();
     return readXstate(this.space.pid, this.words, this.at);
   }
   setXstate(image: Uint8Array | null): boolean {
     this.settleFrames();
+    this.needFrame();
     return writeXstate(this.space.pid, this.words, this.at, image);
   }
 

@@ -118,6 +118,8 @@ export class Kernel implements ThreadEvents {
   readonly anonymous: AnonymousFiles;
   readonly pipes = new PipeAccount();
   readonly futexes = new FutexTable();
+  /** The platform may rewrite system-call instructions of programs. */
+  patchesCalls = true;
   /** Traces every system call; null: off. */
   strace: Strace | null = null;
   /** Tasks beyond it: clone(2) gives EAGAIN. */

@@ -107,6 +107,7 @@ export function traceMe(task: Task): 0 | Errno {
 }
 
 function link(tracer: Task, target: Task, seized: boolean, options: number): void {
+  target.mm.space.restoreCalls?.();
   target.trace = new Trace(tracer, seized, options);
   tracer.tracees ??= new Set();
   tracer.tracees.add(target);

@@ -27,6 +27,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { type ResourceLimits, RLIMIT_AS, RLIMIT_DATA } from '../kernel/rlimits.ts';
 import { FileDescription, type HostMapping } from '../vfs/file.ts';
 import { MS_NOEXEC } from '../vfs/path.ts';
+import { MappedCode } from './code_policy.ts';
 import { SharedAnonymous } from './shared_anonymous.ts';
 import { VMA_GROWSDOWN, VMA_LOCKED, VMA_NORESERVE, type Vma, VmaSet } from './vma.ts';
 
@@ -96,6 +97,7 @@ export class MemoryMap {
     this.kernel = kernel;
     this.space = space;
     this.mmapBase = mmapBase;
+    if (kernel.patchesCalls) space.patchCalls?.(new MappedCode(this));
   }
 
   // Life

@@ -1,0 +1,72 @@
+/*
+ * The fast way of a system call (fast.S): there is no signal frame, the application's registers are in the slot and its extended state in
+ * the processor. Most answers are a result and need no more. For any other the thread raises a signal after all and goes on as if the
+ * call had come by one: the Sentry does not see the difference.
+ */
+#include "registers.h"
+#include "stub.h"
+
+#define USER_CS 0x33
+#define USER_SS 0x2b
+
+_Static_assert(offsetof(struct slot, kick) == 0x4c && offsetof(struct slot, regs[RSP]) == 0xf8 && offsetof(struct slot, regs[RIP]) == 0xe0, "fast.S says so");
+_Static_assert(SLOTS >> 24 == 0x7ff001 && SLOTS_LENGTH == 1UL << 24 && STACKS + STACK_SIZE - SLOTS * 8 == (uint64_t)-0x37f8fffff8000, "fast.S says so");
+
+__attribute__((noreturn, visibility("hidden"))) void stub_upgrade(struct slot *slot);
+
+/* Whether the answer is about more than a result and memory. */
+static int needs_frame(const struct slot *slot, uint32_t state)
+{
+	if (state == STATE_REPLY && (slot->flags & ~(uint32_t)(REPLY_RESULT | REPLY_EXIT)))
+		return 1;
+	uint32_t count = slot->command_count;
+	for (uint32_t i = 0; i < count && i < MAX_COMMANDS; i++)
+		if (slot->commands[i].op != OP_HOST && slot->commands[i].op != OP_MAP_FILE)
+			return 1;
+	return 0;
+}
+
+/* The answer; what rax is then. */
+static uint64_t finish(struct slot *slot)
+{
+	for (;;) {
+		uint32_t state = wait_reply(slot);
+		if (needs_frame(slot, state)) {
+			slot->upgrading = 1;
+			stub_upgrade(slot); /* the answer is still there */
+		}
+		carry_out_all(slot, state, NULL);
+		if (state == STATE_REPLY)
+			break;
+		post_started(slot);
+	}
+	if (slot->flags & REPLY_EXIT)
+		leave(slot);
+	return slot->flags & REPLY_RESULT ? slot->result : slot->regs[RAX];
+}
+
+static void post_request(struct slot *slot, uint32_t kind)
+{
+	slot->kick = 0;
+	slot->kind = kind;
+	slot->code = 1;
+	slot->fpstate = 0;
+	post(slot);
+}
+
+__attribute__((used)) uint64_t on_fast(struct slot *slot)
+{
+	slot->regs[CS] = USER_CS;
+	slot->regs[SS] = USER_SS;
+	slot->regs[FS_BASE] = read_fs();
+	slot->regs[GS_BASE] = 0;
+	post_request(slot, KIND_SYSCALL);
+	return finish(slot);
+}
+
+/* A kick came while the thread was in here; regs say what the application sees next. */
+__attribute__((used)) uint64_t on_fast_kicked(struct slot *slot)
+{
+	post_request(slot, KIND_INTERRUPT);
+	return finish(slot);
+}
