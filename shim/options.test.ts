@@ -33,7 +33,7 @@ test('options of other runtimes say nothing', () => {
 
 test('runsc_config sets the runtime, also with strings as flags are', async () => {
   const options = await body(
-    '[runsc_config]\nplatform = "ptrace"\nstrace = "true"\ndebug = true\ndebug-log = "/log/"\noverlay2 = "none"\n',
+    '[runsc_config]\nplatform = "ptrace"\npatch-syscalls = "false"\nstrace = "true"\ndebug = true\ndebug-log = "/log/"\noverlay2 = "none"\n',
   );
   expect(runtimeSettings(options, '/state')).toEqual({
     root: '/state',
@@ -46,6 +46,7 @@ test('runsc_config sets the runtime, also with strings as flags are', async () =
     hostUds: 'none',
     hostFifo: 'none',
     directfs: false,
+    patchSyscalls: false,
     systemdCgroup: false,
     ignoreCgroups: false,
     debug: true,

@@ -6,6 +6,8 @@
 export interface FlagKind {
   readonly kind: 'bool' | 'string' | 'int' | 'list';
   readonly alias?: string;
+  /** Of a bool: true unless it is given. */
+  readonly on?: boolean;
   /** For the usage text; absent: accepted without effect, for compatibility. */
   readonly help?: string;
 }
@@ -30,7 +32,7 @@ export class UsageError extends Error {}
 /** `interspersed`: flags may follow positional words, up to "--". */
 export function parseFlags<const T extends FlagTable>(table: T, args: readonly string[], interspersed = false): Parsed<T> {
   const values: Record<string, unknown> = {};
-  for (const [name, { kind }] of Object.entries(table)) values[name] = kind === 'bool' ? false : kind === 'list' ? [] : undefined;
+  for (const [name, { kind, on }] of Object.entries(table)) values[name] = kind === 'bool' ? on === true : kind === 'list' ? [] : undefined;
   const rest: string[] = [];
   let i = 0;
   for (; i < args.length; i++) {

@@ -42,6 +42,7 @@ export interface SentryConfig {
   readonly deviceFd: number | null;
   readonly network: RuntimeSettings['network'];
   readonly directfs: boolean;
+  readonly patchSyscalls: boolean;
   readonly debug: boolean;
   readonly strace: boolean;
   /** Its controlling terminal is the container's console: watch SIGWINCH. */
@@ -78,6 +79,7 @@ export function startSentry(start: SentryStart): Process {
     platform: settings.platform,
     network: settings.network,
     directfs: settings.directfs,
+    patchSyscalls: settings.patchSyscalls,
     debug: settings.debug,
     strace: settings.strace,
     consoleFd: consoleFd === null ? null : pass(consoleFd),

@@ -39,6 +39,8 @@ export interface RuntimeSettings {
   readonly hostFifo: HostFifoPolicy;
   /** The sandbox looks at what everybody may read by itself. */
   readonly directfs: boolean;
+  /** The platform may rewrite system-call instructions of programs in memory. */
+  readonly patchSyscalls: boolean;
   /** Folder for log files of sandbox and gofer; null: only the last lines are kept, for error messages. */
   readonly debugLog: string | null;
   readonly strace: boolean;

@@ -31,6 +31,7 @@ export function boot(host: Host, argv: readonly string[]): number {
   const log = new SandboxLog(host, config.debug);
   const kernel = new Kernel({ host, poll, platform, syscalls: buildTable(SYSCALLS), log: log.line });
   kernel.system = system;
+  kernel.patchesCalls = config.patchSyscalls;
   if (config.strace) kernel.strace = new Strace(SYSCALLS, log.line);
   registerDevices(kernel);
   registerFilesystems(kernel);

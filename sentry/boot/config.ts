@@ -11,6 +11,8 @@ export interface BootConfig {
   readonly network: 'sandbox' | 'host' | 'none';
   /** Look beneath the mounts' own descriptors where the gofer gives them. */
   readonly directfs: boolean;
+  /** The platform may rewrite system-call instructions of programs. */
+  readonly patchSyscalls: boolean;
   readonly debug: boolean;
   readonly strace: boolean;
   /** The container's console, our controlling terminal: SIGWINCH tells of its new size. */
