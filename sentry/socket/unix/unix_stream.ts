@@ -20,12 +20,13 @@ import {
   type Errno,
   isErrno,
 } from '../../../abi/errno.ts';
-import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM } from '../../../abi/poll.ts';
-import { SHUT_RD, SHUT_RDWR, SHUT_WR, type SOCK_SEQPACKET, SOCK_STREAM } from '../../../abi/socket.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM } from '../../../abi/poll.ts';
+import { MSG_OOB, SHUT_RD, SHUT_RDWR, SHUT_WR, SO_OOBINLINE, type SOCK_SEQPACKET, SOCK_STREAM } from '../../../abi/socket.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { NetNamespace } from '../../kernel/namespaces.ts';
 import type { Task } from '../../kernel/task.ts';
 import { type Blocking, type SyscallResult, waitFor } from '../../kernel/wait.ts';
+import { tellUrgent } from '../../vfs/async_notice.ts';
 import type { FileDescription } from '../../vfs/file.ts';
 import type { Sink } from '../../vfs/io.ts';
 import type { IncomingMessage, OutgoingMessage } from '../socket.ts';
@@ -141,12 +142,27 @@ export class UnixStream extends UnixSocket {
     const wanted = message.data.remaining;
     const limit = this.options.sendBuffer;
     if (!this.isStream) return this.sendPacket(task, message, peer, wanted, limit);
-    if (wanted === 0) return 0;
+    const urgent = (message.flags & MSG_OOB) !== 0;
+    if (wanted === 0) return urgent ? EOPNOTSUPP : 0;
     const room = limit - peer.incoming.charge;
     if (room <= 0) return EAGAIN;
-    const n = peer.incoming.append(task, message, room, false);
+    const n = urgent && wanted === 1 ? 0 : peer.incoming.append(task, message, Math.min(room, urgent ? wanted - 1 : wanted), false);
     if (n > 0) peer.queue.notify(READABLE);
-    return n;
+    return urgent && n >= 0 && n === wanted - 1 ? this.sendUrgent(task, message, peer, n) : n;
+  }
+  /** The last byte of the message; `before`: how many came before it. */
+  private sendUrgent(task: Task, message: OutgoingMessage, peer: UnixStream, before: number): number {
+    const n = peer.incoming.appendUrgent(task, message);
+    if (n < 0) return before > 0 ? before : n;
+    if (peer.file !== null) tellUrgent(peer.file);
+    peer.queue.notify(READABLE | POLLPRI);
+    return before + n;
+  }
+  override get supportsOutOfBand(): boolean {
+    return this.isStream;
+  }
+  override get atMark(): boolean {
+    return this.incoming.atMark;
   }
   private sendPacket(task: Task, message: OutgoingMessage, peer: UnixStream, wanted: number, limit: number): number {
     if (wanted > limit - 32) return EMSGSIZE;
@@ -159,16 +175,23 @@ export class UnixStream extends UnixSocket {
   override receive(_task: Task, dst: Sink, message: IncomingMessage): number {
     const { peer } = this;
     if (peer === null) return this.isStream ? EINVAL : ENOTCONN;
-    if (this.incoming.empty) {
+    if (this.incoming.empty && (message.flags & MSG_OOB) === 0) {
       if (this.error !== 0) return this.takeError();
       return this.receiveShutdown || peer.closed ? 0 : EAGAIN;
     }
-    const n = this.isStream ? this.incoming.receive(dst, message, this.options.passCredentials) : this.incoming.receivePacket(dst, message);
+    const n = this.isStream ? this.receiveBytes(dst, message) : this.incoming.receivePacket(dst, message);
     if (n >= 0) {
       if (peer.address !== '') message.name = encodeUnixAddress(peer.address);
       if (this.writableBy(peer)) peer.queue.notify(WRITABLE);
     }
     return n;
+  }
+  private receiveBytes(dst: Sink, message: IncomingMessage): number {
+    const inline = this.options.get(SO_OOBINLINE) !== 0;
+    if ((message.flags & MSG_OOB) !== 0) return inline ? EINVAL : this.incoming.receiveUrgent(dst, message);
+    const n = this.incoming.receive(dst, message, this.options.passCredentials, inline);
+    // What was left may have been an urgent byte that is passed over.
+    return n === EAGAIN && (this.receiveShutdown || this.peer?.closed) ? 0 : n;
   }
   /** Enough has been read that the peer should send on. */
   private writableBy(peer: UnixStream): boolean {
@@ -202,6 +225,7 @@ export class UnixStream extends UnixSocket {
     if (this.pending !== null) return this.pending.length > 0 ? events | READABLE : events;
     if (peer === null) return events | POLLHUP | WRITABLE;
     if (!this.incoming.empty) events |= READABLE;
+    if (this.incoming.hasUrgent) events |= POLLPRI;
     if (peer.closed || peer.writableBy(this)) events |= WRITABLE;
     return events;
   }
