@@ -129,6 +129,25 @@ suite('the life of a container', () => {
     expect(r.stderr).toContain('prestart hook /bin/sh: exit status 4: broken');
   });
 
+  test('startContainer hooks run inside, before the program, which is process 1 all the same', () => {
+    const hooks = { startContainer: [{ path: '/bin/sh', args: ['sh', '-c', 'cat >/state && echo hook $$'], env: ['A=b'] }] };
+    const { id, out } = create('echo program $$; cat /state', { spec: { hooks } });
+    expect(world.runsc(['start', id])).toEqual({ status: 0, stdout: '', stderr: '' });
+    world.runsc(['wait', id]);
+    const [first, second] = readFileSync(out, 'utf8').split('\n');
+    expect(first).toBe('program 1');
+    expect(JSON.parse(second as string)).toMatchObject({ id, status: 'created' });
+    world.runsc(['delete', id]);
+
+    const failing = { startContainer: [{ path: '/bin/sh', args: ['sh', '-c', 'echo broken; exit 4'] }] };
+    const broken = create('echo never', { spec: { hooks: failing } });
+    const r = world.runsc(['start', broken.id]);
+    expect(r.stderr).toContain('startContainer hook /bin/sh: exit status 4: broken');
+    expect(status(broken.id)).toBe('stopped');
+    expect(readFileSync(broken.out, 'utf8')).toBe('');
+    world.runsc(['delete', broken.id]);
+  });
+
   test('what the host does to the sandbox shows', async () => {
     const { id, pidFile } = create('sleep 1000');
     world.runsc(['start', id]);

@@ -58,6 +58,7 @@ export const ExecRequest = message('ExecRequest', {
   rows: [8, uint],
   columns: [9, uint],
   tether_fd: [10, uint],
+  before_start: [11, bool],
 });
 export type ExecRequest = Infer<typeof ExecRequest>;
 export const SignalRequest = message('SignalRequest', {
@@ -113,6 +114,7 @@ export const DebugRequest = message('DebugRequest', {
   unimplemented: [2, bool],
   strace: [3, string],
   log_level: [4, string],
+  files: [5, bool],
 });
 export const DebugResponse = message('DebugResponse', { text: [1, string] });
 

@@ -49,11 +49,12 @@ export class Docker {
         'storage-driver': 'overlay2',
         bip: '10.218.0.1/24',
         'live-restore': true,
-        runtimes: { runsc: { path: join(CHECKOUT, 'bin/runsc'), runtimeArgs: ['--overlay2=none'] } },
-        'default-runtime': 'runsc',
         ...settings,
       }),
     );
+    const install = ['install', '--docker-config', join(folder, 'daemon.json'), '--default'];
+    const r = spawnSync(join(CHECKOUT, 'bin/runsc'), install, { encoding: 'utf8' });
+    if (r.status !== 0) throw new Error(`runsc install: ${r.stderr}`);
     await docker.launch();
     for (const image of images) docker.must(['load', '-i', join(IMAGES, image)]);
     return docker;

@@ -83,7 +83,7 @@ export const features = command('features', {
     const document = {
       ociVersionMin: '1.0.0',
       ociVersionMax: OCI_VERSION,
-      hooks: ['prestart', 'createRuntime', 'createContainer', 'poststart', 'poststop'],
+      hooks: ['prestart', 'createRuntime', 'createContainer', 'startContainer', 'poststart', 'poststop'],
       mountOptions: [
         'bind',
         'dev',

@@ -2,8 +2,10 @@
 import type { Command } from '../cli/command.ts';
 import { features, spec, update, version } from './config.ts';
 import { doCommand } from './do.ts';
+import { doctor } from './doctor.ts';
 import { exec } from './exec.ts';
 import { debug, events, list, ps, state, wait } from './inspect.ts';
+import { install, uninstall } from './install.ts';
 import { create, kill, pause, remove, resume, start } from './lifecycle.ts';
 import { portForward } from './port_forward.ts';
 import { run } from './run.ts';
@@ -28,5 +30,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   features,
   'port-forward': portForward,
   do: doCommand,
+  install,
+  uninstall,
+  doctor,
   version,
 };

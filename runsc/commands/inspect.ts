@@ -2,16 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { command } from '../cli/command.ts';
 import { UsageError } from '../cli/flags.ts';
+import { table } from '../cli/screen.ts';
 import type { ContainerStats, NetworkStats, ProcessInfo } from '../container/types.ts';
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`);
-}
-
-/** Columns as wide as their widest cell. */
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => (row[i] as string).length)));
-  return rows.map((row) => row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] as number))).join('   ')).join('\n');
 }
 
 export const state = command('state', {
@@ -156,6 +151,7 @@ export const debug = command('debug', {
   flags: {
     stacks: { kind: 'bool', help: 'every task, its state and system call' },
     ps: { kind: 'bool', help: 'the same' },
+    files: { kind: 'bool', help: 'open files of every process' },
     unimplemented: { kind: 'bool', help: 'system calls that were refused' },
     strace: { kind: 'string', help: 'on or off' },
     'log-level': { kind: 'string', help: 'debug or info' },
@@ -163,9 +159,11 @@ export const debug = command('debug', {
   words: [1, 1],
   run: async ({ containers }, flags, [id]) => {
     const container = await containers.load(id as string);
-    const any = flags.stacks || flags.ps || flags.unimplemented || flags.strace !== undefined || flags['log-level'] !== undefined;
+    const any =
+      flags.stacks || flags.ps || flags.files || flags.unimplemented || flags.strace !== undefined || flags['log-level'] !== undefined;
     const text = await container.debug({
       stacks: flags.stacks || flags.ps || !any,
+      files: flags.files,
       unimplemented: flags.unimplemented || !any,
       strace: flags.strace ?? '',
       log_level: flags['log-level'] ?? '',

@@ -12,6 +12,7 @@ import { checkId, rootfsPath } from './load_spec.ts';
 import { lastWords, logPath } from './log_tail.ts';
 import { destroyProcess, ended, exitCode, isAlive } from './process_id.ts';
 import type { Spec, SpecResources } from './spec.ts';
+import { runStartHooks } from './start_hooks.ts';
 import type { StateStore, StoredState } from './state_store.ts';
 import {
   type ContainerHandle,
@@ -95,6 +96,7 @@ export class Container implements ContainerHandle {
       const status = this.statusOf(stored);
       if (status !== 'created') throw new RuntimeError('State', `cannot start a container in the ${status} state`);
       const spec = this.spec();
+      await runStartHooks(this, spec, await this.state());
       await this.call('Start', { container_id: this.id }, { timeoutMs: LOADING });
       this.store.write({ ...stored, status: 'running' });
       const failures = await runHooksLenient('poststart', spec.hooks?.poststart, await this.state());
@@ -104,7 +106,7 @@ export class Container implements ContainerHandle {
 
   async exec(options: ExecOptions): Promise<{ pid: number }> {
     checkId(options.execId, 'exec id');
-    this.mustRun();
+    if (options.beforeStart !== true) this.mustRun();
     const fds = new DonatedFds();
     const terminal = options.process.terminal === true;
     const console = terminal && options.consoleSocket !== undefined ? makeTerminal() : null;
@@ -123,6 +125,7 @@ export class Container implements ContainerHandle {
         rows: size?.height ?? 0,
         columns: size?.width ?? 0,
         tether_fd: fds.add(options.tether),
+        before_start: options.beforeStart === true,
       };
       return { pid: (await this.call('Exec', request, { fds: fds.fds, timeoutMs: LOADING })).pid };
     } finally {
@@ -294,7 +297,13 @@ export class Container implements ContainerHandle {
   async closeStdin(execId = ''): Promise<void> {
     await this.call('CloseStdin', { container_id: this.id, exec_id: execId });
   }
-  async debug(request: { stacks?: boolean; unimplemented?: boolean; strace?: string; log_level?: string }): Promise<string> {
+  async debug(request: {
+    stacks?: boolean;
+    files?: boolean;
+    unimplemented?: boolean;
+    strace?: string;
+    log_level?: string;
+  }): Promise<string> {
     return (await this.call('Debug', request)).text;
   }
 

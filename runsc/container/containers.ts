@@ -117,8 +117,6 @@ class Creation {
   }
 
   async run(): Promise<Container> {
-    // Their place is inside, where nothing of the host is to be seen: docs/runsc.md.
-    if ((this.spec.hooks?.startContainer ?? []).length > 0) process.emitWarning('startContainer hooks are not run');
     const plan = planMounts(this.options.bundle, this.spec, this.settings);
     const terminal = this.openConsole();
     const fds = new DonatedFds();

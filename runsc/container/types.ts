@@ -86,6 +86,8 @@ export interface ExecOptions {
    * the exit status is written to it; when the other end goes away the process is killed.
    */
   readonly tether?: number;
+  /** A startContainer hook: allowed before the container's program runs, and only then. */
+  readonly beforeStart?: boolean;
 }
 
 export interface ExitStatus {

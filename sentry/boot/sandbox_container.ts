@@ -69,6 +69,8 @@ export class SandboxContainer {
   private readonly execs = new Map<string, GuestProcess>();
   /** Until the start. */
   private prepared: Prepared | null;
+  /** Hooks have run before the start, and left the number 1 to the program. */
+  private hooked = false;
 
   /** Descriptors that are taken leave the list. @throws StatusError; nothing is kept then. */
   constructor(from: ContainerInit) {
@@ -177,6 +179,7 @@ export class SandboxContainer {
     const { prepared } = this;
     if (prepared === null || this.init.exit !== null) throw new StatusError(FAILED_PRECONDITION, 'cannot start a container twice');
     this.prepared = null;
+    if (this.hooked) this.container.pidNamespace.rewind();
     try {
       return this.run(this.init, prepared);
     } catch (e) {
@@ -214,7 +217,8 @@ export class SandboxContainer {
     const { exec_id: execId } = request;
     const known = this.execs.get(execId);
     if (execId === '' || (known !== undefined && known.exit === null)) throw new StatusError(ALREADY_EXISTS, `process ${execId} exists`);
-    if (this.init.group === null) throw new StatusError(FAILED_PRECONDITION, 'container not running');
+    if (request.before_start) this.keepPlaceOfInit();
+    else if (this.init.group === null) throw new StatusError(FAILED_PRECONDITION, 'container not running');
     const spec = parseJson<SpecProcess>(request.process, 'process');
     const taken = new TakenFds(fds);
     const prepared = this.prepare(spec, () => this.streams(request, credentialsOf(spec), taken, []));
@@ -230,6 +234,15 @@ export class SandboxContainer {
     const tetherFd = taken.take(request.tether_fd);
     if (tetherFd >= 0) this.tie(process, tetherFd);
     return pid;
+  }
+
+  /** A hook must not become process 1: its end would be that of its namespace. */
+  private keepPlaceOfInit(): void {
+    if (this.prepared === null) throw new StatusError(FAILED_PRECONDITION, 'the container has been started');
+    const { pidNamespace } = this.container;
+    if (pidNamespace.lastPid !== 0) return;
+    pidNamespace.reserve(1);
+    this.hooked = true;
   }
 
   private remember(execId: string, process: GuestProcess): void {

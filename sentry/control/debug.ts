@@ -1,4 +1,6 @@
 /** What `runsc debug` shows and changes. */
+import { isErrno } from '../../abi/errno.ts';
+import { toUnicode } from '../../lib/byte_string.ts';
 import { INVALID_ARGUMENT, StatusError } from '../../lib/ttrpc/status.ts';
 import type { RequestOf } from '../../proto/control.ts';
 import type { SandboxLog } from '../boot/log.ts';
@@ -6,6 +8,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
 import { Strace } from '../strace/strace.ts';
 import { SYSCALLS } from '../syscalls/table.ts';
+import { pathName } from '../vfs/path_name.ts';
 
 /** @throws StatusError for a value that is none. */
 export function debug(kernel: Kernel, log: SandboxLog, request: RequestOf<'Debug'>): string {
@@ -16,6 +19,7 @@ export function debug(kernel: Kernel, log: SandboxLog, request: RequestOf<'Debug
   if (level !== '' || strace === 'on') log.setVerbose(level === 'debug' || strace === 'on');
   const parts: string[] = [];
   if (request.stacks) parts.push(stacks(kernel));
+  if (request.files) parts.push(files(kernel));
   if (request.unimplemented) parts.push(unimplemented(kernel));
   return parts.join('\n');
 }
@@ -28,6 +32,22 @@ function stacks(kernel: Kernel): string {
       for (const task of group.tasks) {
         const state = task.parked ?? task.state;
         lines.push([container.id, task.pid, task.tid, state, inCall(task) ? task.syscallNumber : '-', task.name].join('\t'));
+      }
+    }
+  }
+  return lines.join('\n');
+}
+
+/** What every process has open, by descriptor. */
+function files(kernel: Kernel): string {
+  const lines = ['container\tpid\tfd\tname'];
+  for (const container of kernel.containers.values()) {
+    for (const group of container.processes) {
+      const { leader } = group;
+      for (const fd of leader.fds.numbers()) {
+        const file = leader.fds.get(fd);
+        const name = isErrno(file) || file.path === null ? '-' : pathName(file.path, leader.fs.root);
+        lines.push([container.id, leader.pid, fd, toUnicode(name)].join('\t'));
       }
     }
   }

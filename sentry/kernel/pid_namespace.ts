@@ -34,6 +34,11 @@ export class PidNamespace {
     this.last = Math.max(this.last, id);
   }
 
+  /** Numbers are given out from 1 again, those that are free. */
+  rewind(): void {
+    this.last = 0;
+  }
+
   isFree(id: number): boolean {
     return !this.tasks.has(id) && !this.groups.has(id) && !this.sessions.has(id);
   }
