@@ -1,6 +1,6 @@
 /** Reassembly of fragments (RFC 791 §3.2, RFC 8200 §4.5), in bounded memory. Overlaps are an attack (RFC 5722): the packet is dropped. */
 import type { Environment } from './environment.ts';
-import type { IncomingPacket } from './packet.ts';
+import { HEADROOM, type IncomingPacket, Packet, writeHeader } from './packet.ts';
 
 /** Packets in the making, bytes of all of them, fragments of one. */
 const MAX_PACKETS = 64;
@@ -73,8 +73,12 @@ function collides(entry: Making, offset: number, end: number): boolean {
   return entry.pieces.some((piece) => offset < piece.offset + piece.bytes.length && piece.offset < end);
 }
 
+/** With an IP header of the usual kind, so that it can be shown and quoted. */
 function whole(packet: IncomingPacket, entry: Making): IncomingPacket {
-  const bytes = new Uint8Array(entry.total);
-  for (const piece of entry.pieces) bytes.set(piece.bytes, piece.offset);
-  return { ...packet, bytes, header: 0, start: 0, end: bytes.length, trusted: false, fragment: null };
+  const { version, source, destination, protocol, ttl, tos } = packet;
+  const joined = new Packet(version, entry.total);
+  const { bytes, transport } = joined;
+  for (const piece of entry.pieces) bytes.set(piece.bytes, transport + piece.offset);
+  writeHeader(joined, { source, destination, protocol, ttl, tos, id: (packet.fragment?.id ?? 0) & 0xffff, mayFragment: true });
+  return { ...packet, bytes, header: HEADROOM, start: transport, end: bytes.length, trusted: false, fragment: null };
 }

@@ -1,6 +1,8 @@
 /** What the stack knows of an interface. Links derive from it; the loopback is here. */
+import { ENETDOWN, type Errno } from '../abi/errno.ts';
 import { type IpAddress, LOOPBACK4, LOOPBACK6 } from './address.ts';
-import { HEADROOM, type IncomingPacket, type Packet } from './packet.ts';
+import { type FrameTap, type FrameTaps, PACKET_HOST, PACKET_OUTGOING } from './frame_taps.ts';
+import { HEADROOM, type IncomingPacket, IP4_HEADER, IP6_HEADER, Packet } from './packet.ts';
 
 export interface AssignedAddress {
   readonly address: IpAddress;
@@ -15,6 +17,9 @@ export abstract class NetInterface {
   /** A smaller MTU for IPv6 that a router has announced; 0: none. */
   mtu6 = 0;
   up = true;
+  /** IFF_PROMISC and IFF_ALLMULTI: how many have asked for it. */
+  promiscuous = 0;
+  allMulticast = 0;
   /** Six bytes. */
   hardware: Uint8Array;
   addresses: AssignedAddress[] = [];
@@ -41,6 +46,10 @@ export abstract class NetInterface {
   neighbourMessage(_packet: IncomingPacket): void {}
   /** Hands over what `send` has gathered; after each outermost `deliver` of the stack. */
   flush(): void {}
+  /** A frame that somebody has written whole (packet(7)), from its Ethernet header on. 0 or an errno. */
+  sendFrame(_frame: Uint8Array): 0 | Errno {
+    return ENETDOWN;
+  }
   /** Takes the packet; `nextHop`: who on the link gets it. */
   abstract send(packet: Packet, nextHop: IpAddress): void;
 }
@@ -51,11 +60,13 @@ const MAX_QUEUED = 8192;
 /** lo. What is sent lies in a queue until the stack delivers: an answer never runs inside of what it answers. */
 export class Loopback extends NetInterface {
   override readonly completesChecksums = true;
+  private readonly taps: FrameTaps;
   private queue: Packet[] = [];
   private head = 0;
 
-  constructor() {
+  constructor(taps: FrameTaps) {
     super(1, 'lo', 65_536, new Uint8Array(6));
+    this.taps = taps;
     this.addresses = [
       { address: LOOPBACK4, prefixLength: 8, broadcast: null },
       { address: LOOPBACK6, prefixLength: 128, broadcast: null },
@@ -75,6 +86,25 @@ export class Loopback extends NetInterface {
     this.statistics.rx_packets++;
     this.statistics.rx_bytes += bytes;
     this.queue.push(packet);
+    if (this.taps.active && packet.arrival === 0) this.show(packet, null);
+  }
+  /** Frames of lo have addresses of zero. */
+  private show(packet: Packet, except: FrameTap | null): void {
+    const frame = new Uint8Array(14 + packet.bytes.length - HEADROOM);
+    frame[12] = packet.version === 4 ? 0x08 : 0x86;
+    frame[13] = packet.version === 4 ? 0x00 : 0xdd;
+    frame.set(packet.bytes.subarray(HEADROOM), 14);
+    this.taps.show(this, frame, 0, frame.length, PACKET_OUTGOING, except);
+    this.taps.show(this, frame, 0, frame.length, PACKET_HOST, null);
+  }
+  override sendFrame(frame: Uint8Array): 0 | Errno {
+    const version = frame[12] === 0x08 ? 4 : 6;
+    const header = version === 4 ? IP4_HEADER : IP6_HEADER;
+    if (frame.length < 14 + header || (frame[14] as number) >>> 4 !== version) return 0;
+    const packet = new Packet(version, frame.length - 14 - header);
+    packet.bytes.set(frame.subarray(14), HEADROOM);
+    this.send(packet);
+    return 0;
   }
   next(): Packet | null {
     const packet = this.queue[this.head];

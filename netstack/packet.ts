@@ -4,6 +4,7 @@ import { addWords, checksum, fold, pseudoSum } from './checksum.ts';
 
 export const IPPROTO_HOPOPTS = 0;
 export const IPPROTO_ICMP = 1;
+export const IPPROTO_IGMP = 2;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
 export const IPPROTO_ROUTING = 43;
@@ -26,6 +27,12 @@ export class Packet {
   segmentSize = 0;
   /** Where the transport's checksum lies, from the start of the transport header; -1: none to fill in. */
   checksumOffset = -1;
+  /** Index of the interface that it seems to come from when it is looped back; 0: lo. */
+  arrival = 0;
+  /** What its header says; null: the sender wrote it. */
+  fields: HeaderFields | null = null;
+  /** Its header says more than `fields`: it is a fragment. */
+  marked = false;
   /** Length of the transport's header, which is repeated in every segment. */
   transportHeader = 0;
 
@@ -60,6 +67,8 @@ export interface IncomingPacket {
   readonly trusted: boolean;
   /** Index of the interface. */
   readonly arrival: number;
+  /** Several datagrams of one sender that came as one: bytes of each; absent: it is one. */
+  readonly segment?: number;
   /** Null: a whole packet. */
   readonly fragment: { readonly id: number; readonly offset: number; readonly more: boolean } | null;
 }
@@ -216,10 +225,116 @@ export function put32(bytes: Uint8Array, at: number, value: number): void {
   put16(bytes, at + 2, value & 0xffff);
 }
 
+/** An IPv4 header that the sender has written: what it left open, its length and its checksum. */
+export function completeHeader(packet: Packet, source: IpAddress, headerLength: number, takeId: () => number): void {
+  const { bytes } = packet;
+  const at = HEADROOM;
+  put16(bytes, at + 2, packet.length);
+  if (get16(bytes, at + 4) === 0) put16(bytes, at + 4, takeId());
+  if (get32(bytes, at + 12) === 0) writeAddress(bytes, at + 12, source);
+  put16(bytes, at + 10, 0);
+  put16(bytes, at + 10, checksum(bytes, at, at + headerLength));
+}
 /** Makes an IPv4 packet with a finished header one fragment of a larger one. offset: in units of 8 bytes. */
 export function markFragment(packet: Packet, offset: number, more: boolean): void {
   const { bytes } = packet;
+  packet.marked = true;
+  put16(bytes, HEADROOM + 2, packet.length);
   put16(bytes, HEADROOM + 6, offset | (more ? MORE_FRAGMENTS : 0));
   put16(bytes, HEADROOM + 10, 0);
   put16(bytes, HEADROOM + 10, checksum(bytes, HEADROOM, HEADROOM + IP4_HEADER));
+}
+/** Where an IPv4 packet lies in a larger one: in units of 8 bytes. */
+export function fragmentOf(bytes: Uint8Array): { offset: number; more: boolean } {
+  const field = get16(bytes, HEADROOM + 6);
+  return { offset: field & 0x1fff, more: (field & MORE_FRAGMENTS) !== 0 };
+}
+/** The same for IPv6: room for the fragment header is behind the IPv6 header, which is a copy of the whole packet's. offset: bytes. */
+export function becomeFragment6(packet: Packet, offset: number, more: boolean, id: number): void {
+  const { bytes, transport } = packet;
+  packet.marked = true;
+  put16(bytes, HEADROOM + 4, packet.length - IP6_HEADER);
+  bytes[transport] = bytes[HEADROOM + 6] as number;
+  bytes[HEADROOM + 6] = IPPROTO_FRAGMENT;
+  put16(bytes, transport + 2, offset | (more ? 1 : 0));
+  put32(bytes, transport + 4, id);
+}
+/** The first `options` bytes of what follows an IPv4 header belong to it. */
+export function growHeader(packet: Packet, options: number): void {
+  const { bytes } = packet;
+  bytes[HEADROOM] = 0x40 | ((IP4_HEADER + options) >> 2);
+  put16(bytes, HEADROOM + 10, 0);
+  put16(bytes, HEADROOM + 10, checksum(bytes, HEADROOM, HEADROOM + IP4_HEADER + options));
+}
+/** ICMPv6 behind an extension header of `skip` bytes: its checksum. */
+export function finishInner(packet: Packet, skip: number, fields: HeaderFields): void {
+  const { bytes } = packet;
+  const at = packet.transport + skip;
+  put16(bytes, at + 2, checksum(bytes, at, bytes.length, pseudoSum(fields.source, fields.destination, IPPROTO_ICMPV6, bytes.length - at)));
+}
+
+/** A packet of ours as it arrives over the loopback. */
+export function incomingOf(packet: Packet, fields: HeaderFields, arrival: number): IncomingPacket {
+  return {
+    version: packet.version,
+    bytes: packet.bytes,
+    header: HEADROOM,
+    start: packet.transport,
+    end: packet.bytes.length,
+    source: fields.source,
+    destination: fields.destination,
+    protocol: fields.protocol,
+    ttl: fields.ttl,
+    tos: fields.tos,
+    trusted: true,
+    arrival,
+    fragment: null,
+  };
+}
+/** The same packet on its way out again. */
+export function copyOf(packet: IncomingPacket): Packet {
+  const header = packet.version === 4 ? IP4_HEADER : IP6_HEADER;
+  const copy = new Packet(packet.version, packet.end - packet.header - header);
+  copy.bytes.set(packet.bytes.subarray(packet.header, packet.end), HEADROOM);
+  return copy;
+}
+export function mayNotFragment(packet: IncomingPacket): boolean {
+  return packet.version === 6 || (get16(packet.bytes, packet.header + 6) & DONT_FRAGMENT) !== 0;
+}
+/** One hop less to go. */
+export function countHop(packet: Packet): void {
+  const { bytes } = packet;
+  if (packet.version === 6) {
+    bytes[HEADROOM + 7] = (bytes[HEADROOM + 7] as number) - 1;
+    return;
+  }
+  bytes[HEADROOM + 8] = (bytes[HEADROOM + 8] as number) - 1;
+  put16(bytes, HEADROOM + 10, 0);
+  put16(bytes, HEADROOM + 10, checksum(bytes, HEADROOM, HEADROOM + ((bytes[HEADROOM] as number) & 0xf) * 4));
+}
+/** Where the transport's checksum lies, from its header's start; -1: it has none that covers addresses. */
+export function checksumPlace(protocol: number, version: 4 | 6): number {
+  if (protocol === IPPROTO_TCP) return 16;
+  if (protocol === IPPROTO_UDP) return 6;
+  return protocol === IPPROTO_ICMPV6 && version === 6 ? 2 : -1;
+}
+/** What came without a finished checksum (the link vouched for it) gets one. */
+export function completeChecksum(out: Packet, packet: IncomingPacket): void {
+  const place = checksumPlace(packet.protocol, packet.version);
+  if (place < 0 || packet.fragment !== null) return;
+  const at = HEADROOM + packet.start - packet.header;
+  if (out.bytes.length - at < place + 2) return;
+  const { bytes } = out;
+  put16(bytes, at + place, 0);
+  const sum = checksum(bytes, at, bytes.length, pseudoSum(packet.source, packet.destination, packet.protocol, bytes.length - at));
+  put16(bytes, at + place, sum === 0 && packet.protocol === IPPROTO_UDP ? 0xffff : sum);
+}
+/** A TCP packet that is longer than the link: the link cuts it into segments of `size` and completes their checksums. */
+export function prepareSegments(out: Packet, packet: IncomingPacket, size: number): void {
+  const { bytes, transport } = out;
+  const pseudo = pseudoSum(packet.source, packet.destination, IPPROTO_TCP, bytes.length - transport);
+  out.segmentSize = size;
+  out.checksumOffset = 16;
+  out.transportHeader = ((bytes[transport + 12] as number) >>> 4) * 4;
+  put16(bytes, transport + 16, fold(pseudo));
 }

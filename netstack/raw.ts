@@ -1,35 +1,191 @@
-/** Raw endpoints (raw(7)): each gets a copy of every packet of its protocol, beside the protocol itself. */
+/** Raw endpoints (raw(7), ipv6(7)): each gets a copy of every packet of its protocol, beside the protocol itself, and sends what it likes. */
+import { EAGAIN, EINVAL, EMSGSIZE, type Errno, isErrno } from '../abi/errno.ts';
+import { POLLERR, POLLIN, POLLOUT, POLLRDNORM } from '../abi/poll.ts';
 import { type IpAddress, isAny } from './address.ts';
-import type { IncomingPacket } from './packet.ts';
+import { ErrorQueue } from './error_queue.ts';
+import { type IcmpError, queuedError } from './icmp_error.ts';
+import { completeHeader, HEADROOM, type IncomingPacket, IP4_HEADER, IP6_HEADER, IPPROTO_ICMP, IPPROTO_ICMPV6, Packet } from './packet.ts';
+import type { Route } from './routes.ts';
+import type { SendOptions, Stack } from './stack.ts';
 
-export interface RawReceiver {
-  readonly version: 4 | 6;
-  readonly protocol: number;
-  /** isAny: all. */
-  readonly local: IpAddress;
-  readonly remote: IpAddress | null;
-  take(packet: IncomingPacket): void;
+/** What a packet costs beside its bytes. */
+const COST = 512;
+const LONGEST = 65_535;
+
+/** A packet as a raw socket reads it: IPv4 with its header, IPv6 without. */
+export interface RawPacket {
+  readonly bytes: Uint8Array;
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
+  readonly arrival: number;
+  readonly ttl: number;
+  readonly tos: number;
+  /** ns. */
+  readonly at: number;
 }
 
 export class RawEndpoints {
-  private readonly receivers = new Set<RawReceiver>();
-  add(receiver: RawReceiver): void {
-    this.receivers.add(receiver);
+  private readonly endpoints = new Set<RawEndpoint>();
+  all(): Iterable<RawEndpoint> {
+    return this.endpoints;
   }
-  remove(receiver: RawReceiver): void {
-    this.receivers.delete(receiver);
+  add(endpoint: RawEndpoint): void {
+    this.endpoints.add(endpoint);
+  }
+  remove(endpoint: RawEndpoint): void {
+    this.endpoints.delete(endpoint);
   }
   wants(protocol: number): boolean {
-    for (const receiver of this.receivers) if (receiver.protocol === protocol) return true;
+    for (const endpoint of this.endpoints) if (endpoint.protocol === protocol) return true;
     return false;
   }
   input(packet: IncomingPacket): void {
-    if (this.receivers.size === 0) return;
-    for (const receiver of this.receivers) {
-      if (receiver.protocol !== packet.protocol || receiver.version !== packet.version) continue;
-      if (!isAny(receiver.local) && receiver.local !== packet.destination) continue;
-      if (receiver.remote !== null && receiver.remote !== packet.source) continue;
-      receiver.take(packet);
-    }
+    for (const endpoint of this.endpoints) if (endpoint.accepts(packet)) endpoint.take(packet);
   }
+  icmpError(inner: IncomingPacket, error: IcmpError): void {
+    for (const endpoint of this.endpoints) endpoint.failed(inner, error);
+  }
+}
+
+export class RawEndpoint {
+  readonly stack: Stack;
+  readonly version: 4 | 6;
+  readonly protocol: number;
+  local: IpAddress;
+  /** What it was bound to; isAny: nothing. */
+  remote: IpAddress | null = null;
+  device = 0;
+  /** The sender writes the IP header, too. */
+  headerIncluded = false;
+  /** Where the sender wants a checksum over packet and pseudo header (IPV6_CHECKSUM); -1: nowhere. */
+  checksumAt = -1;
+  receiveLimit = 212_992;
+  wantsErrors = false;
+  wantsStamps = false;
+  readonly errors = new ErrorQueue();
+  error: Errno | 0 = 0;
+  drops = 0;
+  /** False: the packet is not for this one (filters of messages and of bytes). */
+  filter: (packet: IncomingPacket) => boolean = () => true;
+  /** False: it did not ask for this group. */
+  joined: (packet: IncomingPacket) => boolean = () => true;
+  private readonly queue: RawPacket[] = [];
+  private cost = 0;
+  private readonly notify: (events: number) => void;
+
+  constructor(stack: Stack, version: 4 | 6, protocol: number, any: IpAddress, notify: (events: number) => void) {
+    this.stack = stack;
+    this.version = version;
+    this.protocol = protocol;
+    this.local = any;
+    this.notify = notify;
+    if (version === 6 && protocol === IPPROTO_ICMPV6) this.checksumAt = 2;
+  }
+
+  accepts(packet: IncomingPacket): boolean {
+    if (this.protocol !== packet.protocol || this.version !== packet.version) return false;
+    if (this.device !== 0 && this.device !== packet.arrival) return false;
+    if (!isAny(this.local) && this.local !== packet.destination) return false;
+    if (this.remote !== null && this.remote !== packet.source) return false;
+    return this.joined(packet) && this.filter(packet);
+  }
+  take(packet: IncomingPacket): void {
+    const from = this.version === 4 ? packet.header : packet.start;
+    const cost = packet.end - from + COST;
+    if (this.queue.length > 0 && this.cost + cost > this.receiveLimit) {
+      this.drops++;
+      return;
+    }
+    const { source, destination, arrival, ttl, tos } = packet;
+    const at = this.wantsStamps ? this.stack.environment.now() : 0;
+    this.queue.push({ bytes: packet.bytes.slice(from, packet.end), source, destination, arrival, ttl, tos, at });
+    this.cost += cost;
+    this.notify(POLLIN | POLLRDNORM);
+  }
+  get first(): RawPacket | null {
+    return this.queue[0] ?? null;
+  }
+  get pending(): number {
+    return this.queue.length;
+  }
+  get queuedBytes(): number {
+    return this.cost;
+  }
+  next(): RawPacket | Errno {
+    const packet = this.queue.shift();
+    if (packet === undefined) return EAGAIN;
+    this.cost -= packet.bytes.length + COST;
+    return packet;
+  }
+
+  /** An error about a packet of this protocol that went there. */
+  failed(inner: IncomingPacket, error: IcmpError): void {
+    if (inner.protocol !== this.protocol || inner.version !== this.version) return;
+    if (!isAny(this.local) && this.local !== inner.source) return;
+    if (this.remote !== null ? this.remote !== inner.destination : !this.wantsErrors) return;
+    if (!error.hard && !this.wantsErrors) return;
+    if (this.wantsErrors) this.errors.push(queuedError(error, inner, 0, inner.start));
+    this.error = error.errno;
+    this.notify(POLLERR | POLLOUT | POLLIN);
+  }
+  takeError(): Errno | 0 {
+    const { error } = this;
+    this.error = 0;
+    return error;
+  }
+
+  /** `take` fills the bytes in. Their number, or an errno. */
+  send(
+    destination: IpAddress,
+    length: number,
+    take: (into: Uint8Array, start: number) => number,
+    options: SendOptions,
+    from: IpAddress | null,
+    protocol: number,
+  ): number {
+    if (length > LONGEST) return EMSGSIZE;
+    const source = from ?? (isAny(this.local) ? null : this.local);
+    const route = this.stack.route(destination, source, this.device);
+    if (isErrno(route)) return route;
+    if (this.headerIncluded) return this.sendWhole(route, destination, length, take);
+    const packet = new Packet(this.version, length);
+    const n = length === 0 ? 0 : take(packet.bytes, packet.transport);
+    if (n < length) return n < 0 ? n : EINVAL;
+    if (this.checksumAt >= 0) {
+      if (this.checksumAt + 2 > length) return EINVAL;
+      packet.checksumOffset = this.checksumAt;
+    }
+    const sent = this.stack.send(packet, route, destination, protocol, options);
+    return sent === 0 ? length : sent;
+  }
+  /** IP_HDRINCL: length, identification, source and checksum are filled in where they are not given. */
+  private sendWhole(route: Route, destination: IpAddress, length: number, take: (into: Uint8Array, start: number) => number): number {
+    const header = this.version === 4 ? IP4_HEADER : IP6_HEADER;
+    if (length < header) return EINVAL;
+    if (length > this.stack.mtuTo(route, destination)) return EMSGSIZE;
+    const packet = new Packet(this.version, length - header);
+    const n = take(packet.bytes, HEADROOM);
+    if (n < length) return n < 0 ? n : EINVAL;
+    const headerLength = this.version === 4 ? ((packet.bytes[HEADROOM] as number) & 0xf) * 4 : header;
+    if (headerLength < header || headerLength > length) return EINVAL;
+    if (this.version === 4) completeHeader(packet, route.source, headerLength, () => this.stack.out.takeId());
+    const sent = this.stack.out.dispatch(packet, route);
+    return sent === 0 ? length : sent;
+  }
+  close(): void {
+    this.stack.raw.remove(this);
+    this.queue.length = 0;
+    this.cost = 0;
+  }
+}
+
+/** ICMP_FILTER and ICMP6_FILTER: does a set bit keep this type away? */
+export function messageFilter(version: 4 | 6, mask: Uint8Array): (packet: IncomingPacket) => boolean {
+  const protocol = version === 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+  return (packet) => {
+    if (packet.protocol !== protocol || packet.end <= packet.start) return true;
+    const type = packet.bytes[packet.start] as number;
+    if (type >= mask.length * 8) return true;
+    return ((mask[type >> 3] as number) & (1 << (type & 7))) === 0;
+  };
 }

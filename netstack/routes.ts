@@ -76,6 +76,14 @@ export class RoutingTable {
     const chosen = source ?? sourceOn(out, destination);
     return chosen === null ? ENETUNREACH : { device: out, nextHop: destination, source: chosen, broadcast: destination === BROADCAST4 };
   }
+  /** For somebody else's packet: its source is nothing to us. */
+  forward(destination: IpAddress): Route | Errno {
+    for (const entry of this.entries) {
+      if (!entry.device.up || !samePrefix(entry.destination, destination, entry.prefixLength)) continue;
+      return { device: entry.device, nextHop: entry.gateway ?? destination, source: destination, broadcast: false };
+    }
+    return ENETUNREACH;
+  }
   private along(entry: TableEntry, destination: IpAddress, source: IpAddress | null): Route | Errno {
     const chosen = source ?? entry.source ?? sourceOn(entry.device, entry.gateway ?? destination);
     if (chosen === null) return ENETUNREACH;

@@ -5,14 +5,19 @@
  * Interface: whoever has called into a protocol calls `deliver` afterwards, outside of any protocol code: it hands on what lies on the
  * loopback. Timers and `input` do so themselves.
  */
-import { EMSGSIZE, ENETUNREACH, type Errno } from '../abi/errno.ts';
-import { type IpAddress, isMulticast } from './address.ts';
+import { ENETUNREACH, type Errno } from '../abi/errno.ts';
+import type { IpAddress } from './address.ts';
 import { Counters } from './counters.ts';
 import { type CancelTimer, type Environment, MovableTimer } from './environment.ts';
-import { Reassembly } from './fragments.ts';
+import { FrameTaps } from './frame_taps.ts';
+import { GroupMembership } from './group_membership.ts';
+import type { PacketHooks } from './hooks.ts';
 import { Icmp } from './icmp.ts';
 import { Loopback, type NetInterface } from './interface.ts';
-import * as P from './packet.ts';
+import { IpInput } from './ip_input.ts';
+import { IpOutput } from './ip_output.ts';
+import type * as P from './packet.ts';
+import { Pings } from './ping.ts';
 import { RawEndpoints } from './raw.ts';
 import { type Route, RoutingTable } from './routes.ts';
 import { Settings } from './settings.ts';
@@ -32,12 +37,15 @@ export interface SendOptions {
   readonly tos: number;
   /** IP_MTU_DISCOVER: no fragment is made here or underway. */
   readonly dontFragment: boolean;
+  /** False: members of the group on this host do not get it. */
+  readonly loop?: boolean;
 }
 export const PLAIN_SEND: SendOptions = { ttl: DEFAULT_TTL, tos: 0, dontFragment: false };
 
 export class Stack {
   readonly environment: Environment;
-  readonly loopback = new Loopback();
+  readonly taps = new FrameTaps();
+  readonly loopback = new Loopback(this.taps);
   readonly interfaces: NetInterface[] = [this.loopback];
   readonly routes = new RoutingTable(this.interfaces);
   readonly settings: Settings;
@@ -46,16 +54,22 @@ export class Stack {
   readonly icmp: Icmp;
   readonly udp: Udp;
   readonly tcp: Tcp;
-  private readonly reassembly: Reassembly;
+  readonly pings: Pings;
+  readonly groups: GroupMembership;
+  readonly in: IpInput;
+  readonly out: IpOutput;
+  /** The packet filter; null: there are no rules. */
+  hooks: PacketHooks | null = null;
   private readonly pathMtus = new Map<IpAddress, { readonly mtu: number; readonly until: number }>();
   private delivering = false;
-  private nextId: number;
 
   constructor(environment: Environment) {
     this.environment = environment;
     this.settings = new Settings((path) => environment.setting?.(path));
-    this.nextId = environment.random(0x1_0000);
-    this.reassembly = new Reassembly(environment);
+    this.in = new IpInput(this);
+    this.out = new IpOutput(this);
+    this.pings = new Pings(this);
+    this.groups = new GroupMembership(this);
     this.raw = new RawEndpoints();
     this.icmp = new Icmp(this);
     this.udp = new Udp(this);
@@ -89,13 +103,14 @@ export class Stack {
     });
   }
 
-  /** An IP packet, bytes[start..end), from a link. `trusted`: its transport checksum need not be looked at. */
-  input(device: NetInterface, bytes: Uint8Array, start: number, end: number, trusted: boolean): void {
+  /**
+   * An IP packet, bytes[start..end), from a link. `trusted`: its transport checksum need not be looked at. segment: payload of each of
+   * those that the link has merged into it; 0: it is one.
+   */
+  input(device: NetInterface, bytes: Uint8Array, start: number, end: number, trusted: boolean, segment = 0): void {
     device.statistics.rx_packets++;
     device.statistics.rx_bytes += end - start;
-    const packet = P.parseIp(bytes, start, end, trusted, device.index);
-    if (packet === null || !this.isForUs(packet)) device.statistics.rx_dropped++;
-    else this.accept(packet);
+    this.in.fromLink(device, bytes, start, end, trusted, segment);
     this.deliver();
   }
   /** Several packets in one go: what they lead to is handed on once, behind the last. */
@@ -111,39 +126,9 @@ export class Stack {
   deliver(): void {
     if (this.delivering) return;
     this.delivering = true;
-    for (let packet = this.loopback.next(); packet !== null; packet = this.loopback.next()) {
-      const parsed = P.parseIp(packet.bytes, P.HEADROOM, packet.bytes.length, true, this.loopback.index);
-      if (parsed !== null) this.accept(parsed);
-    }
+    for (let packet = this.loopback.next(); packet !== null; packet = this.loopback.next()) this.in.fromLoopback(packet);
     this.delivering = false;
     for (const device of this.interfaces) device.flush();
-  }
-
-  /** Loopback addresses do not come from a link (RFC 1122 §3.2.1.3), nor our own as source. */
-  private isForUs(packet: P.IncomingPacket): boolean {
-    const { source, destination } = packet;
-    if (source.charCodeAt(0) === 127 && source.length === 4) return false;
-    if (isMulticast(source) || this.routes.isLocal(source)) return false;
-    if (destination.length === 4 && destination.charCodeAt(0) === 127) return false;
-    return this.routes.isLocal(destination) || isMulticast(destination) || this.routes.isBroadcast(destination);
-  }
-  private accept(piece: P.IncomingPacket): void {
-    const packet = piece.fragment === null ? piece : this.reassembly.add(piece);
-    if (packet === null || !P.checksumHolds(packet)) return;
-    this.raw.input(packet);
-    switch (packet.protocol) {
-      case P.IPPROTO_TCP:
-        this.tcp.input(packet);
-        return;
-      case P.IPPROTO_UDP:
-        this.udp.input(packet);
-        return;
-      case packet.version === 4 ? P.IPPROTO_ICMP : P.IPPROTO_ICMPV6:
-        this.icmp.input(packet);
-        return;
-      default:
-        if (!this.raw.wants(packet.protocol)) this.icmp.refuse(packet, 'protocol');
-    }
   }
 
   /** Largest IP packet on the way to `destination`. */
@@ -164,52 +149,9 @@ export class Stack {
     this.pathMtus.set(destination, { mtu: Math.max(mtu, least), until: this.environment.now() + MTU_LIFE });
   }
 
-  /** Sends what lies in `packet` from its transport header on. 0 or EMSGSIZE. */
+  /** Sends what lies in `packet` from its transport header on. 0 or an errno. */
   send(packet: P.Packet, route: Route, destination: IpAddress, protocol: number, options: SendOptions): 0 | Errno {
-    const mtu = this.mtuTo(route, destination);
-    const fields: P.HeaderFields = {
-      source: route.source,
-      destination,
-      protocol,
-      ttl: options.ttl,
-      tos: options.tos,
-      id: this.nextId,
-      mayFragment: !options.dontFragment,
-    };
-    this.nextId = (this.nextId + 1) & 0xffff;
-    const { device } = route;
-    if (packet.length <= mtu || packet.segmentSize > 0) {
-      P.writeHeader(packet, fields);
-      P.finishChecksum(packet, fields, device.completesChecksums);
-      device.send(packet, route.nextHop);
-      return 0;
-    }
-    if (options.dontFragment || packet.bytes.length - packet.transport > 65_535) return EMSGSIZE;
-    P.finishChecksum(packet, fields, false);
-    this.sendFragments(packet, route, fields, mtu);
-    return 0;
-  }
-  private sendFragments(packet: P.Packet, route: Route, fields: P.HeaderFields, mtu: number): void {
-    const extra = packet.version === 6 ? 8 : 0;
-    const header = packet.version === 4 ? P.IP4_HEADER : P.IP6_HEADER;
-    const step = (mtu - header - extra) & ~7;
-    const { bytes, transport } = packet;
-    for (let at = transport; at < bytes.length; at += step) {
-      const end = Math.min(at + step, bytes.length);
-      const piece = new P.Packet(packet.version, extra + end - at);
-      const more = end < bytes.length;
-      piece.bytes.set(bytes.subarray(at, end), piece.transport + extra);
-      if (packet.version === 6) {
-        piece.bytes[piece.transport] = fields.protocol;
-        P.put16(piece.bytes, piece.transport + 2, (at - transport) | (more ? 1 : 0));
-        P.put32(piece.bytes, piece.transport + 4, fields.id);
-        P.writeHeader(piece, { ...fields, protocol: P.IPPROTO_FRAGMENT });
-      } else {
-        P.writeHeader(piece, fields);
-        P.markFragment(piece, (at - transport) >> 3, more);
-      }
-      route.device.send(piece, route.nextHop);
-    }
+    return this.out.send(packet, route, destination, protocol, options);
   }
 
   /** The way to `destination`; EHOSTUNREACH and the like. */

@@ -1,12 +1,13 @@
 /** UDP (RFC 768): endpoints, who gets a datagram, what it costs to keep it. */
-import { EAGAIN, EINVAL, EISCONN, EMSGSIZE, ENETUNREACH, type Errno, isErrno } from '../abi/errno.ts';
+import { EAGAIN, EINVAL, EISCONN, EMSGSIZE, type Errno, isErrno } from '../abi/errno.ts';
 import { POLLERR, POLLIN, POLLOUT, POLLRDNORM } from '../abi/poll.ts';
 import { anyLike, type IpAddress, isAny, isMulticast } from './address.ts';
-import type { IcmpError } from './icmp.ts';
+import { ErrorQueue } from './error_queue.ts';
+import { type IcmpError, ORIGIN_LOCAL, queuedError } from './icmp_error.ts';
 import { get16, type IncomingPacket, IPPROTO_UDP, Packet, put16 } from './packet.ts';
 import { type Binding, PortTable } from './ports.ts';
 import type { Route } from './routes.ts';
-import { DEFAULT_TTL, type SendOptions, type Stack } from './stack.ts';
+import type { SendOptions, Stack } from './stack.ts';
 
 const HEADER = 8;
 const LONGEST4 = 65_507;
@@ -19,9 +20,14 @@ export interface Datagram {
   readonly source: IpAddress;
   readonly sourcePort: number;
   readonly destination: IpAddress;
+  readonly destinationPort: number;
   readonly arrival: number;
   readonly ttl: number;
   readonly tos: number;
+  /** ns, if somebody asks. */
+  readonly at: number;
+  /** Bytes per datagram of those that came together (UDP_GRO); 0: it is one. */
+  readonly segment: number;
 }
 
 export class Udp {
@@ -56,24 +62,30 @@ export class Udp {
     const many = isMulticast(destination) || this.stack.routes.isBroadcast(destination);
     const takers = many ? endpoints.filter((one) => one.score(packet, sourcePort) > 0) : best(endpoints, packet, sourcePort);
     if (takers.length === 0) {
+      this.stack.counters.udp.NoPorts++;
       this.stack.icmp.refuse(packet, 'port');
       return;
     }
+    const stamped = takers.some((one) => one.wantsStamps);
     const datagram: Datagram = {
       bytes: bytes.slice(start + HEADER, start + length),
       source,
       sourcePort,
       destination,
+      destinationPort: get16(bytes, start + 2),
       arrival: packet.arrival,
       ttl: packet.ttl,
       tos: packet.tos,
+      at: stamped ? this.stack.environment.now() : 0,
+      segment: packet.segment ?? 0,
     };
+    this.stack.counters.udp.InDatagrams++;
     for (const endpoint of takers) endpoint.take(datagram);
   }
   icmpError(inner: IncomingPacket, error: IcmpError): void {
     const local = get16(inner.bytes, inner.start);
     const remote = get16(inner.bytes, inner.start + 2);
-    for (const endpoint of this.byPort.get(local) ?? []) endpoint.refused(inner.source, inner.destination, remote, error);
+    for (const endpoint of this.byPort.get(local) ?? []) endpoint.refused(inner, remote, error);
   }
 }
 
@@ -113,6 +125,11 @@ export class UdpEndpoint {
   receiveLimit = 212_992;
   /** IP_RECVERR: softer errors count, too. */
   wantsErrors = false;
+  wantsStamps = false;
+  readonly errors = new ErrorQueue();
+  /** False: it did not ask for this group. */
+  joined: (packet: IncomingPacket) => boolean = () => true;
+  filter: ((packet: IncomingPacket) => boolean) | null = null;
   device = 0;
   drops = 0;
   private binding: Binding | null = null;
@@ -214,14 +231,36 @@ export class UdpEndpoint {
     packet.checksumOffset = 6;
     const n = length === 0 ? 0 : take(packet.bytes, at + HEADER);
     if (n < length) return n < 0 ? n : EINVAL;
-    const sent = this.udp.stack.send(packet, route, destination, IPPROTO_UDP, options.ttl > 0 ? options : { ...options, ttl: DEFAULT_TTL });
-    return sent === 0 ? length : sent;
+    const { stack } = this.udp;
+    stack.counters.udp.OutDatagrams++;
+    const sent = stack.send(packet, route, destination, IPPROTO_UDP, options);
+    if (sent === 0) return length;
+    if (sent === EMSGSIZE && this.wantsErrors) this.tooLong(packet, destination, port, stack.mtuTo(route, destination));
+    return sent;
+  }
+  /** tracepath(8) learns the MTU so. */
+  private tooLong(packet: Packet, destination: IpAddress, port: number, mtu: number): void {
+    const payload = packet.bytes.slice(packet.transport + HEADER, packet.transport + HEADER + 512);
+    this.errors.push({
+      errno: EMSGSIZE,
+      origin: ORIGIN_LOCAL,
+      type: 0,
+      code: 0,
+      info: mtu,
+      data: 0,
+      from: null,
+      destination,
+      port,
+      payload,
+    });
   }
 
   /** How closely a packet fits; 0: not at all. */
   score(packet: IncomingPacket, sourcePort: number): number {
     if (packet.version === 4 && this.version === 6 && this.onlyV6) return 0;
     if (this.device !== 0 && this.device !== packet.arrival) return 0;
+    if (this.filter !== null && !this.filter(packet)) return 0;
+    if (isMulticast(packet.destination) && !this.joined(packet)) return 0;
     let score = 1;
     if (this.version === packet.version) score += 1;
     if (!isAny(this.local)) {
@@ -238,6 +277,7 @@ export class UdpEndpoint {
     const cost = datagram.bytes.length + DATAGRAM_COST;
     if (this.queue.length > 0 && this.cost + cost > this.receiveLimit) {
       this.drops++;
+      this.udp.stack.counters.udp.RcvbufErrors++;
       return;
     }
     this.queue.push(datagram);
@@ -251,12 +291,14 @@ export class UdpEndpoint {
     this.cost -= datagram.bytes.length + DATAGRAM_COST;
     return datagram;
   }
-  refused(source: IpAddress, destination: IpAddress, port: number, error: IcmpError): void {
-    if (this.remote !== destination || this.remotePort !== port) return;
-    if (!isAny(this.local) && this.local !== source) return;
+  refused(inner: IncomingPacket, port: number, error: IcmpError): void {
+    const connected = this.remote === inner.destination && this.remotePort === port;
+    if (!connected && (this.remote !== null || !this.wantsErrors)) return;
+    if (!isAny(this.local) && this.local !== inner.source) return;
     if (!error.hard && !this.wantsErrors) return;
-    this.error = error.errno === ENETUNREACH && !this.wantsErrors ? 0 : error.errno;
-    if (this.error !== 0) this.notify(POLLERR | POLLOUT | POLLIN);
+    if (this.wantsErrors) this.errors.push(queuedError(error, inner, port, inner.start + HEADER));
+    this.error = error.errno;
+    this.notify(POLLERR | POLLOUT | POLLIN);
   }
   takeError(): Errno | 0 {
     const { error } = this;

@@ -81,6 +81,6 @@ export class Arp {
     writeAddress(frame, at + 14, source);
     if (targetHardware !== null) frame.set(targetHardware, at + 18);
     writeAddress(frame, at + 24, target);
-    link.emit(frame);
+    link.transmit(frame);
   }
 }

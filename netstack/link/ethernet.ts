@@ -4,11 +4,13 @@
  *
  * Interface: `receive` for each frame that came; `emit` (of who derives) sends one, header included, and may keep the bytes.
  */
-import { EACCES, EHOSTUNREACH, type Errno } from '../../abi/errno.ts';
+import { EACCES, EHOSTUNREACH, ENETDOWN, type Errno } from '../../abi/errno.ts';
 import { BROADCAST4, type IpAddress, isMulticast } from '../address.ts';
 import type { Egress } from '../egress/egress.ts';
+import { PACKET_OUTGOING } from '../frame_taps.ts';
+import { UNREACHABLE4, UNREACHABLE6 } from '../icmp_error.ts';
 import { type AssignedAddress, NetInterface } from '../interface.ts';
-import { HEADROOM, IPPROTO_TCP, IPPROTO_UDP, type Packet, parseIp, put16 } from '../packet.ts';
+import { HEADROOM, IPPROTO_TCP, type Packet, parseIp, put16 } from '../packet.ts';
 import type { Stack } from '../stack.ts';
 import { Arp } from './arp.ts';
 import { Ndp } from './ndp.ts';
@@ -55,6 +57,19 @@ export abstract class EthernetInterface extends NetInterface implements Neighbou
   }
   /** Sends a frame. */
   abstract emit(frame: Uint8Array): void;
+  /** Sends a frame, for all to see. */
+  transmit(frame: Uint8Array): void {
+    const { taps } = this.stack;
+    if (taps.active) taps.show(this, frame, VNET_HEADER, frame.length, PACKET_OUTGOING);
+    this.emit(frame);
+  }
+  override sendFrame(frame: Uint8Array): 0 | Errno {
+    if (!this.up) return ENETDOWN;
+    const bytes = new Uint8Array(VNET_HEADER + frame.length);
+    bytes.set(frame, VNET_HEADER);
+    this.transmit(bytes);
+    return 0;
+  }
 
   /** A frame with its headers, and `length` bytes behind them. */
   frame(to: Uint8Array, type: number, length: number): Uint8Array {
@@ -108,18 +123,20 @@ export abstract class EthernetInterface extends NetInterface implements Neighbou
       little16(bytes, 2, start + packet.transportHeader);
       little16(bytes, 4, packet.segmentSize);
     }
-    this.emit(bytes);
+    this.transmit(bytes);
   }
 
   /** bytes[start..end): virtio-net header and frame. They are the caller's again afterwards. */
   receive(bytes: Uint8Array, start: number, end: number): void {
     const at = start + VNET_HEADER;
-    if (!this.up || end - at < ETH_HEADER || !this.isForUs(bytes, at)) return;
+    if (!this.up || end - at < ETH_HEADER) return;
+    if (this.stack.taps.active) this.stack.taps.showIncoming(this, bytes, at, end);
+    if (!this.isForUs(bytes, at)) return;
     const trusted = ((bytes[start] as number) & (NEEDS_CSUM | DATA_VALID)) !== 0;
     const type = ((bytes[at + 12] as number) << 8) | (bytes[at + 13] as number);
     const payload = at + ETH_HEADER;
     if (this.egress !== null && type !== ETH_P_ARP) this.egress.incoming(bytes, payload, end);
-    if (type === ETH_P_IP || type === ETH_P_IPV6) this.stack.input(this, bytes, payload, end, trusted);
+    if (type === ETH_P_IP || type === ETH_P_IPV6) this.stack.input(this, bytes, payload, end, trusted, segmentOf(bytes, start));
     else if (type === ETH_P_ARP) {
       this.arp.input(bytes, payload, end);
       this.stack.deliver();
@@ -157,8 +174,13 @@ export abstract class EthernetInterface extends NetInterface implements Neighbou
     this.statistics.tx_dropped++;
     const inner = parseIp(packet.bytes, HEADROOM, packet.bytes.length, true, this.index);
     if (inner === null) return;
-    if (inner.protocol === IPPROTO_TCP) this.stack.tcp.icmpError(inner, { errno, hard: true });
-    if (inner.protocol === IPPROTO_UDP) this.stack.udp.icmpError(inner, { errno, hard });
+    const v4 = inner.version === 4;
+    const type = v4 ? UNREACHABLE4 : UNREACHABLE6;
+    const code = errno === EACCES ? (v4 ? 13 : 1) : v4 ? 1 : 3;
+    if (this.stack.routes.isLocal(inner.source)) {
+      const message = { type, code, info: 0, from: inner.source };
+      this.stack.icmp.tell(inner, { errno, hard: hard || inner.protocol === IPPROTO_TCP, message });
+    } else this.stack.icmp.report(inner, type, code, 0);
   }
   changed(entry: Neighbour): void {
     this.onNeighbour(entry);
@@ -191,6 +213,10 @@ export abstract class EthernetInterface extends NetInterface implements Neighbou
   }
 }
 
+/** virtio_net_hdr.gso_size, of what was merged. */
+function segmentOf(bytes: Uint8Array, at: number): number {
+  return bytes[at + 1] === 0 ? 0 : (bytes[at + 4] as number) | ((bytes[at + 5] as number) << 8);
+}
 function little16(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value & 0xff;
   bytes[at + 1] = value >>> 8;

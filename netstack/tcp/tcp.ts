@@ -1,7 +1,7 @@
 /** All TCP of one stack: who a segment belongs to. */
 import { EADDRINUSE, EADDRNOTAVAIL, type Errno, isErrno } from '../../abi/errno.ts';
 import { type IpAddress, isAny, isMulticast } from '../address.ts';
-import type { IcmpError } from '../icmp.ts';
+import type { IcmpError } from '../icmp_error.ts';
 import { get16, get32, type IncomingPacket } from '../packet.ts';
 import { type Binding, PortTable } from '../ports.ts';
 import type { Stack } from '../stack.ts';
