@@ -91,6 +91,11 @@ export const SO_ATTACH_BPF = 50;
 export const SO_COOKIE = 57;
 export const SO_PEERGROUPS = 59;
 export const SO_ZEROCOPY = 60;
+export const SO_INCOMING_NAPI_ID = 56;
+export const SO_BINDTOIFINDEX = 62;
+export const SO_TIMESTAMP_NEW = 63;
+export const SO_TIMESTAMPNS_NEW = 64;
+export const SO_TIMESTAMPING_NEW = 65;
 export const SO_RCVTIMEO_NEW = 66;
 export const SO_SNDTIMEO_NEW = 67;
 export const SO_PEERPIDFD = 77;
@@ -98,6 +103,9 @@ export const SO_PEERPIDFD = 77;
 // unix(7), socket(7): control messages of SOL_SOCKET
 export const SCM_RIGHTS = 1;
 export const SCM_CREDENTIALS = 2;
+// SO_TIMESTAMPING
+export const SOF_TIMESTAMPING_RX_SOFTWARE = 8;
+export const SOF_TIMESTAMPING_SOFTWARE = 16;
 /** Most descriptors in one message. */
 export const SCM_MAX_FD = 253;
 

@@ -10,7 +10,7 @@ import type { Egress } from '../egress/egress.ts';
 import { PACKET_OUTGOING } from '../frame_taps.ts';
 import { UNREACHABLE4, UNREACHABLE6 } from '../icmp_error.ts';
 import { type AssignedAddress, NetInterface } from '../interface.ts';
-import { HEADROOM, IPPROTO_TCP, type Packet, parseIp, put16 } from '../packet.ts';
+import { HEADROOM, IP4_HEADER, IP6_HEADER, IPPROTO_TCP, Packet, parseIp, put16 } from '../packet.ts';
 import type { Stack } from '../stack.ts';
 import { Arp } from './arp.ts';
 import { Ndp } from './ndp.ts';
@@ -65,6 +65,7 @@ export abstract class EthernetInterface extends NetInterface implements Neighbou
   }
   override sendFrame(frame: Uint8Array): 0 | Errno {
     if (!this.up) return ENETDOWN;
+    if (this.egress !== null && !permitsFrame(this.egress, frame)) return EACCES;
     const bytes = new Uint8Array(VNET_HEADER + frame.length);
     bytes.set(frame, VNET_HEADER);
     this.transmit(bytes);
@@ -213,6 +214,17 @@ export abstract class EthernetInterface extends NetInterface implements Neighbou
   }
 }
 
+/** A frame that an application has written: what the policy cannot read, a tag of a VLAN before it, does not leave. */
+function permitsFrame(egress: Egress, frame: Uint8Array): boolean {
+  const type = ((frame[12] as number) << 8) | (frame[13] as number);
+  if (type === ETH_P_ARP) return true;
+  const version = type === ETH_P_IP ? 4 : 6;
+  const header = version === 4 ? IP4_HEADER : IP6_HEADER;
+  if ((type !== ETH_P_IP && type !== ETH_P_IPV6) || frame.length < ETH_HEADER + header) return false;
+  const packet = new Packet(version, frame.length - ETH_HEADER - header);
+  packet.bytes.set(frame.subarray(ETH_HEADER), HEADROOM);
+  return egress.permits(packet);
+}
 /** virtio_net_hdr.gso_size, of what was merged. */
 function segmentOf(bytes: Uint8Array, at: number): number {
   return bytes[at + 1] === 0 ? 0 : (bytes[at + 4] as number) | ((bytes[at + 5] as number) << 8);

@@ -18,6 +18,7 @@ import { openSeccompListener } from '../fs/seccomp_notify.ts';
 import { LOOPBACK, type NetDevice } from '../fs/sys/net_class.ts';
 import { AioContexts } from '../ipc/aio.ts';
 import { growStack } from '../mm/stack_growth.ts';
+import type { FilterOptions } from '../socket/inet/filter_options.ts';
 import { registerInet } from '../socket/inet/inet_family.ts';
 import type { Networks } from '../socket/inet/networks.ts';
 import { makeNetlinkSocket, NetlinkPorts } from '../socket/netlink/netlink_socket.ts';
@@ -85,6 +86,8 @@ export class Kernel implements ThreadEvents {
   netDevices: (namespace: NetNamespace) => readonly NetDevice[] = () => [LOOPBACK];
   /** What was written below /proc/sys, by path; absent: the value it starts with. */
   readonly sysctl = new Map<string, string>();
+  /** Options of sockets that read and change the tables of the packet filter; null: there is none. */
+  packetFilters: FilterOptions | null = null;
   /** /proc/net/NAME, by name: who has the data registers how it is shown. */
   readonly procNet = new Map<string, (namespace: NetNamespace, reader: Task) => ByteString>();
   readonly containers = new Map<string, Container>();

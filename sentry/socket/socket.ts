@@ -47,6 +47,12 @@ export class IncomingMessage {
   }
 }
 
+/** The caller's buffer: some options are asked with something in it. */
+export interface AskedOption {
+  readonly address: number;
+  readonly room: number;
+}
+
 export abstract class Socket extends FileImpl {
   override readonly queue = new WaitQueue();
   readonly kernel: Kernel;
@@ -96,7 +102,7 @@ export abstract class Socket extends FileImpl {
     return ENOTCONN;
   }
   /** Options beyond the common ones of SOL_SOCKET. The bytes of the value. */
-  getOption(_task: Task, _level: number, _option: number): Uint8Array | Errno {
+  getOption(_task: Task, _level: number, _option: number, _asked?: AskedOption): Uint8Array | Errno {
     return ENOPROTOOPT;
   }
   setOption(_task: Task, _level: number, _option: number, _value: Uint8Array): number {

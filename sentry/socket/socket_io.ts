@@ -1,7 +1,7 @@
 /** Waiting on sockets: transfers, accept. The families only try. */
 import { EAGAIN, EINTR, EINVAL, EPIPE, ERESTARTSYS, type Errno } from '../../abi/errno.ts';
 import { POLLIN, POLLOUT } from '../../abi/poll.ts';
-import { MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, MSG_WAITALL } from '../../abi/socket.ts';
+import { MSG_DONTWAIT, MSG_ERRQUEUE, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_WAITALL } from '../../abi/socket.ts';
 import { sendBrokenPipe } from '../kernel/broken_pipe.ts';
 import type { Task } from '../kernel/task.ts';
 import { type Blocking, type SyscallResult, type Wait, type Wake, waitFor } from '../kernel/wait.ts';
@@ -64,7 +64,7 @@ function brokenPipe(task: Task, socket: Socket, message: OutgoingMessage): Errno
 /** Receives one message or what a stream has; with MSG_WAITALL as much as was asked for. */
 export function receiveOn(task: Task, file: FileDescription, socket: Socket, dst: Sink, message: IncomingMessage): SyscallResult {
   const n = socket.receive(task, dst, message);
-  const nonblocking = file.nonblocking || (message.flags & MSG_DONTWAIT) !== 0;
+  const nonblocking = file.nonblocking || (message.flags & (MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB)) !== 0;
   if (nonblocking || !wantsMore(socket, dst, message, n)) return n;
   if (socket.endOfInput) return Math.max(n, 0);
   return receiveBlocking(task, file, socket, dst, message, Math.max(n, 0));

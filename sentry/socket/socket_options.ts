@@ -28,6 +28,11 @@ const PLAIN: Readonly<Record<number, { readonly flag: boolean; readonly privileg
   [S.SO_RCVLOWAT]: { flag: false },
   [S.SO_TIMESTAMP]: { flag: true },
   [S.SO_TIMESTAMPNS]: { flag: true },
+  [S.SO_TIMESTAMP_NEW]: { flag: true },
+  [S.SO_TIMESTAMPNS_NEW]: { flag: true },
+  [S.SO_TIMESTAMPING]: { flag: false },
+  [S.SO_TIMESTAMPING_NEW]: { flag: false },
+  [S.SO_MAX_PACING_RATE]: { flag: false },
   [S.SO_MARK]: { flag: false, privileged: true },
   [S.SO_RXQ_OVFL]: { flag: true },
   [S.SO_LOCK_FILTER]: { flag: true },
@@ -92,6 +97,8 @@ export function getSocketOption(task: Task, socket: Socket, option: number): Uin
       return timeoutBytes(options.sendTimeout);
     case S.SO_INCOMING_CPU:
       return intBytes(-1);
+    case S.SO_INCOMING_NAPI_ID:
+      return intBytes(0);
     default:
       return socket.getOption(task, S.SOL_SOCKET, option);
   }

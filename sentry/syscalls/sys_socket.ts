@@ -148,7 +148,7 @@ function getsockopt(task: Task, number: number, level: number, option: number, a
   const room = task.readU32(lengthAt);
   if (room < 0) return EFAULT;
   if (room > 0x7fff_ffff) return EINVAL;
-  const value = level === SOL_SOCKET ? getSocketOption(task, target, option) : target.getOption(task, level, option);
+  const value = level === SOL_SOCKET ? getSocketOption(task, target, option) : target.getOption(task, level, option, { address, room });
   if (isErrno(value)) return value;
   const told = Math.min(room, value.length);
   return task.copyOut(address, value.subarray(0, told)) || task.writeU32(lengthAt, told);

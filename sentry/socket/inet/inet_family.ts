@@ -1,12 +1,17 @@
 /** AF_INET and AF_INET6 as the kernel sees them: sockets, /proc/net, addresses and routes for netlink. */
-import { EPROTONOSUPPORT, type Errno, ESOCKTNOSUPPORT } from '../../../abi/errno.ts';
-import { IPPROTO_TCP, IPPROTO_UDP } from '../../../abi/in.ts';
-import { AF_INET, AF_INET6, SOCK_DGRAM, SOCK_STREAM } from '../../../abi/socket.ts';
+import { EPERM, EPROTONOSUPPORT, type Errno, ESOCKTNOSUPPORT } from '../../../abi/errno.ts';
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from '../../../abi/in.ts';
+import { AF_INET, AF_INET6, AF_PACKET, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM } from '../../../abi/socket.ts';
+import { CAP_NET_RAW } from '../../kernel/credentials.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { Socket } from '../socket.ts';
 import { makeHostSocket } from './host/host_socket.ts';
 import { InetDatagram } from './inet_datagram.ts';
+import { hasNetCap } from '../net_capability.ts';
+import { makePacketSocket } from '../packet/packet_socket.ts';
+import { makePing } from './inet_ping.ts';
+import { makeRaw } from './inet_raw.ts';
 import { InetStream } from './inet_stream.ts';
 import { Networks } from './networks.ts';
 import { tcpTable, udpTable } from './proc_net_inet.ts';
@@ -21,12 +26,16 @@ export function registerInet(kernel: Kernel): Networks {
       const network = networks.of(task.namespaces.net);
       if (network.host !== null) return makeHostSocket(task, network.host, family, type, protocol);
       if (type === SOCK_STREAM) return protocol === 0 || protocol === IPPROTO_TCP ? new InetStream(task, network, family) : EPROTONOSUPPORT;
-      if (type === SOCK_DGRAM)
-        return protocol === 0 || protocol === IPPROTO_UDP ? new InetDatagram(task, network, family) : EPROTONOSUPPORT;
-      return ESOCKTNOSUPPORT;
+      if (type === SOCK_RAW) return hasNetCap(task, CAP_NET_RAW) ? makeRaw(task, network, family, protocol) : EPERM;
+      if (type !== SOCK_DGRAM) return ESOCKTNOSUPPORT;
+      if (protocol === (family === AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6)) return makePing(task, network, family, protocol);
+      return protocol === 0 || protocol === IPPROTO_UDP ? new InetDatagram(task, network, family) : EPROTONOSUPPORT;
     };
   kernel.socketFamilies.register(AF_INET, make(AF_INET));
   kernel.socketFamilies.register(AF_INET6, make(AF_INET6));
+  kernel.socketFamilies.register(AF_PACKET, (task, type, protocol) =>
+    makePacketSocket(task, networks.of(task.namespaces.net), type, protocol),
+  );
   kernel.procNet.set('tcp', (net) => tcpTable(networks.of(net), 4));
   kernel.procNet.set('tcp6', (net) => tcpTable(networks.of(net), 6));
   kernel.procNet.set('udp', (net) => udpTable(networks.of(net), 4));

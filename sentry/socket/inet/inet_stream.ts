@@ -341,6 +341,7 @@ export class InetStream extends InetSocket {
     return c === null || c.state !== ESTABLISHED ? ENOTCONN : intBytes(this.stack.mtuTo(c.route, c.remote));
   }
   protected override ipOptionsChanged(): void {
+    // What an IPv6 socket was told of IPv4 counts for IPv4, and the other way about.
     const { ttl, tos } = this.sendOptions(this.connection?.remote ?? this.wildcard);
     this.tcp.ttl = ttl;
     this.tcp.tos = tos;

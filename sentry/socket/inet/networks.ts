@@ -6,6 +6,7 @@ import { Stack } from '../../../netstack/stack.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { NetNamespace } from '../../kernel/namespaces.ts';
 import { type HostNetwork, hostNetwork } from './host/host_socket.ts';
+import type { PacketSocket } from '../packet/packet_socket.ts';
 import type { InetSocket } from './inet_socket.ts';
 import { Capture } from './pod/capture.ts';
 import { HostSockets } from './pod/host_sockets.ts';
@@ -25,6 +26,7 @@ export class Network {
   private openDoors: LoopbackDoors | null = null;
   /** Those that are open. */
   readonly sockets = new Set<InetSocket>();
+  readonly packetSockets = new Set<PacketSocket>();
   constructor(stack: Stack) {
     this.stack = stack;
   }
