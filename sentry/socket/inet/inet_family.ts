@@ -5,11 +5,11 @@ import { AF_INET, AF_INET6, AF_PACKET, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM } from 
 import { CAP_NET_RAW } from '../../kernel/credentials.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task.ts';
+import { hasNetCap } from '../net_capability.ts';
+import { makePacketSocket } from '../packet/packet_socket.ts';
 import type { Socket } from '../socket.ts';
 import { makeHostSocket } from './host/host_socket.ts';
 import { InetDatagram } from './inet_datagram.ts';
-import { hasNetCap } from '../net_capability.ts';
-import { makePacketSocket } from '../packet/packet_socket.ts';
 import { makePing } from './inet_ping.ts';
 import { makeRaw } from './inet_raw.ts';
 import { InetStream } from './inet_stream.ts';
