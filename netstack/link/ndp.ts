@@ -28,7 +28,7 @@ const ALL_NODES: IpAddress = `\xff\x02${'\0'.repeat(13)}\x01`;
 const ALL_ROUTERS: IpAddress = `\xff\x02${'\0'.repeat(13)}\x02`;
 const SOLICITED_NODE = '\xff\x02\0\0\0\0\0\0\0\0\0\x01\xff';
 const HOPS = 255;
-const OPTIONS = { ttl: HOPS, tos: 0, dontFragment: false };
+const OPTIONS = { ttl: HOPS, tos: 0, dontFragment: false, loop: false };
 /** Routers and prefixes that are believed. */
 const MAX_ROUTERS = 4;
 const MAX_PREFIXES = 8;
