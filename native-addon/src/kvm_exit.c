@@ -88,12 +88,13 @@ static size_t read_code(struct vcpu *v, uint64_t va, uint8_t *into, size_t count
 	return n < 0 ? 0 : (size_t)n;
 }
 
-/* The same instruction, over and over. */
-static bool is_stuck(struct vcpu *v, uint64_t rip)
+/* The same instruction at the same page, over and over: `what` tells its repetitions apart. */
+static bool is_stuck(struct vcpu *v, uint64_t rip, uint64_t what)
 {
-	if (rip != v->fault_rip)
+	if (rip != v->fault_rip || what != v->fault_what)
 		v->faults = 0;
 	v->fault_rip = rip;
+	v->fault_what = what;
 	return ++v->faults > PATIENCE;
 }
 
@@ -104,7 +105,7 @@ static enum outcome page_fault(struct vcpu *v, struct slot *slot, uint64_t addre
 		return exit_signal(slot, SIGSEGV, address - vm.vdso_place < vm.vdso_length ? SEGV_ACCERR : SEGV_MAPERR, address);
 	pthread_mutex_lock(&vm.lock);
 	enum fault f = space_fault(v->space, address, access, true, false);
-	if (f == FAULT_NONE && is_stuck(v, slot->registers[RIP])) {
+	if (f == FAULT_NONE && is_stuck(v, slot->registers[RIP], address)) {
 		/* The tables allow it, and the processor does not see that. */
 		if (v->faults > 2 * PATIENCE || window_zap() != 0)
 			f = FAULT_MEMORY;
@@ -132,10 +133,14 @@ static uint32_t float_code(uint32_t raised)
 
 static enum outcome float_fault(struct vcpu *v, struct slot *slot, bool sse)
 {
-	struct kvm_fpu fpu;
-	if (ioctl(v->fd, KVM_GET_FPU, &fpu) != 0)
+	struct kvm_xsave x;
+	uint16_t control[2]; /* fcw, fsw (Intel SDM vol. 1, 10.5.1) */
+	uint32_t mxcsr;
+	if (ioctl(v->fd, KVM_GET_XSAVE, &x) != 0)
 		return exit_lost(slot, LOSS_IOCTL);
-	uint32_t raised = sse ? fpu.mxcsr & ~(fpu.mxcsr >> 7) : fpu.fsw & ~(uint32_t)fpu.fcw;
+	memcpy(control, x.region, sizeof(control));
+	memcpy(&mxcsr, (const char *)x.region + 24, sizeof(mxcsr));
+	uint32_t raised = sse ? mxcsr & ~(mxcsr >> 7) : control[1] & ~(uint32_t)control[0];
 	return exit_signal(slot, SIGFPE, float_code(raised & 0x3f), slot->registers[RIP]);
 }
 
@@ -148,14 +153,16 @@ static enum outcome undefined(struct vcpu *v, struct slot *slot)
 	return exit_signal(slot, SIGILL, ILL_ILLOPN, slot->registers[RIP]);
 }
 
+/* #DB: a step, or int1, which the processor reports behind itself and some hypervisors before. */
 static enum outcome debug_trap(struct vcpu *v, struct thread *t, struct slot *slot)
 {
-	uint8_t before = 0;
+	uint8_t at = 0, before = 0;
 	uint64_t rip = slot->registers[RIP];
 	bool stepped = t->step || (slot->registers[EFLAGS] & TRAP_FLAG) != 0;
-	if (!stepped && read_code(v, rip - 1, &before, 1) == 1 && before == 0xf1)
-		return exit_signal(slot, SIGTRAP, TRAP_BRKPT, rip);
-	return exit_signal(slot, SIGTRAP, TRAP_TRACE, rip);
+	read_code(v, rip, &at, 1);
+	read_code(v, rip - 1, &before, 1);
+	bool int1 = at == 0xf1 || before == 0xf1;
+	return exit_signal(slot, SIGTRAP, !stepped && int1 ? TRAP_BRKPT : TRAP_TRACE, rip);
 }
 
 static bool has_error_code(unsigned vector)
@@ -193,28 +200,35 @@ static enum outcome exception(struct vcpu *v, struct thread *t, struct slot *slo
 	}
 }
 
-/* The address of the port instruction that rip may be behind. */
+/* The address of the instruction that wrote a port, which rip is behind: out imm8; out %dx; outs. Others are still at rip. */
 static uint64_t port_instruction(struct vcpu *v, uint64_t rip)
 {
-	uint8_t code[3];
-	uint16_t port = v->run->io.port;
-	if (v->run->io.direction != KVM_EXIT_IO_OUT || read_code(v, rip - 3, code, 3) != 3)
+	uint8_t last = 0, before = 0;
+	if (v->run->io.direction != KVM_EXIT_IO_OUT || read_code(v, rip - 1, &last, 1) != 1)
 		return rip;
-	unsigned prefix = v->run->io.size == 2;
-	if (((code[1] & 0xfe) == 0xe6 && code[2] == port))
-		return rip - 2 - (prefix && code[0] == 0x66);
-	return (code[2] & 0xfe) == 0xee ? rip - 1 - (prefix && code[1] == 0x66) : rip;
+	uint64_t start = rip - 1;
+	if ((last & 0xfe) != 0xee && (last & 0xfe) != 0x6e) {
+		if (last != v->run->io.port || read_code(v, rip - 2, &before, 1) != 1 || (before & 0xfe) != 0xe6)
+			return rip;
+		start = rip - 2;
+	}
+	bool prefixed = v->run->io.size == 2 && read_code(v, start - 1, &before, 1) == 1 && before == 0x66;
+	return start - prefixed;
 }
 
 /* The application's own access to a port. What the emulator has begun is finished first: it would hit later registers. */
 static enum outcome port_access(struct vcpu *v, struct thread *t, struct slot *slot)
 {
+	struct kvm_run *run = v->run;
 	save_running(v, t, slot);
 	slot->registers[RIP] = port_instruction(v, slot->registers[RIP]);
-	for (int i = 0; i < COMPLETIONS; i++) {
-		v->run->s.regs.regs.rcx = 0; /* no more repetitions */
-		v->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
-		__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	for (int i = 0; i < COMPLETIONS && run->exit_reason == KVM_EXIT_IO; i++) {
+		if (run->io.direction == KVM_EXIT_IO_IN)
+			memset((char *)run + run->io.data_offset, 0, (size_t)run->io.size * run->io.count);
+		/* A repetition ends when it has got what it asked for. */
+		run->s.regs.regs.rcx = run->io.count;
+		run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
+		__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 		if (ioctl(v->fd, KVM_RUN, 0) < 0 && errno == EINTR)
 			return exit_signal(slot, SIGSEGV, KERNEL, 0);
 	}
@@ -255,7 +269,8 @@ static enum outcome host_fault(struct vcpu *v, struct thread *t, struct slot *sl
 	pthread_mutex_lock(&vm.lock);
 	drop_beyond_end(v->space);
 	pthread_mutex_unlock(&vm.lock);
-	if (!is_stuck(v, slot->registers[RIP]))
+	const uint64_t *r = slot->registers;
+	if (!is_stuck(v, r[RIP], r[RCX] ^ r[RSI] << 1 ^ r[RDI] << 2))
 		return OUTCOME_AGAIN;
 	return exit_signal(slot, SIGBUS, BUS_ADRERR, 0);
 }

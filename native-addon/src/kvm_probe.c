@@ -138,7 +138,7 @@ static bool try_machine(struct probe *p)
 	static struct vcpu v;
 	pthread_t id;
 	bool works = false;
-	int e = vcpu_open(&v, 0);
+	int e = vcpu_open(&v, 0, 0);
 	if (e != 0) {
 		snprintf(p->message, sizeof(p->message), "a vCPU cannot be set up (errno %d)", -e);
 		return false;

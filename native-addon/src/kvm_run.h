@@ -66,7 +66,7 @@ struct vcpu {
 	uint64_t space_id;
 	struct space *space;
 	unsigned faults; /* in a row, of the same instruction */
-	uint64_t fault_rip;
+	uint64_t fault_rip, fault_what;
 	uint64_t cpu_mark, started;
 };
 
@@ -78,13 +78,14 @@ struct sched {
 	int vcpu_count, vcpu_limit;
 	struct thread *first, *last;
 	struct thread *members[MAX_SPACES]; /* a space's threads */
-	int queued, doorbell;
+	int queued, doorbell, next_id;
 	struct shared *shared;
 };
 extern struct sched sched;
 
 /* kvm_vcpu.c */
-int vcpu_open(struct vcpu *v, int index);
+int vcpu_open(struct vcpu *v, int index, int id);
+int vcpu_renew(struct vcpu *v, int id);
 void vcpu_shut(struct vcpu *v);
 void vcpu_load(struct vcpu *v, const struct thread *t);
 int vcpu_enter(struct vcpu *v, struct space *s);

@@ -120,17 +120,24 @@ static bool run_thread(struct vcpu *v, struct thread *t)
 	return false;
 }
 
-/* False: the vCPU has no use for it. The lock is held. */
+/* A vCPU in a state that nobody knows is no more used: another takes its place. What it held of a thread's vector state is lost. */
+static bool replace(struct vcpu *v)
+{
+	if (v->owner != NULL)
+		v->owner->home = NULL, v->owner = NULL;
+	vcpu_shut(v);
+	v->broken = vcpu_renew(v, sched.next_id++) != 0;
+	return !v->broken;
+}
+
+/* False: the thread cannot run on it. The lock is held. */
 static bool prepare(struct vcpu *v, struct thread *t)
 {
-	if (v->broken) {
-		if (v->owner != NULL)
-			v->owner->home = NULL, v->owner = NULL;
-		v->broken = guest_setup_vcpu(v->fd, v->index, &v->state) != 0;
-	}
+	if (v->broken && !replace(v))
+		return false;
 	v->space = &vm.spaces[t->space];
 	v->faults = 0;
-	return !v->broken && xstate_load(v, t) == 0;
+	return xstate_load(v, t) == 0;
 }
 
 static void *vcpu_main(void *arg)
@@ -180,7 +187,7 @@ static int vcpu_start(struct vcpu *v)
 {
 	pthread_attr_t attributes;
 	sigset_t all, old;
-	int e = vcpu_open(v, sched.vcpu_count);
+	int e = vcpu_open(v, sched.vcpu_count, sched.next_id++);
 	if (e != 0)
 		return e;
 	pthread_cond_init(&v->wake, NULL);
@@ -383,7 +390,7 @@ void sched_close(void)
 	for (uint32_t i = 0; i < MAX_THREADS; i++)
 		free(sched.threads[i].xstate);
 	memset(sched.threads, 0, sizeof(sched.threads));
-	sched.vcpu_count = sched.queued = 0;
+	sched.vcpu_count = sched.queued = sched.next_id = 0;
 	sched.first = sched.last = NULL;
 	memset(sched.members, 0, sizeof(sched.members));
 	if (sched.doorbell >= 0)

@@ -18,19 +18,21 @@
 /* Flushes that concern every space. */
 static _Atomic uint64_t everywhere;
 
-int vcpu_open(struct vcpu *v, int index)
+/* id: the host's, never used twice in a machine. Its thread and its place in the guest's ring 0 stay. */
+int vcpu_renew(struct vcpu *v, int id)
 {
-	memset(v, 0, sizeof(*v));
-	v->index = index;
-	v->fd = ioctl(vm.fd, KVM_CREATE_VCPU, index);
+	v->space_id = 0;
+	v->fd = ioctl(vm.fd, KVM_CREATE_VCPU, id);
 	if (v->fd < 0)
 		return -errno;
 	v->run = mmap(NULL, (size_t)vm.run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
 	if (v->run == MAP_FAILED) {
+		int e = -errno;
 		close(v->fd);
-		return -errno;
+		v->fd = -1;
+		return e;
 	}
-	int e = guest_setup_vcpu(v->fd, index, &v->state);
+	int e = guest_setup_vcpu(v->fd, v->index, &v->state);
 	if (e != 0)
 		vcpu_shut(v);
 	else
@@ -38,10 +40,20 @@ int vcpu_open(struct vcpu *v, int index)
 	return e;
 }
 
+int vcpu_open(struct vcpu *v, int index, int id)
+{
+	memset(v, 0, sizeof(*v));
+	v->index = index;
+	return vcpu_renew(v, id);
+}
+
 void vcpu_shut(struct vcpu *v)
 {
+	if (v->fd < 0)
+		return;
 	munmap(v->run, (size_t)vm.run_size);
 	close(v->fd);
+	v->fd = -1;
 }
 
 static uint64_t flags_for(const struct thread *t, uint64_t flags)

@@ -11,7 +11,6 @@ const KVM_RUN = 0xae80;
 const KVM_GET_SREGS = 0x8138_ae83;
 const KVM_SET_SREGS = 0x4138_ae84;
 const KVM_SET_MSRS = 0x4008_ae89;
-const KVM_GET_FPU = 0x81a0_ae8c;
 const KVM_SET_CPUID2 = 0x4008_ae90;
 const KVM_GET_VCPU_EVENTS = 0x8040_ae9f;
 const KVM_GET_XSAVE = 0x9000_aea4;
@@ -31,8 +30,8 @@ export const KVM_CALLS: readonly HostCall[] = [
   {
     name: 'ioctl',
     nr: 16,
-    when: [{ arg: 1, values: [KVM_GET_VCPU_EVENTS, KVM_GET_FPU] }],
-    reason: 'exceptions on their way; which floating-point exception it was',
+    when: [{ arg: 1, values: [KVM_GET_VCPU_EVENTS] }],
+    reason: 'whether an exception is on its way when a thread is stopped',
   },
   {
     name: 'ioctl',
