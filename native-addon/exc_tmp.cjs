@@ -7,159 +7,159 @@ var EACCES = -13;
 var EFAULT = -14;
 var EINVAL = -22;
 var NAMES = {
-  1: "EPERM",
-  2: "ENOENT",
-  3: "ESRCH",
-  4: "EINTR",
-  5: "EIO",
-  6: "ENXIO",
-  7: "E2BIG",
-  8: "ENOEXEC",
-  9: "EBADF",
-  10: "ECHILD",
-  11: "EAGAIN",
-  12: "ENOMEM",
-  13: "EACCES",
-  14: "EFAULT",
-  15: "ENOTBLK",
-  16: "EBUSY",
-  17: "EEXIST",
-  18: "EXDEV",
-  19: "ENODEV",
-  20: "ENOTDIR",
-  21: "EISDIR",
-  22: "EINVAL",
-  23: "ENFILE",
-  24: "EMFILE",
-  25: "ENOTTY",
-  26: "ETXTBSY",
-  27: "EFBIG",
-  28: "ENOSPC",
-  29: "ESPIPE",
-  30: "EROFS",
-  31: "EMLINK",
-  32: "EPIPE",
-  33: "EDOM",
-  34: "ERANGE",
-  35: "EDEADLK",
-  36: "ENAMETOOLONG",
-  37: "ENOLCK",
-  38: "ENOSYS",
-  39: "ENOTEMPTY",
-  40: "ELOOP",
-  42: "ENOMSG",
-  43: "EIDRM",
-  44: "ECHRNG",
-  45: "EL2NSYNC",
-  46: "EL3HLT",
-  47: "EL3RST",
-  48: "ELNRNG",
-  49: "EUNATCH",
-  50: "ENOCSI",
-  51: "EL2HLT",
-  52: "EBADE",
-  53: "EBADR",
-  54: "EXFULL",
-  55: "ENOANO",
-  56: "EBADRQC",
-  57: "EBADSLT",
-  59: "EBFONT",
-  60: "ENOSTR",
-  61: "ENODATA",
-  62: "ETIME",
-  63: "ENOSR",
-  64: "ENONET",
-  65: "ENOPKG",
-  66: "EREMOTE",
-  67: "ENOLINK",
-  68: "EADV",
-  69: "ESRMNT",
-  70: "ECOMM",
-  71: "EPROTO",
-  72: "EMULTIHOP",
-  73: "EDOTDOT",
-  74: "EBADMSG",
-  75: "EOVERFLOW",
-  76: "ENOTUNIQ",
-  77: "EBADFD",
-  78: "EREMCHG",
-  79: "ELIBACC",
-  80: "ELIBBAD",
-  81: "ELIBSCN",
-  82: "ELIBMAX",
-  83: "ELIBEXEC",
-  84: "EILSEQ",
-  85: "ERESTART",
-  86: "ESTRPIPE",
-  87: "EUSERS",
-  88: "ENOTSOCK",
-  89: "EDESTADDRREQ",
-  90: "EMSGSIZE",
-  91: "EPROTOTYPE",
-  92: "ENOPROTOOPT",
-  93: "EPROTONOSUPPORT",
-  94: "ESOCKTNOSUPPORT",
-  95: "EOPNOTSUPP",
-  96: "EPFNOSUPPORT",
-  97: "EAFNOSUPPORT",
-  98: "EADDRINUSE",
-  99: "EADDRNOTAVAIL",
-  100: "ENETDOWN",
-  101: "ENETUNREACH",
-  102: "ENETRESET",
-  103: "ECONNABORTED",
-  104: "ECONNRESET",
-  105: "ENOBUFS",
-  106: "EISCONN",
-  107: "ENOTCONN",
-  108: "ESHUTDOWN",
-  109: "ETOOMANYREFS",
-  110: "ETIMEDOUT",
-  111: "ECONNREFUSED",
-  112: "EHOSTDOWN",
-  113: "EHOSTUNREACH",
-  114: "EALREADY",
-  115: "EINPROGRESS",
-  116: "ESTALE",
-  117: "EUCLEAN",
-  118: "ENOTNAM",
-  119: "ENAVAIL",
-  120: "EISNAM",
-  121: "EREMOTEIO",
-  122: "EDQUOT",
-  123: "ENOMEDIUM",
-  124: "EMEDIUMTYPE",
-  125: "ECANCELED",
-  126: "ENOKEY",
-  127: "EKEYEXPIRED",
-  128: "EKEYREVOKED",
-  129: "EKEYREJECTED",
-  130: "EOWNERDEAD",
-  131: "ENOTRECOVERABLE",
-  132: "ERFKILL",
-  133: "EHWPOISON"
+  1: 'EPERM',
+  2: 'ENOENT',
+  3: 'ESRCH',
+  4: 'EINTR',
+  5: 'EIO',
+  6: 'ENXIO',
+  7: 'E2BIG',
+  8: 'ENOEXEC',
+  9: 'EBADF',
+  10: 'ECHILD',
+  11: 'EAGAIN',
+  12: 'ENOMEM',
+  13: 'EACCES',
+  14: 'EFAULT',
+  15: 'ENOTBLK',
+  16: 'EBUSY',
+  17: 'EEXIST',
+  18: 'EXDEV',
+  19: 'ENODEV',
+  20: 'ENOTDIR',
+  21: 'EISDIR',
+  22: 'EINVAL',
+  23: 'ENFILE',
+  24: 'EMFILE',
+  25: 'ENOTTY',
+  26: 'ETXTBSY',
+  27: 'EFBIG',
+  28: 'ENOSPC',
+  29: 'ESPIPE',
+  30: 'EROFS',
+  31: 'EMLINK',
+  32: 'EPIPE',
+  33: 'EDOM',
+  34: 'ERANGE',
+  35: 'EDEADLK',
+  36: 'ENAMETOOLONG',
+  37: 'ENOLCK',
+  38: 'ENOSYS',
+  39: 'ENOTEMPTY',
+  40: 'ELOOP',
+  42: 'ENOMSG',
+  43: 'EIDRM',
+  44: 'ECHRNG',
+  45: 'EL2NSYNC',
+  46: 'EL3HLT',
+  47: 'EL3RST',
+  48: 'ELNRNG',
+  49: 'EUNATCH',
+  50: 'ENOCSI',
+  51: 'EL2HLT',
+  52: 'EBADE',
+  53: 'EBADR',
+  54: 'EXFULL',
+  55: 'ENOANO',
+  56: 'EBADRQC',
+  57: 'EBADSLT',
+  59: 'EBFONT',
+  60: 'ENOSTR',
+  61: 'ENODATA',
+  62: 'ETIME',
+  63: 'ENOSR',
+  64: 'ENONET',
+  65: 'ENOPKG',
+  66: 'EREMOTE',
+  67: 'ENOLINK',
+  68: 'EADV',
+  69: 'ESRMNT',
+  70: 'ECOMM',
+  71: 'EPROTO',
+  72: 'EMULTIHOP',
+  73: 'EDOTDOT',
+  74: 'EBADMSG',
+  75: 'EOVERFLOW',
+  76: 'ENOTUNIQ',
+  77: 'EBADFD',
+  78: 'EREMCHG',
+  79: 'ELIBACC',
+  80: 'ELIBBAD',
+  81: 'ELIBSCN',
+  82: 'ELIBMAX',
+  83: 'ELIBEXEC',
+  84: 'EILSEQ',
+  85: 'ERESTART',
+  86: 'ESTRPIPE',
+  87: 'EUSERS',
+  88: 'ENOTSOCK',
+  89: 'EDESTADDRREQ',
+  90: 'EMSGSIZE',
+  91: 'EPROTOTYPE',
+  92: 'ENOPROTOOPT',
+  93: 'EPROTONOSUPPORT',
+  94: 'ESOCKTNOSUPPORT',
+  95: 'EOPNOTSUPP',
+  96: 'EPFNOSUPPORT',
+  97: 'EAFNOSUPPORT',
+  98: 'EADDRINUSE',
+  99: 'EADDRNOTAVAIL',
+  100: 'ENETDOWN',
+  101: 'ENETUNREACH',
+  102: 'ENETRESET',
+  103: 'ECONNABORTED',
+  104: 'ECONNRESET',
+  105: 'ENOBUFS',
+  106: 'EISCONN',
+  107: 'ENOTCONN',
+  108: 'ESHUTDOWN',
+  109: 'ETOOMANYREFS',
+  110: 'ETIMEDOUT',
+  111: 'ECONNREFUSED',
+  112: 'EHOSTDOWN',
+  113: 'EHOSTUNREACH',
+  114: 'EALREADY',
+  115: 'EINPROGRESS',
+  116: 'ESTALE',
+  117: 'EUCLEAN',
+  118: 'ENOTNAM',
+  119: 'ENAVAIL',
+  120: 'EISNAM',
+  121: 'EREMOTEIO',
+  122: 'EDQUOT',
+  123: 'ENOMEDIUM',
+  124: 'EMEDIUMTYPE',
+  125: 'ECANCELED',
+  126: 'ENOKEY',
+  127: 'EKEYEXPIRED',
+  128: 'EKEYREVOKED',
+  129: 'EKEYREJECTED',
+  130: 'EOWNERDEAD',
+  131: 'ENOTRECOVERABLE',
+  132: 'ERFKILL',
+  133: 'EHWPOISON',
 };
 function errnoName(errno) {
   return NAMES[-errno] ?? `errno ${-errno}`;
 }
 
 // native-addon/native.ts
-var import_node_fs = require("node:fs");
-var import_node_module = require("node:module");
-var import_node_path = require("node:path");
+var import_node_fs = require('node:fs');
+var import_node_module = require('node:module');
+var import_node_path = require('node:path');
 function load() {
   const require2 = (0, import_node_module.createRequire)(`${__dirname}/`);
   try {
-    return require2((0, import_node_path.join)(__dirname, "tsvisor_native.node"));
+    return require2((0, import_node_path.join)(__dirname, 'tsvisor_native.node'));
   } catch (e) {
-    if (e.code !== "MODULE_NOT_FOUND") throw e;
+    if (e.code !== 'MODULE_NOT_FOUND') throw e;
   }
-  return require2((0, import_node_path.join)(__dirname, "build/Release/tsvisor_native.node"));
+  return require2((0, import_node_path.join)(__dirname, 'build/Release/tsvisor_native.node'));
 }
 var native = load();
 function shippedFile(name) {
   const beside = (0, import_node_path.join)(__dirname, name);
-  return (0, import_node_fs.existsSync)(beside) ? beside : (0, import_node_path.join)(__dirname, "build/Release", name);
+  return (0, import_node_fs.existsSync)(beside) ? beside : (0, import_node_path.join)(__dirname, 'build/Release', name);
 }
 
 // lib/host.ts
@@ -201,7 +201,7 @@ var NR = {
   openat: 257,
   readlinkat: 267,
   statx: 332,
-  copy_file_range: 326
+  copy_file_range: 326,
 };
 var CLOCK_REALTIME = 0;
 var CLOCK_MONOTONIC = 1;
@@ -282,11 +282,11 @@ var host = {
     return native.syscall(NR.fallocate, fd, mode, offset, length);
   },
   memfdCreate(name, flags) {
-    return native.syscall(NR.memfd_create, Buffer.from(`${name}\0`, "latin1"), flags);
+    return native.syscall(NR.memfd_create, Buffer.from(`${name}\0`, 'latin1'), flags);
   },
   /** path must hold no NUL. */
   openat(dirfd, path, flags, mode = 0) {
-    return native.syscall(NR.openat, dirfd, Buffer.from(`${path}\0`, "latin1"), flags, mode);
+    return native.syscall(NR.openat, dirfd, Buffer.from(`${path}\0`, 'latin1'), flags, mode);
   },
   getrandom(into) {
     return native.syscall(NR.getrandom, into, into.length, 0);
@@ -309,7 +309,7 @@ var host = {
     return native.syscall(
       NR.eventfd2,
       0,
-      526336
+      526336,
       /* EFD_CLOEXEC | EFD_NONBLOCK */
     );
   },
@@ -341,7 +341,7 @@ var host = {
     if (data.length === 0 || fds.length > SCM_MAX_FD) return EINVAL;
     const iov = new BigUint64Array([BigInt(native.addressOf(data)), BigInt(data.length)]);
     const controlLength = fds.length === 0 ? 0 : 16 + fds.length * 4;
-    const control = new Uint8Array(controlLength + 7 & ~7);
+    const control = new Uint8Array((controlLength + 7) & ~7);
     if (fds.length > 0) {
       const view = new DataView(control.buffer);
       view.setBigUint64(0, BigInt(controlLength), true);
@@ -363,7 +363,7 @@ var host = {
       NR.recvmsg,
       fd,
       msg,
-      flags | 1073741824
+      flags | 1073741824,
       /* MSG_CMSG_CLOEXEC */
     );
     keepAlive(into, iov);
@@ -377,10 +377,10 @@ var host = {
       if (view.getUint32(at + 8, true) === 1 && view.getUint32(at + 12, true) === 1) {
         for (let i = at + 16; i + 4 <= at + length; i += 4) fds.push(view.getInt32(i, true));
       }
-      at += length + 7 & ~7;
+      at += (length + 7) & ~7;
     }
     return { count, fds };
-  }
+  },
 };
 function messageHeader(iov, control, controlLength) {
   const msg = new BigUint64Array(7);
@@ -391,7 +391,7 @@ function messageHeader(iov, control, controlLength) {
   return new Uint8Array(msg.buffer);
 }
 function keepAlive(...views) {
-  if (views.length === 0) throw new Error("unreachable");
+  if (views.length === 0) throw new Error('unreachable');
 }
 
 // abi/fcntl.ts
@@ -406,7 +406,7 @@ var __O_TMPFILE = 4194304;
 var O_TMPFILE = __O_TMPFILE | O_DIRECTORY;
 
 // lib/kvm_probe.ts
-var KVM_DEVICE = "/dev/kvm";
+var KVM_DEVICE = '/dev/kvm';
 function nothing(message) {
   return { entry: 0, paging: 0, sameClock: false, roundTrip: Number.POSITIVE_INFINITY, trap: 0, message };
 }
@@ -415,7 +415,7 @@ function probeKvm(deviceFd) {
   const message = native.kvmProbe(deviceFd, found);
   const [entry, paging, sameClock, roundTrip, trap] = found;
   if (entry === 0) return nothing(`this host's KVM does not work: ${message}`);
-  return { entry, paging, sameClock: sameClock !== 0, roundTrip, trap, message: "" };
+  return { entry, paging, sameClock: sameClock !== 0, roundTrip, trap, message: '' };
 }
 function openKvm() {
   const fd = host.openat(-100, KVM_DEVICE, O_RDWR | O_CLOEXEC);
@@ -529,20 +529,20 @@ function readHostMaps(host2, procFd2, pid) {
   const fd = host2.openat(
     procFd2,
     `${pid}/maps`,
-    524288
+    524288,
     /* O_RDONLY | O_CLOEXEC */
   );
   if (fd < 0) throw new Error(`procfs: cannot open ${pid}/maps: errno ${-fd}`);
   const chunk = new Uint8Array(16384);
-  let text = "";
-  for (; ; ) {
+  let text = '';
+  for (;;) {
     const n = host2.read(fd, chunk);
     if (n <= 0) break;
-    text += Buffer.from(chunk.subarray(0, n)).toString("latin1");
+    text += Buffer.from(chunk.subarray(0, n)).toString('latin1');
   }
   host2.close(fd);
   const mappings = [];
-  for (const line of text.split("\n")) {
+  for (const line of text.split('\n')) {
     const m = /^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \S+ *(.*)$/.exec(line);
     if (m) mappings.push({ start: Number.parseInt(m[1], 16), end: Number.parseInt(m[2], 16), name: m[3] });
   }
@@ -576,42 +576,42 @@ function scalar(size, get, set, align = size) {
 var u8 = scalar(
   1,
   (v, o) => v.getUint8(o),
-  (v, o, x) => v.setUint8(o, x)
+  (v, o, x) => v.setUint8(o, x),
 );
 var i8 = scalar(
   1,
   (v, o) => v.getInt8(o),
-  (v, o, x) => v.setInt8(o, x)
+  (v, o, x) => v.setInt8(o, x),
 );
 var u16 = scalar(
   2,
   (v, o) => v.getUint16(o, true),
-  (v, o, x) => v.setUint16(o, x, true)
+  (v, o, x) => v.setUint16(o, x, true),
 );
 var i16 = scalar(
   2,
   (v, o) => v.getInt16(o, true),
-  (v, o, x) => v.setInt16(o, x, true)
+  (v, o, x) => v.setInt16(o, x, true),
 );
 var u32 = scalar(
   4,
   (v, o) => v.getUint32(o, true),
-  (v, o, x) => v.setUint32(o, x, true)
+  (v, o, x) => v.setUint32(o, x, true),
 );
 var i32 = scalar(
   4,
   (v, o) => v.getInt32(o, true),
-  (v, o, x) => v.setInt32(o, x, true)
+  (v, o, x) => v.setInt32(o, x, true),
 );
 var u64 = scalar(
   8,
   (v, o) => v.getBigUint64(o, true),
-  (v, o, x) => v.setBigUint64(o, x, true)
+  (v, o, x) => v.setBigUint64(o, x, true),
 );
 var i64 = scalar(
   8,
   (v, o) => v.getBigInt64(o, true),
-  (v, o, x) => v.setBigInt64(o, x, true)
+  (v, o, x) => v.setBigInt64(o, x, true),
 );
 var len64 = scalar(8, getLen64, setLen64);
 var off64 = scalar(8, (v, o) => v.getInt32(o + 4, true) * 4294967296 + v.getUint32(o, true), setLen64);
@@ -619,13 +619,13 @@ var be16 = scalar(
   2,
   (v, o) => v.getUint16(o),
   (v, o, x) => v.setUint16(o, x),
-  1
+  1,
 );
 var be32 = scalar(
   4,
   (v, o) => v.getUint32(o),
   (v, o, x) => v.setUint32(o, x),
-  1
+  1,
 );
 function getLen64(view, offset) {
   return view.getUint32(offset + 4, true) * 4294967296 + view.getUint32(offset, true);
@@ -644,7 +644,7 @@ function struct(name, size, shape) {
     const field = value;
     if (end % field.align !== 0) throw new Error(`struct ${name}: ${key} at ${end} is not aligned to ${field.align}`);
     offsets[key] = end;
-    if (key.startsWith("__")) unused.push({ offset: end, field });
+    if (key.startsWith('__')) unused.push({ offset: end, field });
     else named.push({ key, offset: end, field });
     end += field.size;
     align = Math.max(align, field.align);
@@ -673,7 +673,7 @@ function struct(name, size, shape) {
       write(new DataView(out2.buffer), 0, value);
       return out2;
     },
-    decode: (data) => read(new DataView(data.buffer, data.byteOffset, data.byteLength))
+    decode: (data) => read(new DataView(data.buffer, data.byteOffset, data.byteLength)),
   };
 }
 
@@ -684,8 +684,8 @@ var FUTEX_CLOCK_REALTIME = 256;
 var FUTEX_CMD_MASK = ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
 var FUTEX_OP_OR = 2;
 var FUTEX_OP_ARG_SHIFT = 8;
-var RobustListHead = struct("robust_list_head", 24, { list: u64, futex_offset: u64, list_op_pending: u64 });
-var FutexWaitv = struct("futex_waitv", 24, { val: u64, uaddr: len64, flags: u32, __reserved: u32 });
+var RobustListHead = struct('robust_list_head', 24, { list: u64, futex_offset: u64, list_op_pending: u64 });
+var FutexWaitv = struct('futex_waitv', 24, { val: u64, uaddr: len64, flags: u32, __reserved: u32 });
 
 // platforms/ptrace/injection.ts
 var THREAD_LOST = -1e5;
@@ -700,7 +700,7 @@ function fileFlags(shared) {
   return MAP_FIXED | (shared ? MAP_SHARED : MAP_PRIVATE);
 }
 function setBitOperation(bit) {
-  return ((FUTEX_OP_ARG_SHIFT | FUTEX_OP_OR) << 28 | bit << 12) >>> 0;
+  return (((FUTEX_OP_ARG_SHIFT | FUTEX_OP_OR) << 28) | (bit << 12)) >>> 0;
 }
 var CLONE_VM = 256;
 var CLONE_FS = 512;
@@ -732,15 +732,15 @@ var KIND_INTERRUPT = 3;
 var COPY_WRITE = 1;
 var COPY_FORCED = 2;
 var LOSSES = [
-  "?",
-  "the processor shut down",
-  "the host refuses the registers",
-  "the host failed to emulate",
-  "an exception in ring 0",
-  "an unexpected exit",
-  "no memory",
-  "the host refuses a call",
-  "a page fault without a reason"
+  '?',
+  'the processor shut down',
+  'the host refuses the registers',
+  'the host failed to emulate',
+  'an exception in ring 0',
+  'an unexpected exit',
+  'no memory',
+  'the host refuses a call',
+  'a page fault without a reason',
 ];
 
 // platforms/kvm/kvm_space.ts
@@ -877,7 +877,7 @@ var REG = {
   ds: 23,
   es: 24,
   fs: 25,
-  gs: 26
+  gs: 26,
 };
 var REGISTER_COUNT = 27;
 var Registers = class {
@@ -1015,7 +1015,7 @@ var BUSY_ROUNDS = 16;
 var VCPUS_PER_CPU = 4;
 var LEAST_VCPUS = 8;
 var KvmPlatform = class {
-  name = "kvm";
+  name = 'kvm';
   minAddress = MIN_ADDRESS;
   maxAddress = STUB_BASE;
   spaces = /* @__PURE__ */ new Set();
@@ -1038,7 +1038,7 @@ var KvmPlatform = class {
     const cpus = cpuCount(options.host);
     const vcpus = Math.max(LEAST_VCPUS, cpus * VCPUS_PER_CPU);
     const opened = native.kvmOpen(deviceFd, report.entry, report.paging, vcpus, vdso.start, vdso.code, vdso.end, VDSO_PLACE);
-    if (typeof opened === "number") throw new Error(`platform kvm: cannot make the virtual machine: errno ${-opened}`);
+    if (typeof opened === 'number') throw new Error(`platform kvm: cannot make the virtual machine: errno ${-opened}`);
     this.buffer = opened;
     this.words = new Int32Array(opened);
     this.vdsoBase = native.kvmVdso();
@@ -1052,7 +1052,7 @@ var KvmPlatform = class {
     const space = new KvmSpace(this, index, this.vdsoBase);
     this.spaces.add(space);
     const thread = space.addThread(source);
-    if (typeof thread === "number") space.release();
+    if (typeof thread === 'number') space.release();
     return thread;
   }
   adopt(space, index) {
@@ -1065,8 +1065,7 @@ var KvmPlatform = class {
     this.threads[thread.index] = void 0;
     native.kvmThreadFree(thread.index);
   }
-  resumed() {
-  }
+  resumed() {}
   wait(events, deadline) {
     if (this.take(events) > 0) {
       if (++this.busyRounds >= BUSY_ROUNDS) {
@@ -1090,10 +1089,10 @@ var KvmPlatform = class {
   take(events) {
     const { words } = this;
     let tail = words[W_TAIL];
-    const count = Atomics.load(words, W_HEAD) - tail | 0;
+    const count = (Atomics.load(words, W_HEAD) - tail) | 0;
     for (let left = count; left > 0; left--) {
-      const index = words[W_RING + (tail >>> 0) % RING_SIZE];
-      tail = tail + 1 | 0;
+      const index = words[W_RING + ((tail >>> 0) % RING_SIZE)];
+      tail = (tail + 1) | 0;
       Atomics.store(words, W_TAIL, tail);
       this.handleSafely(events, this.threads[index]);
     }
@@ -1138,7 +1137,7 @@ var KvmPlatform = class {
       default:
         thread.space.threads.delete(thread);
         thread.abandon();
-        events.exited(thread, LOSSES[words[at + S_NUMBER]] ?? "?");
+        events.exited(thread, LOSSES[words[at + S_NUMBER]] ?? '?');
     }
   }
   shutdown() {
@@ -1147,8 +1146,8 @@ var KvmPlatform = class {
   }
 };
 function findVdso(host2, procFd2) {
-  const parts = readHostMaps(host2, procFd2, process.pid).filter((m) => m.name === "[vdso]" || m.name.startsWith("[vvar"));
-  const code = parts.find((m) => m.name === "[vdso]");
+  const parts = readHostMaps(host2, procFd2, process.pid).filter((m) => m.name === '[vdso]' || m.name.startsWith('[vvar'));
+  const code = parts.find((m) => m.name === '[vdso]');
   const joined = parts.every((m, i) => i === 0 || parts[i - 1]?.end === m.start);
   if (code === void 0 || !joined) return { start: 0, code: 0, end: 0 };
   return { start: parts[0].start, code: code.start, end: code.end };
@@ -1168,9 +1167,10 @@ var SIGTRAP = 5;
 var SIGBUS = 7;
 var SIGFPE = 8;
 var SIGSEGV = 11;
-var SIGNAL_NAMES = "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS".split(
-  " "
-);
+var SIGNAL_NAMES =
+  'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS'.split(
+    ' ',
+  );
 
 // platforms/hot_callers.ts
 var HOT_CALLS = 250;
@@ -1304,7 +1304,7 @@ var CpuPlacement = class {
     const placement = thread.placement;
     placement.stops++;
     if (this.home < 0 || placement.heat.cpu >= 0) return;
-    if (placement.returning || placement.cpu >= 0 && placement.cpu !== this.home) {
+    if (placement.returning || (placement.cpu >= 0 && placement.cpu !== this.home)) {
       placement.returning = false;
       this.place(thread, this.home);
     }
@@ -1408,7 +1408,7 @@ var CpuPlacement = class {
 };
 function cpusOf(mask) {
   const cpus = [];
-  for (let cpu = 0; cpu < mask.length * 8; cpu++) if ((mask[cpu >> 3] & 1 << (cpu & 7)) !== 0) cpus.push(cpu);
+  for (let cpu = 0; cpu < mask.length * 8; cpu++) if ((mask[cpu >> 3] & (1 << (cpu & 7))) !== 0) cpus.push(cpu);
   return cpus;
 }
 
@@ -1431,16 +1431,16 @@ var HostProc = class {
   }
   /** CPU time of one thread, ns (proc_pid_schedstat). */
   cpuTime(pid, tid) {
-    return Number(this.read(`${pid}/task/${tid}/schedstat`).split(" ")[0]) || 0;
+    return Number(this.read(`${pid}/task/${tid}/schedstat`).split(' ')[0]) || 0;
   }
   /** Bytes (proc_pid_statm(5)); shared: of files and shared memory. */
   resident(pid) {
-    const fields = this.read(`${pid}/statm`).split(" ");
+    const fields = this.read(`${pid}/statm`).split(' ');
     return { total: (Number(fields[1]) || 0) * HOST_PAGE, shared: (Number(fields[2]) || 0) * HOST_PAGE };
   }
   /** How soon the host ends the process when memory is short: as the application wants it, but always before this process. */
   setOomScore(pid, wanted) {
-    this.ownOomScore ??= Number(this.read("self/oom_score_adj")) || 0;
+    this.ownOomScore ??= Number(this.read('self/oom_score_adj')) || 0;
     const fd = this.host.openat(this.fd, `${pid}/oom_score_adj`, O_WRONLY_CLOEXEC);
     if (fd < 0) return;
     this.host.write(fd, Buffer.from(String(Math.min(OOM_ADJ_MAX, Math.max(wanted, this.ownOomScore + OOM_MARGIN)))));
@@ -1460,10 +1460,10 @@ var HostProc = class {
   }
   read(path) {
     const fd = this.host.openat(this.fd, path, O_RDONLY_CLOEXEC);
-    if (fd < 0) return "";
+    if (fd < 0) return '';
     const n = this.host.read(fd, this.bytes);
     this.host.close(fd);
-    return n > 0 ? Buffer.from(this.bytes.subarray(0, n)).toString("latin1") : "";
+    return n > 0 ? Buffer.from(this.bytes.subarray(0, n)).toString('latin1') : '';
   }
 };
 
@@ -1500,7 +1500,7 @@ var HOST_CALL = {
   tgkill: 234,
   eventfd2: 290,
   prlimit64: 302,
-  membarrier: 324
+  membarrier: 324,
 };
 
 // platforms/ptrace/descriptor_channel.ts
@@ -1522,7 +1522,7 @@ var DescriptorChannel = class {
   payload = new Uint8Array(1);
   constructor(host2) {
     const pair = host2.socketpair(SOCK_SEQPACKET);
-    if (typeof pair === "number") throw new Error(`socketpair: errno ${-pair}`);
+    if (typeof pair === 'number') throw new Error(`socketpair: errno ${-pair}`);
     this.host = host2;
     [this.ours, this.theirs] = pair;
     this.message = receiveMessage();
@@ -1568,7 +1568,7 @@ var STOP_ARGS = 6;
 var ARG_WORDS = 12;
 var SYSCALL_STOP = SIGTRAP | 128;
 function describeEnd(status) {
-  return (status & 127) === 0 ? `exited with status ${status >> 8 & 255}` : `killed by signal ${status & 127}`;
+  return (status & 127) === 0 ? `exited with status ${(status >> 8) & 255}` : `killed by signal ${status & 127}`;
 }
 
 // platforms/ptrace/tracer.ts
@@ -1761,7 +1761,7 @@ var PtraceThread = class {
   /** Turns THREAD_LOST into an errno and a report. */
   checked(result) {
     if (result !== THREAD_LOST) return result;
-    this.platform.lose(this, "lost during a host call");
+    this.platform.lose(this, 'lost during a host call');
     return ENOMEM;
   }
 };
@@ -1920,29 +1920,29 @@ function must(what, r) {
   if (r < 0) throw new Error(`ptrace platform: ${what} in the stub: errno ${-r}`);
 }
 function clearAddressSpace(maps, pid) {
-  const vdso = maps.filter((m) => m.name === "[vdso]" || m.name.startsWith("[vvar"));
+  const vdso = maps.filter((m) => m.name === '[vdso]' || m.name.startsWith('[vvar'));
   const first = vdso[0]?.start ?? 0;
   let vdsoBase = 0;
   for (const m of vdso) {
     const to = VDSO_PLACE + (m.start - first);
     const length = m.end - m.start;
     must(`moving ${m.name}`, inject(pid, HOST_CALL.mremap, m.start, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, to));
-    if (m.name === "[vdso]") vdsoBase = to;
+    if (m.name === '[vdso]') vdsoBase = to;
   }
-  must("munmap", inject(pid, HOST_CALL.munmap, 0, STUB_BASE));
+  must('munmap', inject(pid, HOST_CALL.munmap, 0, STUB_BASE));
   for (const m of maps) {
     if (m.start <= STUB_BASE || m.start >= VSYSCALL || vdso.includes(m)) continue;
     must(`unmapping ${m.name}`, inject(pid, HOST_CALL.munmap, m.start, m.end - m.start));
   }
   const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-  must("mmap", inject(pid, HOST_CALL.mmap, STUB_SCRATCH, PAGE_SIZE, PROT_READ | PROT_WRITE, flags, -1));
+  must('mmap', inject(pid, HOST_CALL.mmap, STUB_SCRATCH, PAGE_SIZE, PROT_READ | PROT_WRITE, flags, -1));
   return vdsoBase;
 }
 
 // platforms/ptrace/ptrace_platform.ts
 var BUSY_ROUNDS2 = 16;
 var PtracePlatform = class {
-  name = "ptrace";
+  name = 'ptrace';
   minAddress = MIN_ADDRESS;
   maxAddress = STUB_BASE;
   host;
@@ -1975,7 +1975,7 @@ var PtracePlatform = class {
   }
   newAddressSpace() {
     const thread = this.forkFrom(this.seedThread, FORK_FLAGS);
-    if (typeof thread === "number") return thread;
+    if (typeof thread === 'number') return thread;
     thread.registers().u64.fill(0n);
     thread.setRegisters();
     return thread;
@@ -2014,9 +2014,9 @@ var PtracePlatform = class {
     }
     const r = native.ptraceWait(this.childFd, this.poll.fd, this.timeoutUntil(this.placement.deadline(deadline)), this.stops);
     if (r < 0) throw new Error(`ptraceWait: errno ${-r}`);
-    const count = r & POLL_READABLE - 1;
+    const count = r & (POLL_READABLE - 1);
     for (let at = 0; at < count * STOP_WORDS; at += STOP_WORDS) this.handleSafely(events, at);
-    if (r >= POLL_READABLE || count > 0 && ++this.busyRounds >= BUSY_ROUNDS2) {
+    if (r >= POLL_READABLE || (count > 0 && ++this.busyRounds >= BUSY_ROUNDS2)) {
       this.busyRounds = 0;
       this.poll.wait(0);
     }
@@ -2049,7 +2049,7 @@ var PtracePlatform = class {
     } else if (thread.dead) {
       thread.stopped();
       thread.leave();
-    } else if ((status >> 8 & 255) === SYSCALL_STOP) {
+    } else if (((status >> 8) & 255) === SYSCALL_STOP) {
       thread.stoppedAtCall(stops, at);
       this.placement.stopped(thread);
       events.syscall(thread);
@@ -2196,7 +2196,7 @@ var SECCOMP_DATA_ARGS = 16;
 var AUDIT_ARCH_X86_64 = 3221225534;
 
 // abi/bpf.ts
-var SockFilter = struct("sock_filter", 8, { code: u16, jt: u8, jf: u8, k: u32 });
+var SockFilter = struct('sock_filter', 8, { code: u16, jt: u8, jf: u8, k: u32 });
 var BPF_LD = 0;
 var BPF_ALU = 4;
 var BPF_JMP = 5;
@@ -2230,7 +2230,7 @@ function compileFilterFor(code, calls, otherwise) {
     op(LOAD, SECCOMP_DATA_NR),
     ...calls.flatMap(compileCall),
     // numbers of x32 are in no row
-    op(RETURN, otherwise)
+    op(RETURN, otherwise),
   ]);
 }
 function assemble(program) {
@@ -2250,7 +2250,7 @@ function compileCall({ nr, when = [] }) {
   for (const { arg, mask, values, wide } of [...when].reverse()) {
     const miss = body.length;
     const tests = values.map((value, i) => op(EQUAL, value, values.length - 1 - i, i === values.length - 1 ? miss : 0));
-    body.unshift(op(LOAD, SECCOMP_DATA_ARGS + arg * 8), ...mask === void 0 ? [] : [op(BPF_ALU | BPF_AND | BPF_K, mask)], ...tests);
+    body.unshift(op(LOAD, SECCOMP_DATA_ARGS + arg * 8), ...(mask === void 0 ? [] : [op(BPF_ALU | BPF_AND | BPF_K, mask)]), ...tests);
     if (wide) body.unshift(op(LOAD, SECCOMP_DATA_ARGS + arg * 8 + 4), op(EQUAL, 0, 0, body.length));
   }
   return [op(EQUAL, nr, 0, body.length + 1), ...body, op(LOAD, SECCOMP_DATA_NR)];
@@ -2267,67 +2267,72 @@ var ADVICE = [0, 1, 2, 3, 4, 8, 9, 10, 11, 14, 15, 16, 17, 18, 19, 20, 21, 22, 2
 var MEMBARRIERS = [8, 16, 32, 64];
 var HOST_CALLS = [
   {
-    name: "futex",
+    name: 'futex',
     nr: 202,
     when: [{ arg: 1, values: [WAIT, WAKE, WAKE_OP] }],
-    reason: "sleep until the Sentry has answered; set a bit of its own memory atomically"
+    reason: 'sleep until the Sentry has answered; set a bit of its own memory atomically',
   },
   {
-    name: "write",
+    name: 'write',
     nr: 1,
     when: [
       { arg: 0, values: [1] },
-      { arg: 2, values: [8], wide: true }
+      { arg: 2, values: [8], wide: true },
     ],
-    reason: "ring the doorbell (an eventfd that the Sentry empties)"
+    reason: 'ring the doorbell (an eventfd that the Sentry empties)',
   },
-  { name: "rt_sigreturn", nr: 15, reason: "the way back to the application; changes its own registers only" },
+  { name: 'rt_sigreturn', nr: 15, reason: 'the way back to the application; changes its own registers only' },
   {
-    name: "mmap",
+    name: 'mmap',
     nr: 9,
     // Of 0x4002f: private and anonymous, not shared, not huge pages (those are a host-wide pool).
     when: [{ arg: 3, mask: 262191, values: [34], wide: true }],
-    reason: "private memory, which counts against its cgroup"
+    reason: 'private memory, which counts against its cgroup',
   },
   {
-    name: "mmap",
+    name: 'mmap',
     nr: 9,
     when: [{ arg: 3, mask: 4294967295 & ~FILE_MAP_VARIES, values: [0], wide: true }],
-    reason: "a file whose descriptor the Sentry sent, opened with no more rights than the mapping needs"
+    reason: 'a file whose descriptor the Sentry sent, opened with no more rights than the mapping needs',
   },
-  { name: "munmap", nr: 11, reason: "its own memory" },
-  { name: "mprotect", nr: 10, reason: "its own memory; a shared file opened read-only stays so" },
-  { name: "mremap", nr: 25, reason: "its own memory" },
-  { name: "madvise", nr: 28, when: [{ arg: 2, values: ADVICE }], reason: "its own memory" },
-  { name: "recvmsg", nr: 47, when: [{ arg: 0, values: [0] }], reason: "descriptors that the Sentry sends to this process" },
-  { name: "close", nr: 3, reason: "received descriptors" },
-  { name: "dup2", nr: 33, when: [{ arg: 1, values: [0] }], reason: "a child process puts its own socket in the place of its parent\u2019s" },
+  { name: 'munmap', nr: 11, reason: 'its own memory' },
+  { name: 'mprotect', nr: 10, reason: 'its own memory; a shared file opened read-only stays so' },
+  { name: 'mremap', nr: 25, reason: 'its own memory' },
+  { name: 'madvise', nr: 28, when: [{ arg: 2, values: ADVICE }], reason: 'its own memory' },
+  { name: 'recvmsg', nr: 47, when: [{ arg: 0, values: [0] }], reason: 'descriptors that the Sentry sends to this process' },
+  { name: 'close', nr: 3, reason: 'received descriptors' },
   {
-    name: "clone",
+    name: 'dup2',
+    nr: 33,
+    when: [{ arg: 1, values: [0] }],
+    reason: 'a child process puts its own socket in the place of its parent\u2019s',
+  },
+  {
+    name: 'clone',
     nr: 56,
     when: [{ arg: 0, values: [CLONE_THREAD_FLAGS, CLONE_FORK_FLAGS], wide: true }],
-    reason: "threads and forks; the pids cgroup bounds them"
+    reason: 'threads and forks; the pids cgroup bounds them',
   },
   {
-    name: "prctl",
+    name: 'prctl',
     nr: 157,
     when: [
       { arg: 0, values: [1] },
-      { arg: 1, values: [9], wide: true }
+      { arg: 1, values: [9], wide: true },
     ],
-    reason: "PR_SET_PDEATHSIG, SIGKILL: a child process ends with the Sentry"
+    reason: 'PR_SET_PDEATHSIG, SIGKILL: a child process ends with the Sentry',
   },
-  { name: "clock_gettime", nr: 228, when: [{ arg: 0, values: [3] }], reason: "CPU time of the thread itself, told at its end" },
+  { name: 'clock_gettime', nr: 228, when: [{ arg: 0, values: [3] }], reason: 'CPU time of the thread itself, told at its end' },
   {
-    name: "membarrier",
+    name: 'membarrier',
     nr: 324,
     when: [
       { arg: 0, values: MEMBARRIERS },
-      { arg: 1, values: [0] }
+      { arg: 1, values: [0] },
     ],
-    reason: "barriers in its own threads, wherever they run"
+    reason: 'barriers in its own threads, wherever they run',
   },
-  { name: "exit", nr: 60, reason: "a thread ends" }
+  { name: 'exit', nr: 60, reason: 'a thread ends' },
 ];
 
 // platforms/systrap/seed.ts
@@ -2336,7 +2341,11 @@ var VSYSCALL2 = 18446744073699066e3;
 function spawnSeed(host2, stubFd, fds) {
   const pid = native.spawnStub(stubFd, fds.theirs);
   if (pid < 0) throw new Error(`systrap: cannot start the stub: errno ${-pid}`);
-  const sent = host2.sendWithFds(fds.ours, compileFilterFor(STUB_CODE, HOST_CALLS, SECCOMP_RET_TRAP), [fds.doorbell, fds.slots, fds.global]);
+  const sent = host2.sendWithFds(fds.ours, compileFilterFor(STUB_CODE, HOST_CALLS, SECCOMP_RET_TRAP), [
+    fds.doorbell,
+    fds.slots,
+    fds.global,
+  ]);
   if (sent < 0) throw new Error(`systrap: cannot reach the stub: errno ${-sent}`);
   return pid;
 }
@@ -2347,15 +2356,15 @@ function clearAddressSpace2(host2, procFd2, pid, thread) {
     if (r < 0) throw new Error(`systrap: ${what} in the stub: errno ${-r}`);
   };
   const maps = readHostMaps(host2, procFd2, pid);
-  const vdso = maps.filter((m) => m.name === "[vdso]" || m.name.startsWith("[vvar"));
+  const vdso = maps.filter((m) => m.name === '[vdso]' || m.name.startsWith('[vvar'));
   const first = vdso[0]?.start ?? 0;
   let vdsoBase = 0;
   for (const m of vdso) {
     const to = VDSO_PLACE + (m.start - first);
     call(`moving ${m.name}`, HOST_CALL.mremap, m.start, m.end - m.start, m.end - m.start, MREMAP_MAYMOVE_FIXED, to);
-    if (m.name === "[vdso]") vdsoBase = to;
+    if (m.name === '[vdso]') vdsoBase = to;
   }
-  call("munmap", HOST_CALL.munmap, 0, STUB_BASE);
+  call('munmap', HOST_CALL.munmap, 0, STUB_BASE);
   for (const m of maps) {
     if (m.start < STUB_END || m.start >= VSYSCALL2 || vdso.includes(m)) continue;
     call(`unmapping ${m.name}`, HOST_CALL.munmap, m.start, m.end - m.start);
@@ -2374,7 +2383,7 @@ var SlotWindow = class {
   used = 0;
   constructor() {
     const window = native.slotWindow(WINDOW_SLOTS);
-    if (typeof window === "number") throw new Error(`systrap: slot window: errno ${-window}`);
+    if (typeof window === 'number') throw new Error(`systrap: slot window: errno ${-window}`);
     this.buffer = window;
     this.words = new Int32Array(window);
     this.u64 = new BigUint64Array(window);
@@ -2500,9 +2509,9 @@ var ThreadFrames = class {
       altStack: {
         address: getWords(words, w + P_STACK),
         flags: words[w + P_STACK_FLAGS] >>> 0,
-        size: getWords(words, w + P_STACK_SIZE)
+        size: getWords(words, w + P_STACK_SIZE),
       },
-      sp: getWords(words, w + P_SP)
+      sp: getWords(words, w + P_SP),
     };
   }
   pop() {
@@ -2896,7 +2905,7 @@ var SystrapSpace = class {
     if (this.pending.size > 0) for (const thread of this.pending) this.flushThread(thread);
   }
   flushThread(thread) {
-    if (thread.runCommands() < 0) this.platform.lose(thread, "a deferred memory operation failed");
+    if (thread.runCommands() < 0) this.platform.lose(thread, 'a deferred memory operation failed');
   }
   read(address, into, offset, count) {
     this.flush();
@@ -2932,7 +2941,7 @@ var SystrapSpace = class {
     const { index, place } = this.takeIndex();
     if (index < 0) return EAGAIN;
     const thread = this.addThread(index, source, place);
-    if (typeof thread === "number") return thread;
+    if (typeof thread === 'number') return thread;
     thread.startLike(source);
     source.push(OP_THREAD, 0, index);
     const tid = source.runCommands();
@@ -3029,7 +3038,7 @@ var F_SEAL_GROW = 4;
 var F_SEAL_FUTURE_WRITE = 16;
 var PAGE = 4096;
 var SystrapPlatform = class {
-  name = "systrap";
+  name = 'systrap';
   minAddress = MIN_ADDRESS;
   maxAddress = STUB_BASE;
   host;
@@ -3063,23 +3072,23 @@ var SystrapPlatform = class {
     this.doorbell = this.host.syscall(HOST_CALL.eventfd2, 0, EFD_CLOEXEC);
     this.poll.add(this.doorbell, EPOLLIN | EPOLLOUT | EPOLLET, (ready) => this.rang(ready));
     this.placement = new CpuPlacement(options.host, this.running, true);
-    const globalFd = this.sealedMemory("sandbox", PAGE);
+    const globalFd = this.sealedMemory('sandbox', PAGE);
     if (globalFd < 0) throw new Error(`memfd_create: errno ${-globalFd}`);
     const global = native.mapShared(globalFd, PAGE, 0, 3);
-    if (typeof global === "number") throw new Error(`systrap: mmap: errno ${-global}`);
+    if (typeof global === 'number') throw new Error(`systrap: mmap: errno ${-global}`);
     this.global = new Int32Array(global);
     this.host.fcntl(globalFd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL);
     this.seed = this.startSeed(options, globalFd);
     this.host.close(globalFd);
   }
   startSeed(options, globalFd) {
-    const slots = this.sealedMemory("slots", SLOTS_LENGTH, F_SEAL_SEAL);
+    const slots = this.sealedMemory('slots', SLOTS_LENGTH, F_SEAL_SEAL);
     const pair = this.host.socketpair(SOCK_SEQPACKET2);
-    if (slots < 0 || typeof pair === "number") throw new Error("systrap: no descriptors");
+    if (slots < 0 || typeof pair === 'number') throw new Error('systrap: no descriptors');
     const [ours, theirs] = pair;
     const space = new SystrapSpace(this, slots, ours, 0, 0);
     const thread = space.addThread(0, null);
-    if (typeof thread === "number") throw new Error(`systrap: slot: errno ${-thread}`);
+    if (typeof thread === 'number') throw new Error(`systrap: slot: errno ${-thread}`);
     const pid = spawnSeed(this.host, options.stubFd, { ours, theirs, doorbell: this.doorbell, slots, global: globalFd });
     space.pid = pid;
     this.proc.setOomScore(pid, 0);
@@ -3096,7 +3105,7 @@ var SystrapPlatform = class {
   }
   endOf(pid) {
     const r = this.host.syscall(HOST_CALL.wait4, pid, this.status, __WALL | WNOHANG, null);
-    return r === pid ? describeEnd(this.status[0]) : "still running";
+    return r === pid ? describeEnd(this.status[0]) : 'still running';
   }
   /** A memfd that keeps its size, or an errno. */
   sealedMemory(name, length, more = 0) {
@@ -3109,24 +3118,24 @@ var SystrapPlatform = class {
   }
   newAddressSpace() {
     const thread = this.forkFrom(this.seed);
-    if (typeof thread === "number") return thread;
+    if (typeof thread === 'number') return thread;
     thread.registers().u64.fill(0n);
     thread.setRegisters();
     return thread;
   }
   /** A child process of `via`'s, whose one thread has stopped where `via` has. */
   forkFrom(via) {
-    const slots = this.sealedMemory("slots", SLOTS_LENGTH, F_SEAL_SEAL);
+    const slots = this.sealedMemory('slots', SLOTS_LENGTH, F_SEAL_SEAL);
     if (slots < 0) return slots;
     const pair = this.host.socketpair(SOCK_SEQPACKET2);
-    if (typeof pair === "number") {
+    if (typeof pair === 'number') {
       this.host.close(slots);
       return pair;
     }
     const [ours, theirs] = pair;
     const space = new SystrapSpace(this, slots, ours, via.index, via.space.vdsoBase);
     const thread = space.addThread(via.index, via);
-    const r = typeof thread === "number" ? thread : this.forkInto(via, thread, slots, theirs);
+    const r = typeof thread === 'number' ? thread : this.forkInto(via, thread, slots, theirs);
     this.host.close(theirs);
     if (r < 0) {
       space.release();
@@ -3142,7 +3151,7 @@ var SystrapPlatform = class {
       via.space.socket,
       new Uint8Array(1),
       [slots, theirs],
-      64
+      64,
       /* MSG_DONTWAIT */
     );
     if (sent < 0) return sent;
@@ -3151,7 +3160,7 @@ var SystrapPlatform = class {
     if (pid < 0) return pid;
     if (!this.isChild(pid, child, nonce)) {
       this.dismiss(child, via);
-      this.lose(via, "the stub names a process that is not its child");
+      this.lose(via, 'the stub names a process that is not its child');
       return EAGAIN;
     }
     child.space.pid = pid;
@@ -3218,7 +3227,7 @@ var SystrapPlatform = class {
   /** Children that have ended. Those of released spaces have no listener. */
   reap() {
     this.host.read(this.childFd, this.drain);
-    for (; ; ) {
+    for (;;) {
       const pid = this.host.syscall(HOST_CALL.wait4, -1, this.status, __WALL | WNOHANG, null);
       if (pid <= 0) return;
       const space = this.spaces.get(pid);
@@ -3265,7 +3274,7 @@ var SystrapPlatform = class {
   /** A hot thread will call in no time. True if one has. */
   lookAgain() {
     const end = this.host.monotonicNow() + SPIN_NS;
-    for (; ; ) {
+    for (;;) {
       for (let i = 0; i < SPINS_PER_CLOCK; i++) if (this.anyPosted()) return true;
       if (this.host.monotonicNow() > end) return false;
     }
@@ -3336,7 +3345,7 @@ var SystrapPlatform = class {
       const high = words[thread.at + W_ADDRESS + 1] >>> 0;
       const what = words[thread.at + W_SIGNAL];
       const signal = what & 255;
-      const trap = { error: what >> 8 & 255, vector: what >> 16 & 255 };
+      const trap = { error: (what >> 8) & 255, vector: (what >> 16) & 255 };
       if (signal >= 1 && signal <= 31) events.fault(thread, signal, words[thread.at + W_CODE], high * 4294967296 + low, trap);
       else this.lose(thread, `the stub reports signal ${signal}`);
     } else if (kind2 === KIND_INTERRUPT2) {
@@ -3363,27 +3372,32 @@ var SystrapPlatform = class {
 
 // platforms/select.ts
 function openSource(host2, kind2, deviceFd) {
-  if (kind2 === "kvm") return deviceFd ?? -1;
-  const path = shippedFile(kind2 === "systrap" ? "systrap_stub" : "ptrace_stub");
+  if (kind2 === 'kvm') return deviceFd ?? -1;
+  const path = shippedFile(kind2 === 'systrap' ? 'systrap_stub' : 'ptrace_stub');
   const fd = host2.openat(-100, path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) throw new Error(`cannot open ${path}: ${errnoName(fd)}`);
   return fd;
 }
 function createPlatform(kind2, { host: host2, poll, procFd: procFd2, sourceFd }) {
   switch (kind2) {
-    case "ptrace":
+    case 'ptrace':
       return new PtracePlatform({ host: host2, poll, procFd: procFd2, stubFd: sourceFd });
-    case "systrap":
+    case 'systrap':
       return new SystrapPlatform({ host: host2, poll, procFd: procFd2, stubFd: sourceFd });
-    case "kvm":
+    case 'kvm':
       return new KvmPlatform({ host: host2, poll, procFd: procFd2, deviceFd: sourceFd, report: probeKvm(sourceFd) });
   }
 }
 
 // ../../wt-kvm-x/exc.ts
 var kind = process.argv[2];
-var procFd = host.openat(-100, "/proc", 524288);
-var platform = createPlatform(kind, { host, poll: new HostPoll(host), procFd, sourceFd: kind === "kvm" ? openKvm() : openSource(host, kind, null) });
+var procFd = host.openat(-100, '/proc', 524288);
+var platform = createPlatform(kind, {
+  host,
+  poll: new HostPoll(host),
+  procFd,
+  sourceFd: kind === 'kvm' ? openKvm() : openSource(host, kind, null),
+});
 var P = {
   div0: [49, 201, 247, 241],
   divovf: [184, 0, 0, 0, 128, 153, 185, 255, 255, 255, 255, 247, 249],
@@ -3495,19 +3509,24 @@ var P = {
   xgetbv: [49, 201, 15, 1, 208, 137, 199, 15, 5],
   cpuid7: [184, 7, 0, 0, 0, 49, 201, 15, 162, 137, 223, 15, 5],
   cpuid1: [184, 1, 0, 0, 0, 49, 201, 15, 162, 137, 207, 49, 210, 15, 5],
-  call9: [154, 0, 0]
+  call9: [154, 0, 0],
 };
 var out = {};
-var last = "";
-var ev = { syscall: (t) => {
-  last = `call ${t.sysno} ${[0, 1, 2].map((i) => t.args[i * 2].toString(16)).join(",")}`;
-}, fault: (t, s, c, a) => {
-  last = `sig ${s} code ${c} addr ${a.toString(16)}`;
-}, interrupted: () => {
-  last = "intr";
-}, exited: (t, c) => {
-  last = "exited " + c;
-} };
+var last = '';
+var ev = {
+  syscall: (t) => {
+    last = `call ${t.sysno} ${[0, 1, 2].map((i) => t.args[i * 2].toString(16)).join(',')}`;
+  },
+  fault: (t, s, c, a) => {
+    last = `sig ${s} code ${c} addr ${a.toString(16)}`;
+  },
+  interrupted: () => {
+    last = 'intr';
+  },
+  exited: (t, c) => {
+    last = 'exited ' + c;
+  },
+};
 for (const [name, bytes] of Object.entries(P)) {
   const t = platform.newAddressSpace();
   t.space.mapAnonymous(t, 4194304, 4096, 5);
@@ -3528,12 +3547,13 @@ for (const [name, bytes] of Object.entries(P)) {
   r.set(REG.rsp, 6291456 - 64);
   r.set(REG.eflags, 514);
   t.setRegisters();
-  last = "";
+  last = '';
   t.resume();
   const end = host.monotonicNow() + 1e9;
-  while (last === "" && host.monotonicNow() < end) platform.wait(ev, end);
+  while (last === '' && host.monotonicNow() < end) platform.wait(ev, end);
   const g = t.registers();
-  out[name] = `${last || "NOTHING"} rip ${g.get(REG.rip).toString(16)} fl ${(Number(g.u64[REG.eflags] & 0xffffffffn) & ~65536).toString(16)}${last.startsWith("exited") ? "" : " rcx " + g.get(REG.rcx).toString(16) + " rax " + g.get(REG.rax).toString(16)}`;
+  out[name] =
+    `${last || 'NOTHING'} rip ${g.get(REG.rip).toString(16)} fl ${(Number(g.u64[REG.eflags] & 0xffffffffn) & ~65536).toString(16)}${last.startsWith('exited') ? '' : ' rcx ' + g.get(REG.rcx).toString(16) + ' rax ' + g.get(REG.rax).toString(16)}`;
   t.space.release();
   platform.wait(ev, host.monotonicNow() + 1);
 }
