@@ -102,12 +102,8 @@ uint32_t carry_out_all(struct slot *slot, uint32_t state, struct ucontext *uc)
 		struct command *c = &slot->commands[i];
 		uint32_t op = c->op; /* a child does not find it there any more: its slot is a fresh one */
 		int64_t r = carry_out(slot, c, op, &held, uc);
-		if (r == 0 && op == OP_FORK) {
-			save_registers(slot->regs, &uc->mcontext);
-			slot->fpstate = uc->mcontext.fpstate;
-			slot->kind = KIND_STARTED;
-			return STATE_COMMAND;
-		}
+		if (r == 0 && op == OP_FORK)
+			return STATE_RUN; /* the child: the Sentry has prepared its slot, and waits for nothing */
 		c->result = r;
 		if (state == STATE_REPLY && (uint64_t)r > (uint64_t)-4096)
 			__builtin_trap(); /* a deferred operation failed: the Sentry has promised that it would not */
@@ -118,8 +114,13 @@ uint32_t carry_out_all(struct slot *slot, uint32_t state, struct ucontext *uc)
 /* Carries out commands until the Sentry's answer has come. */
 static void serve_commands(struct slot *slot, struct ucontext *uc)
 {
-	while (carry_out_all(slot, wait_reply(slot), uc) != STATE_REPLY)
-		post_started(slot);
+	for (;;) {
+		uint32_t state = carry_out_all(slot, wait_reply(slot), uc);
+		if (state == STATE_REPLY)
+			return;
+		if (state == STATE_COMMAND)
+			post_started(slot);
+	}
 }
 
 void serve(struct slot *slot, struct ucontext *uc)

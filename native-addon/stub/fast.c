@@ -20,9 +20,11 @@ static int needs_frame(const struct slot *slot, uint32_t state)
 	if (state == STATE_REPLY && (slot->flags & ~(uint32_t)(REPLY_RESULT | REPLY_EXIT)))
 		return 1;
 	uint32_t count = slot->command_count;
-	for (uint32_t i = 0; i < count && i < MAX_COMMANDS; i++)
-		if (slot->commands[i].op != OP_HOST && slot->commands[i].op != OP_MAP_FILE)
+	for (uint32_t i = 0; i < count && i < MAX_COMMANDS; i++) {
+		uint32_t op = slot->commands[i].op;
+		if (op != OP_HOST && op != OP_MAP_FILE && op != OP_ADVISE)
 			return 1;
+	}
 	return 0;
 }
 

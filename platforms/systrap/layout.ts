@@ -9,6 +9,8 @@ export const FAST_ENTRY = STUB_BASE;
 /** Everything of the stub's lies below. */
 export const STUB_END = STUB_BASE + 0x1000_0000;
 export const SLOTS = STUB_BASE + 0x100_0000;
+/** Where a fork prepares its child's slots. */
+export const NEXT_SLOTS = STUB_BASE + 0x200_0000;
 export const SLOT_SIZE = 4096;
 export const SLOT_WORDS = SLOT_SIZE / 4;
 export const MAX_THREADS = 4096;

@@ -18,6 +18,7 @@ import {
   KIND_FAULT,
   KIND_INTERRUPT,
   KIND_SYSCALL,
+  NEXT_SLOTS,
   NONCE_WORDS,
   OP_FORK,
   SLOT_SIZE,
@@ -178,11 +179,12 @@ export class SystrapPlatform implements Platform {
       return r as Errno;
     }
     this.spaces.set(space.pid, space);
-    (thread as SystrapThread).takeStopOf(via);
     return thread as SystrapThread;
   }
   private forkInto(via: SystrapThread, child: SystrapThread, slots: number, theirs: number): number {
     const nonce = this.window.randomize(this.host, child.at + W_NONCE, NONCE_WORDS);
+    via.needFrame();
+    child.startLike(via);
     const sent = this.host.sendWithFds(via.space.socket, new Uint8Array(1), [slots, theirs], 0x40 /* MSG_DONTWAIT */);
     if (sent < 0) return sent;
     via.push(OP_FORK, 0);
@@ -203,9 +205,12 @@ export class SystrapPlatform implements Platform {
    */
   private isChild(pid: number, child: SystrapThread, nonce: Int32Array): boolean {
     if (pid <= 1 || this.spaces.has(pid) || pid === this.seed?.space.pid) return false;
-    if (native.slotAwait(this.window.buffer, child.place, pid) < 0) return false;
+    const offset = child.index * SLOT_SIZE + W_NONCE * 4;
+    // It may be on its way: the slots are where they were prepared, or in their place already.
+    return this.shows(pid, NEXT_SLOTS + offset, nonce) || this.shows(pid, SLOTS + offset, nonce);
+  }
+  private shows(pid: number, address: number, nonce: Int32Array): boolean {
     const seen = new Int32Array(NONCE_WORDS);
-    const address = SLOTS + child.index * SLOT_SIZE + W_NONCE * 4;
     if (native.readProcess(pid, address, seen, 0, NONCE_WORDS * 4) !== NONCE_WORDS * 4) return false;
     return seen.every((word, i) => word === nonce[i]);
   }

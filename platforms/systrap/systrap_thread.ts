@@ -130,15 +130,6 @@ export class SystrapThread implements ThreadContext {
       this.args[i * 2 + 1] = words[word + 1] as number;
     }
   }
-  /** A clone of `other` that has just come to be: same stop, same registers, also those that `other` has yet to take. */
-  takeStopOf(other: SystrapThread): void {
-    this.sysno = other.sysno;
-    this.args.set(other.args);
-    if ((other.flags & REPLY_REGISTERS) === 0) return;
-    this.regs.copyFrom(other.regs);
-    this.setRegisters();
-  }
-
   /** The slot of a thread that `other`'s stub is about to start on a copy of its frame: as if it had stopped there and posted. */
   startLike(other: SystrapThread): void {
     const { words, at } = this;
