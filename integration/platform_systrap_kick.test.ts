@@ -6,7 +6,7 @@ import { HostPoll } from '../platforms/host_poll.ts';
 import { type Platform, REG, type ThreadContext, type ThreadEvents } from '../platforms/platform.ts';
 import { createPlatform, openSource } from '../platforms/select.ts';
 import { STUB_BASE } from '../platforms/stub_layout.ts';
-import { STATE_POSTED, W_REGS } from '../platforms/systrap/layout.ts';
+import { STATE_POSTED, STATE_REPLY, W_REGS } from '../platforms/systrap/layout.ts';
 import { code, LOOP_FOREVER, mov, RDI_FROM_XMM3, SYSCALL, XMM3_FROM_RAX } from './machine_code.ts';
 
 const CODE = 0x40_0000;
@@ -204,5 +204,19 @@ test('a kick on the way in, from the rewritten call site to the stub, shows the 
     expect(state(thread)).toBe(expected(BEHIND, 7));
   }
   expect(seen.size).toBe(2);
+  thread.space.release();
+});
+
+test('a thread that meets the breakpoint of a call site that is being rewritten makes its call', () => {
+  const thread = startRewritten();
+  const first = new Uint8Array(1);
+  thread.space.read(SITE, first, 0, 1);
+  thread.space.write(SITE, Uint8Array.of(0xcc), 0, 1);
+  set(thread, SITE);
+  thread.resume();
+  const end = host.monotonicNow() + 20e9;
+  while (words()[thread.at] === STATE_REPLY && host.monotonicNow() < end);
+  thread.space.write(SITE, first, 0, 1);
+  expect(next()).toBe('syscall 7');
   thread.space.release();
 });

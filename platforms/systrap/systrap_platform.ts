@@ -381,12 +381,12 @@ export class SystrapPlatform implements Platform {
       events.syscall(thread);
     } else if (kind === KIND_FAULT) {
       thread.interruptWanted = false;
-      if (thread.leaveTrampoline(words[thread.at + W_SIGNAL] as number, words[thread.at + W_CODE] as number)) return;
       const low = (words[thread.at + W_ADDRESS] as number) >>> 0;
       const high = (words[thread.at + W_ADDRESS + 1] as number) >>> 0;
       const what = words[thread.at + W_SIGNAL] as number;
       const signal = what & 0xff;
       const trap = { error: (what >> 8) & 0xff, vector: (what >> 16) & 0xff };
+      if (thread.leaveTrampoline(signal, words[thread.at + W_CODE] as number)) return;
       if (signal >= 1 && signal <= 31) events.fault(thread, signal, words[thread.at + W_CODE] as number, high * 0x1_0000_0000 + low, trap);
       else this.lose(thread, `the stub reports signal ${signal}`);
     } else if (kind === KIND_INTERRUPT) {
