@@ -160,16 +160,20 @@ export function setAttributes(c: Connection, fd: number, mode: number, mount: Mo
   if (r === 0 && (valid & P9_SETATTR_MODE) !== 0) {
     r = (mode & S_IFMT) === S_IFLNK ? EOPNOTSUPP : calls.chmod(fd, m.mode & PERMISSIONS);
   }
-  if (r === 0 && (valid & P9_SETATTR_SIZE) !== 0) r = setSize(calls, fd, mode, m.size);
+  if (r === 0 && (valid & P9_SETATTR_SIZE) !== 0) r = setSize(c, fd, mode, m.size);
   if (r === 0 && (valid & (P9_SETATTR_ATIME | P9_SETATTR_MTIME)) !== 0) r = setTimes(calls, fd, m);
   return r;
 }
 
-function setSize(calls: HostCalls, fd: number, mode: number, size: number): number {
+function setSize(c: Connection, fd: number, mode: number, size: number): number {
+  const { calls } = c;
   const type = mode & S_IFMT;
   if (type === S_IFDIR) return EISDIR;
   if (type !== S_IFREG || size > Number.MAX_SAFE_INTEGER) return EINVAL;
-  return calls.truncate(fd, size);
+  const before = calls.stat(fd, c.statAddress) < 0 ? 0 : attrMode(c.stat, 0) & PERMISSIONS;
+  const r = calls.truncate(fd, size);
+  // The host takes set-id bits from whoever has no right there to keep them; whether they go is the Sentry's to say.
+  return r === 0 && (before & 0o6000) !== 0 ? calls.chmod(fd, before) : r;
 }
 
 function setTimes(calls: HostCalls, fd: number, m: AttributeRequest): number {

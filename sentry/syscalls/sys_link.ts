@@ -63,9 +63,7 @@ function readlinkat(task: Task, dirfd: number, pathAddress: number, address: num
 function renameat2(task: Task, oldDirfd: number, oldAddress: number, newDirfd: number, newAddress: number, renameFlags: number): number {
   const oldPath = task.readPath(oldAddress);
   if (typeof oldPath === 'number') return oldPath;
-  const newPath = task.readPath(newAddress);
-  if (typeof newPath === 'number') return newPath;
-  return rename(task, oldDirfd, oldPath, newDirfd, newPath, renameFlags);
+  return rename(task, oldDirfd, oldPath, newDirfd, task.readPath(newAddress), renameFlags);
 }
 
 function mknodat(task: Task, dirfd: number, address: number, nodeMode: number, device: number): number {

@@ -30,7 +30,7 @@ import type { Task } from '../kernel/task.ts';
 import type { Blocking, SyscallResult } from '../kernel/wait.ts';
 import { NR_OPEN } from '../vfs/fd_table.ts';
 import { FileDescription } from '../vfs/file.ts';
-import { type OpenResult, openFile } from '../vfs/open.ts';
+import { checkOpenFlags, type OpenResult, openFile } from '../vfs/open.ts';
 import { RESOLVE_SHIFT } from '../vfs/walk.ts';
 import { addr, fd, flags, int, mode, path, size, syscall, uint } from './definition.ts';
 import { installFile } from './install_file.ts';
@@ -56,6 +56,8 @@ const VALID_OPEN_FLAGS =
 const VALID_PATH_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 function open(task: Task, dirfd: number, address: number, openFlags: number, createMode: number, resolveOptions = 0): SyscallResult {
+  const wrong = checkOpenFlags(openFlags);
+  if (wrong !== 0) return wrong;
   const text = task.readPath(address);
   if (typeof text === 'number') return text;
   // Before anything is created or truncated.

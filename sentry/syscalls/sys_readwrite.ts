@@ -1,8 +1,9 @@
 /** read(2), write(2) and their vector and positioned forms, lseek(2). */
-import { EAGAIN, EBADF, EFBIG, EINVAL, EISDIR, EOPNOTSUPP, ERESTARTSYS, type Errno } from '../../abi/errno.ts';
+import { EAGAIN, EBADF, EFBIG, EINVAL, EISDIR, EOPNOTSUPP, ERESTARTSYS, type Errno, ESPIPE } from '../../abi/errno.ts';
 import { O_APPEND, SEEK_HOLE } from '../../abi/fcntl.ts';
 import { POLLHUP, POLLIN, POLLOUT } from '../../abi/poll.ts';
 import { SI_USER, SIGXFSZ } from '../../abi/signal.ts';
+import { S_IFIFO, S_IFMT, S_IFSOCK } from '../../abi/stat.ts';
 import { RLIMIT_FSIZE } from '../kernel/rlimits.ts';
 import { sendToTask } from '../kernel/signal_send.ts';
 import type { Task } from '../kernel/task.ts';
@@ -22,6 +23,14 @@ function readable(task: Task, number: number): FileDescription | Errno {
 function writable(task: Task, number: number): FileDescription | Errno {
   const file = task.fds.get(number);
   return typeof file === 'number' || file.writable ? file : EBADF;
+}
+
+/** As readable and writable, of calls with an offset: what has no position answers ESPIPE before anything else is asked. */
+function positionedFile(task: Task, number: number, writes: boolean): FileDescription | Errno {
+  const file = task.fds.get(number);
+  if (typeof file === 'number' || (writes ? file.writable : file.readable)) return file;
+  const type = file.isPath ? 0 : (file.inode?.mode ?? 0) & S_IFMT;
+  return type === S_IFIFO || type === S_IFSOCK ? ESPIPE : EBADF;
 }
 
 /** read(2). No generator exists unless the task has to wait. */
@@ -172,25 +181,25 @@ export function positionedWrite(task: Task, file: FileDescription, source: Sourc
 
 function pread64(task: Task, number: number, address: number, count: number, offset: number): SyscallResult {
   if (offset < 0) return EINVAL;
-  const file = readable(task, number);
+  const file = positionedFile(task, number, false);
   if (typeof file === 'number') return file;
   return positionedRead(task, file, count >= SSIZE_LIMIT ? EINVAL : task.userBuffer(address, count), offset);
 }
 function pwrite64(task: Task, number: number, address: number, count: number, offset: number): SyscallResult {
   if (offset < 0) return EINVAL;
-  const file = writable(task, number);
+  const file = positionedFile(task, number, true);
   if (typeof file === 'number') return file;
   return positionedWrite(task, file, count >= SSIZE_LIMIT ? EINVAL : task.userBuffer(address, count), offset);
 }
 function preadv(task: Task, number: number, list: number, count: number, offset: number): SyscallResult {
   if (offset < 0) return EINVAL;
-  const file = readable(task, number);
+  const file = positionedFile(task, number, false);
   if (typeof file === 'number') return file;
   return positionedRead(task, file, task.userVector(list, count), offset);
 }
 function pwritev(task: Task, number: number, list: number, count: number, offset: number): SyscallResult {
   if (offset < 0) return EINVAL;
-  const file = writable(task, number);
+  const file = positionedFile(task, number, true);
   if (typeof file === 'number') return file;
   return positionedWrite(task, file, task.userVector(list, count), offset);
 }

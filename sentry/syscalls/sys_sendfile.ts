@@ -134,9 +134,10 @@ function copyFileRange(
   if (from !== null && from < 0) return from;
   const to = readOffset(task, outOffset);
   if (to !== null && to < 0) return to;
-  if (!input.readable || !output.writable || (output.flags & O_APPEND) !== 0) return EBADF;
+  if (input.isPath || output.isPath) return EBADF;
   if (input.inode?.isDirectory || output.inode?.isDirectory) return EISDIR;
   if (!input.inode?.isRegular || !output.inode?.isRegular) return EINVAL;
+  if (!input.readable || !output.writable || (output.flags & O_APPEND) !== 0) return EBADF;
   const source = from ?? positionOf(input);
   const target = to ?? positionOf(output);
   const wanted = Math.max(0, Math.min(count, MAX_RW_COUNT, input.inode.attributes().size - source));

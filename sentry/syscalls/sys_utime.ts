@@ -61,10 +61,12 @@ function utimensat(task: Task, dirfd: number, pathAddress: number, times: number
     atime = wantedTime(view, 0);
     mtime = wantedTime(view, 16);
   }
+  if (atime === null && mtime === null) return 0;
+  const place = pathAddress === 0 ? null : placeAt(task, dirfd, pathAddress, atFlags);
+  if (typeof place === 'number') return place; // what is wrong with the path comes before what is wrong with the times
   if (typeof atime === 'number') return atime;
   if (typeof mtime === 'number') return mtime;
-  if (atime === null && mtime === null) return 0;
-  if (pathAddress !== 0) return setTimes(task, placeAt(task, dirfd, pathAddress, atFlags), atime, mtime);
+  if (place !== null) return setTimes(task, place, atime, mtime);
   if (dirfd === AT_FDCWD) return EFAULT;
   return setTimes(task, atFlags !== 0 ? EINVAL : placeOf(task, dirfd), atime, mtime);
 }

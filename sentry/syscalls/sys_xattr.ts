@@ -3,15 +3,16 @@
 import { VFS_CAP_FLAGS_EFFECTIVE, VFS_CAP_REVISION_3, XATTR_NAME_CAPS } from '../../abi/capability.ts';
 import { E2BIG, EBADF, EINVAL, ENAMETOOLONG, ENODATA, EOPNOTSUPP, EPERM, ERANGE, type Errno } from '../../abi/errno.ts';
 import { AT_FDCWD } from '../../abi/fcntl.ts';
-import { S_ISVTX } from '../../abi/stat.ts';
+import { S_IALLUGO, S_ISGID, S_ISVTX } from '../../abi/stat.ts';
 import { XATTR_CREATE, XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_REPLACE, XATTR_SIZE_MAX } from '../../abi/xattr.ts';
 import { type ByteString, bytesOf } from '../../lib/byte_string.ts';
-import { CAP_SETFCAP, CAP_SYS_ADMIN, hasCap, hasCapOver } from '../kernel/credentials.ts';
+import { CAP_FSETID, CAP_SETFCAP, CAP_SYS_ADMIN, hasCap, hasCapOver, inGroup } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Inode } from '../vfs/inode.ts';
 import { IN_ATTRIB } from '../vfs/notify.ts';
 import { inodeOf, type VfsPath } from '../vfs/path.ts';
 import { checkMountWrite, checkPermission, MAY_READ, MAY_WRITE, ownerOrCapable } from '../vfs/permission.ts';
+import { ACL_ACCESS, ACL_DEFAULT } from '../vfs/posix_acl.ts';
 import { LOOKUP_FOLLOW, resolve } from '../vfs/walk.ts';
 import { addr, fd, flags, path, size, syscall } from './definition.ts';
 
@@ -48,8 +49,9 @@ function checkNamespace(inode: Inode, task: Task, name: ByteString, mask: number
     if (name === 'security.capability') return hasCapOver(task.creds, CAP_SETFCAP, inode) ? 0 : EPERM;
     return hasCap(task.creds, CAP_SYS_ADMIN) ? 0 : EPERM;
   }
-  // POSIX ACLs (system.*) are not kept.
-  return EOPNOTSUPP;
+  if (name !== ACL_ACCESS && name !== ACL_DEFAULT) return EOPNOTSUPP;
+  if (inode.isSymlink) return EOPNOTSUPP;
+  return writes && !ownerOrCapable(inode, task.creds) ? EPERM : 0;
 }
 
 function set(task: Task, place: Place, nameAddress: number, address: number, length: number, how: number): number {
@@ -59,7 +61,17 @@ function set(task: Task, place: Place, nameAddress: number, address: number, len
   if (length > XATTR_SIZE_MAX) return E2BIG;
   const value = task.readBytes(address, length);
   if (typeof value === 'number') return value;
+  if (name === ACL_ACCESS) return changeOf(task, place, name, (inode) => setAccessAcl(task, inode, value, how));
   return changeOf(task, place, name, (inode) => inode.setXattr(name, name === XATTR_NAME_CAPS ? capabilitiesFor(task, value) : value, how));
+}
+
+/** An empty list takes the ACL away. As chmod(2), it takes setgid from who is not of the group. */
+function setAccessAcl(task: Task, inode: Inode, value: Uint8Array, how: number): 0 | Errno {
+  const r = value.length === 0 ? inode.removeXattr(ACL_ACCESS) : inode.setXattr(ACL_ACCESS, value, how);
+  if (r !== 0) return r === ENODATA ? 0 : r;
+  const { mode } = inode;
+  if ((mode & S_ISGID) === 0 || inGroup(task.creds, inode.gid) || hasCap(task.creds, CAP_FSETID)) return 0;
+  return inode.setAttributes({ mode: mode & S_IALLUGO & ~S_ISGID });
 }
 
 /** File capabilities that a namespace sets count in it and below: version 3, with its root's number. */

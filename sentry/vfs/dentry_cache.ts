@@ -4,7 +4,8 @@
  * 'forever': every answer is kept, "no such file" too. 'revalidate': objects are kept and asked before each use. 'never':
  * nothing is kept but what a mount pins (`pin`).
  */
-import { ENOENT, type Errno } from '../../abi/errno.ts';
+import { ENAMETOOLONG, ENOENT, type Errno } from '../../abi/errno.ts';
+import { NAME_MAX } from '../../abi/fcntl.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Filesystem, Inode, WalkAhead } from './inode.ts';
@@ -26,6 +27,7 @@ export function lookupChild(parent: Dentry, name: ByteString, task: Task | null,
     if (known.inode?.revalidate(directory, name, ahead)) return known;
     forget(known);
   }
+  if (name.length > NAME_MAX) return ENAMETOOLONG;
   if (parent.deleted) return new Dentry(name, parent, null); // nothing is in a directory that is gone
   const found = directory.lookup(name, task, ahead);
   if (typeof found === 'number') {

@@ -13,6 +13,7 @@ import type { Credentials } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import type { FileImpl } from './file.ts';
 import type { Dentry, VfsPath } from './path.ts';
+import type { PosixAcl } from './posix_acl.ts';
 
 /** A point in time; nsec 0..999,999,999. */
 export interface Timestamp {
@@ -122,6 +123,10 @@ export abstract class Inode {
   attachment: object | null = null;
   /** inotify(7) watches this very object: the dentry cache must not forget it. */
   watched = false;
+  /** Says more about who may do what than the mode's bits: an access ACL. */
+  accessRule: AccessRule | null = null;
+  /** What objects that are made in this directory inherit (acl(5)). */
+  defaultAcl: PosixAcl | null = null;
   constructor(fs: Filesystem) {
     this.fs = fs;
   }
@@ -237,6 +242,11 @@ export abstract class Inode {
   removeXattr(_name: ByteString): 0 | Errno {
     return ENODATA;
   }
+}
+
+/** Grants or denies rwx bits in place of the nine permission bits. Capabilities override it as they do those. */
+export interface AccessRule {
+  grants(inode: Inode, creds: Credentials, mask: number): boolean;
 }
 
 export interface OpenContext {

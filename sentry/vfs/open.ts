@@ -58,6 +58,15 @@ function accessMask(flags: number): number {
   return (flags & O_TRUNC) !== 0 ? mask | MAY_WRITE : mask;
 }
 
+/** Flags that make no sense together, whatever the path: EINVAL. */
+export function checkOpenFlags(flags: number): 0 | Errno {
+  if ((flags & O_PATH) !== 0) return 0;
+  if ((flags & __O_TMPFILE) !== 0) {
+    return (flags & O_DIRECTORY) === 0 || (flags & O_CREAT) !== 0 || (accessMask(flags) & MAY_WRITE) === 0 ? EINVAL : 0;
+  }
+  return (flags & (O_CREAT | O_DIRECTORY)) === (O_CREAT | O_DIRECTORY) ? EINVAL : 0;
+}
+
 /**
  * Opens `path`. `flags` as open(2) gives them, `mode` without the umask applied. `resolveOptions`: openat2(2)'s RESOLVE_* bits, shifted
  * (walk.ts). A fifo may have to wait for its other end.
@@ -65,11 +74,7 @@ function accessMask(flags: number): number {
 export function openFile(task: Task, dirfd: number, path: ByteString, flags: number, mode: number, resolveOptions = 0): OpenResult {
   if ((flags & O_PATH) !== 0) return openPlace(task, dirfd, path, flags & PATH_FLAGS, resolveOptions);
   const open = flags | O_LARGEFILE;
-  if ((flags & __O_TMPFILE) !== 0) {
-    if ((flags & O_DIRECTORY) === 0 || (flags & O_CREAT) !== 0 || (accessMask(flags) & MAY_WRITE) === 0) return EINVAL;
-    return openTemporary(task, dirfd, path, open, mode & S_IALLUGO, resolveOptions);
-  }
-  if ((flags & (O_CREAT | O_DIRECTORY)) === (O_CREAT | O_DIRECTORY)) return EINVAL;
+  if ((flags & __O_TMPFILE) !== 0) return openTemporary(task, dirfd, path, open, mode & S_IALLUGO, resolveOptions);
   if ((flags & O_CREAT) !== 0) return openOrCreate(task, dirfd, path, open, mode & S_IALLUGO, resolveOptions);
   const follow = (flags & O_NOFOLLOW) !== 0 ? 0 : LOOKUP_FOLLOW;
   const found = resolve(task, dirfd, path, follow | resolveOptions | ((flags & O_DIRECTORY) !== 0 ? LOOKUP_DIRECTORY : 0));

@@ -21,6 +21,9 @@ export const MAY_READ = 4;
 /** May `creds` do all of `mask` (MAY_*) to the object? 0 or EACCES. */
 export function checkPermission(inode: Inode, creds: Credentials, mask: number): 0 | Errno {
   const mode = inode.mode;
+  if (inode.accessRule !== null) {
+    return inode.accessRule.grants(inode, creds, mask) || overridesPermission(inode, mode, creds, mask) ? 0 : EACCES;
+  }
   // Granted to everybody alike: no need to know who asks.
   if ((mode & (mode >> 3) & (mode >> 6) & mask) === mask) return 0;
   const bits = inode.uid === creds.fsuid ? mode >> 6 : inGroup(creds, inode.gid) ? mode >> 3 : mode;
@@ -39,7 +42,7 @@ function overridesPermission(inode: Inode, mode: number, creds: Credentials, mas
 
 /** Permission to use names in a directory: the walk's check. */
 export function checkSearch(directory: Inode, creds: Credentials): 0 | Errno {
-  return (directory.mode & 0o111) === 0o111 ? 0 : checkPermission(directory, creds, MAY_EXEC);
+  return (directory.mode & 0o111) === 0o111 && directory.accessRule === null ? 0 : checkPermission(directory, creds, MAY_EXEC);
 }
 
 /** Write permission on a directory and its mount: create, unlink and rename need it. */
@@ -68,7 +71,8 @@ export function ownerOrCapable(inode: Inode, creds: Credentials): boolean {
 export function createOptions(directory: Inode, creds: Credentials, mode: number, umask: number): CreateOptions {
   const inherits = (directory.mode & S_ISGID) !== 0;
   const gid = inherits ? directory.gid : creds.fsgid;
-  let bits = mode & ~umask;
+  // A default ACL takes the umask's place.
+  let bits = directory.defaultAcl !== null ? mode : mode & ~umask;
   if (inherits && (mode & S_IFMT) === S_IFDIR) bits |= S_ISGID;
   else if ((bits & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP) && !inGroup(creds, gid) && !hasCapOver(creds, CAP_FSETID, directory))
     bits &= ~S_ISGID;

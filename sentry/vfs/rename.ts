@@ -14,13 +14,21 @@ import { resolveParent, type Walk } from './walk.ts';
 
 const KNOWN = RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT;
 
-export function rename(task: Task, oldDirfd: number, oldPath: ByteString, newDirfd: number, newPath: ByteString, flags: number): 0 | Errno {
+/** An errno for the new path comes to light once the old one's directory has been found. */
+export function rename(
+  task: Task,
+  oldDirfd: number,
+  oldPath: ByteString,
+  newDirfd: number,
+  newPath: ByteString | Errno,
+  flags: number,
+): 0 | Errno {
   if ((flags & ~KNOWN) !== 0) return EINVAL;
   if ((flags & RENAME_EXCHANGE) !== 0 && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) !== 0) return EINVAL;
   if ((flags & RENAME_WHITEOUT) !== 0 && !hasCap(task.creds, CAP_MKNOD)) return EPERM;
   const from = resolveParent(task, oldDirfd, oldPath);
   if (typeof from === 'number') return from;
-  const to = resolveParent(task, newDirfd, newPath);
+  const to = typeof newPath === 'number' ? newPath : resolveParent(task, newDirfd, newPath);
   if (typeof to === 'number') return to;
   if (from.mount !== to.mount) return EXDEV;
   if (from.last !== 'name') return EBUSY;

@@ -4,8 +4,8 @@
  * Interface: `resolve` gives the object at a path; `resolveParent` the directory and the last name, for calls that make or
  * remove names; a `Walk` with explicit root, start and credentials serves the kernel itself. All are synchronous.
  */
-import { EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, type Errno, EXDEV } from '../../abi/errno.ts';
-import { AT_FDCWD, MAXSYMLINKS, NAME_MAX } from '../../abi/fcntl.ts';
+import { EISDIR, ELOOP, ENOENT, ENOTDIR, type Errno, EXDEV } from '../../abi/errno.ts';
+import { AT_FDCWD, MAXSYMLINKS } from '../../abi/fcntl.ts';
 import { S_IFLNK, S_IFMT } from '../../abi/stat.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { Credentials } from '../kernel/credentials.ts';
@@ -85,7 +85,7 @@ export class Walk {
       if (final) this.trailingSlash = stop < text.length;
 
       const directory = this.dentry.inode as Inode;
-      const denied = this.checkUse(directory, stop - at);
+      const denied = directory.isDirectory ? checkSearch(directory, this.creds) : ENOTDIR;
       if (denied !== 0) return denied;
       const name = text.slice(at, stop);
       at = next;
@@ -139,13 +139,6 @@ export class Walk {
 
   get path(): VfsPath {
     return { mount: this.mount, dentry: this.dentry };
-  }
-
-  /** May a name of this length be looked up here? */
-  private checkUse(directory: Inode, length: number): 0 | Errno {
-    if (!directory.isDirectory) return ENOTDIR;
-    const denied = checkSearch(directory, this.creds);
-    return denied === 0 && length > NAME_MAX ? ENAMETOOLONG : denied;
   }
 
   /** The path to go on with behind a link, from its root if it is absolute; null: a magic link took the walk to its object. */

@@ -1,5 +1,5 @@
 /** fifo(7): open(2) of a named pipe, which waits for the other end. */
-import { ENXIO, ERESTARTSYS, type Errno } from '../../../abi/errno.ts';
+import { EINVAL, ENXIO, ERESTARTSYS, type Errno } from '../../../abi/errno.ts';
 import { O_ACCMODE, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from '../../../abi/fcntl.ts';
 import { POLLIN, POLLOUT } from '../../../abi/poll.ts';
 import type { Task } from '../../kernel/task.ts';
@@ -19,6 +19,7 @@ export type BlockingOpen = Generator<Wait, FileDescription | Errno, Wake>;
  * pipe that has no name.
  */
 export function openFifo(path: VfsPath, flags: number, task: Task): FileDescription | Errno | BlockingOpen {
+  if ((flags & O_ACCMODE) === O_ACCMODE) return EINVAL;
   const inode = path.dentry.inode as Inode;
   const pipe = inode.attachment instanceof Pipe ? inode.attachment : new Pipe(task.kernel.pipes);
   const access = flags & O_ACCMODE;

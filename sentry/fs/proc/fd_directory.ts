@@ -7,7 +7,7 @@ import type { Task } from '../../kernel/task.ts';
 import { mayTrace } from '../../kernel/trace_access.ts';
 import { NR_OPEN } from '../../vfs/fd_table.ts';
 import type { FileDescription, FileImpl } from '../../vfs/file.ts';
-import type { Inode, OpenContext } from '../../vfs/inode.ts';
+import type { AccessRule, Inode, OpenContext } from '../../vfs/inode.ts';
 import { DirectoryFile, type Entry } from '../synthetic/directory.ts';
 import type { ProcFilesystem } from './proc_filesystem.ts';
 import { fdIno, TaskDirectoryInode, TaskFileInode, TaskLinkInode } from './task_inode.ts';
@@ -18,6 +18,15 @@ function fileAt(task: Task, fd: number): FileDescription | Errno {
   return isErrno(file) ? ENOENT : file;
 }
 
+/** A process sees its own descriptors, whoever owns the folder now (after seteuid); others as the bits say. */
+const OWN_PROCESS: AccessRule = {
+  grants: (inode, creds, mask) => {
+    const { target } = inode as FdDirectory;
+    for (const task of target.group.tasks) if (task.creds === creds) return true;
+    return inode.uid === creds.fsuid && ((inode.mode >> 6) & mask) === mask;
+  },
+};
+
 /** `info`: fdinfo rather than fd. */
 export class FdDirectory extends TaskDirectoryInode {
   private readonly info: boolean;
@@ -25,6 +34,7 @@ export class FdDirectory extends TaskDirectoryInode {
   constructor(fs: ProcFilesystem, ino: number, target: Task, info: boolean) {
     super(fs, ino, target, info ? 0o555 : 0o500);
     this.info = info;
+    if (!info) this.accessRule = OWN_PROCESS;
   }
   /** Threads of the same process see their descriptors whoever owns the directory now (after setuid). */
   override open(_flags = 0, context?: OpenContext): FileImpl | Errno {

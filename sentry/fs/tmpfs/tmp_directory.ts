@@ -72,6 +72,7 @@ export class TmpDirectory extends TmpInode {
   private add(name: ByteString, inode: TmpInode | Errno): TmpInode | Errno {
     if (typeof inode === 'number') return inode;
     this.enter(name, inode);
+    if (this.defaultAcl !== null && !inode.isSymlink) inode.inheritAcl(this.defaultAcl);
     return inode;
   }
 
@@ -89,7 +90,9 @@ export class TmpDirectory extends TmpInode {
   }
   override tmpfile(options: CreateOptions): Inode | Errno {
     const inode = this.fs.newFile(options);
-    if (typeof inode !== 'number') inode.links = 0;
+    if (typeof inode === 'number') return inode;
+    inode.links = 0;
+    if (this.defaultAcl !== null) inode.inheritAcl(this.defaultAcl);
     return inode;
   }
   override link(name: ByteString, target: Inode): 0 | Errno {

@@ -1,5 +1,5 @@
 /** What every object of a tmpfs has: metadata, links, extended attributes. */
-import { ENODATA, ENXIO, type Errno } from '../../../abi/errno.ts';
+import { EACCES, ENODATA, ENXIO, EOPNOTSUPP, type Errno } from '../../../abi/errno.ts';
 import { PAGE_SIZE } from '../../../abi/mman.ts';
 import { S_IFMT } from '../../../abi/stat.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
@@ -7,6 +7,7 @@ import type { Task } from '../../kernel/task.ts';
 import type { FileDescription, FileImpl } from '../../vfs/file.ts';
 import { type AttributeChange, type Attributes, type CreateOptions, Inode, type OpenContext, type Timestamp } from '../../vfs/inode.ts';
 import { MS_NOATIME, MS_NODIRATIME, MS_RELATIME } from '../../vfs/path.ts';
+import { ACL_ACCESS, ACL_DEFAULT, PosixAcl } from '../../vfs/posix_acl.ts';
 import type { TmpFs } from './tmpfs.ts';
 import { XattrStore } from './xattr_store.ts';
 
@@ -92,7 +93,10 @@ export abstract class TmpInode extends Inode {
       const r = this.resize(change.size);
       if (r !== 0) return r;
     }
-    if (change.mode !== undefined) this.bits = (this.bits & S_IFMT) | change.mode;
+    if (change.mode !== undefined) {
+      this.bits = (this.bits & S_IFMT) | change.mode;
+      if (this.accessRule instanceof PosixAcl) this.keepAcl(ACL_ACCESS, this.accessRule.withMode(change.mode));
+    }
     if (change.uid !== undefined) this.owner = change.uid;
     if (change.gid !== undefined) this.groupId = change.gid;
     this.touchChange();
@@ -162,6 +166,7 @@ export abstract class TmpInode extends Inode {
     return this.xattrs?.get(name) ?? ENODATA;
   }
   override setXattr(name: ByteString, value: Uint8Array, flags: number): 0 | Errno {
+    if (name === ACL_ACCESS || name === ACL_DEFAULT) return this.setAcl(name, value);
     const own = this.ownXattrs();
     const r = typeof own === 'number' ? own : own.set(name, value, flags);
     if (r === 0) this.touchChange();
@@ -172,10 +177,41 @@ export abstract class TmpInode extends Inode {
   }
   override removeXattr(name: ByteString): 0 | Errno {
     if (this.xattrOrigin === null && this.xattrs === null) return ENODATA;
+    if (name === ACL_ACCESS) this.accessRule = null;
+    if (name === ACL_DEFAULT) this.defaultAcl = null;
     const own = this.ownXattrs();
     const r = typeof own === 'number' ? own : own.remove(name);
     if (r === 0) this.touchChange();
     return r;
+  }
+  private setAcl(name: ByteString, value: Uint8Array): 0 | Errno {
+    if (name === ACL_DEFAULT && !this.isDirectory) return EACCES;
+    if (this.isSymlink) return EOPNOTSUPP;
+    const acl = PosixAcl.parse(value);
+    if (typeof acl === 'number') return acl;
+    if (name === ACL_ACCESS) this.bits = (this.bits & ~0o777) | acl.mode;
+    this.touchChange();
+    // What bits can say needs no list.
+    if (name === ACL_ACCESS && acl.isMinimal) {
+      this.removeXattr(name);
+      return 0;
+    }
+    return this.keepAcl(name, acl);
+  }
+  private keepAcl(name: ByteString, acl: PosixAcl): 0 | Errno {
+    const own = this.ownXattrs();
+    const r = typeof own === 'number' ? own : own.set(name, acl.encode(), 0);
+    if (r !== 0) return r;
+    if (name === ACL_ACCESS) this.accessRule = acl;
+    else this.defaultAcl = acl;
+    return 0;
+  }
+  /** It was made in a directory with this default list; its mode is what was asked for. */
+  inheritAcl(acl: PosixAcl): void {
+    const own = acl.inherited(this.bits & 0o777);
+    this.bits = (this.bits & ~0o777) | own.mode;
+    if (!own.isMinimal) this.keepAcl(ACL_ACCESS, own);
+    if (this.isDirectory) this.keepAcl(ACL_DEFAULT, acl);
   }
   /** The store of this object, with what the origin had. */
   private ownXattrs(): XattrStore | Errno {
