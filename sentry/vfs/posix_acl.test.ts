@@ -69,6 +69,8 @@ test('who gets what', () => {
 
 test('chmod and inheritance move owner, mask and others', () => {
   expect(acl(FULL).withMode(0o705)).toMatchObject({ mode: 0o705 });
-  expect(acl(FULL).withMode(0o705).grants({ uid: 1, gid: 2 }, as(7, 9), 4)).toBe(false);
+  expect(acl(FULL).withMode(0o725).grants({ uid: 1, gid: 2 }, as(7, 9), 4)).toBe(false);
+  expect(acl(FULL).withMode(0o705).grants({ uid: 1, gid: 2 }, as(7, 9), 4)).toBe(true); // no mask: the user is one of the others
+  expect(acl(FULL).withMode(0o705).grants({ uid: 1, gid: 2 }, as(7, 2), 4)).toBe(false);
   expect(acl(FULL).inherited(0o640)).toMatchObject({ mode: 0o640 });
 });
