@@ -11,6 +11,7 @@
 import { EINTR, ERESTART_RESTARTBLOCK, ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS } from '../../abi/errno.ts';
 import { SA_NODEFER, SA_RESETHAND, SA_RESTART, SIG_DFL, SIG_IGN, SIGKILL, SIGSEGV, SIGSTOP } from '../../abi/signal.ts';
 import { REG, type Registers } from '../../platforms/platform.ts';
+import { dieWithCore, dumpsCore } from './core_dump.ts';
 import { exitGroup, exitTask } from './exit.ts';
 import { beginStop, park, parkForStop } from './job_control.ts';
 import { stopBeforeExit, stopForSignal, type Trace } from './ptrace.ts';
@@ -51,7 +52,8 @@ export function deliverPending(task: Task): Delivery {
   task.attention = false;
   if (task.syscallResult !== null) endSyscall(task, task.syscallResult);
   for (;;) {
-    if ((task.state as RunState) === 'parked') return 'parked'; // on its way out: its tracer looks first
+    // On its way out: its tracer looks first, or it writes its core.
+    if ((task.state as RunState) === 'parked' || (task.state as RunState) === 'blocked') return 'parked';
     if (group.exiting !== null) exitTask(task, group.exiting);
     if ((task.state as RunState) === 'dead') return 'dead';
     if (!isKilled(task)) {
@@ -109,8 +111,8 @@ function act(task: Task, info: SignalInfo): void {
     return;
   }
   if (task.trace !== null && info.signal !== SIGKILL && stopBeforeExit(task, info.signal, true)) return;
-  // No core file is ever written, so the status never says so (wait(2), WCOREDUMP).
-  exitGroup(group, info.signal);
+  if (what === 'core' && dumpsCore(task)) dieWithCore(task, info);
+  else exitGroup(group, info.signal);
 }
 
 function runHandler(task: Task, info: SignalInfo, action: SignalAction): void {
