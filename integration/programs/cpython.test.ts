@@ -5,7 +5,7 @@
 import { ALL, lacking, PLATFORMS, runScript } from './programs_image.ts';
 
 const ALWAYS = (
-  'test_os test_posix test_mmap test_select test_epoll test_poll test_fcntl test_pty test_openpty test_ioctl test_tempfile test_time ' +
+  'test_os test_posix test_mmap test_select test_epoll test_poll test_fcntl test_pty test_openpty test_tempfile test_time ' +
   'test_resource test_subprocess test_threading test_thread test_fileio test_file test_shutil test_glob test_pathlib test_stat ' +
   'test_popen test_pipes test_wait3 test_wait4 test_fork1 test_pwd test_grp test_mailbox test_zipfile test_tarfile test_sched'
 ).split(' ');

@@ -3,7 +3,7 @@
 # integration/programs runs. A folder only: bundles take it as it is.
 set -euo pipefail
 out=$1
-packages=(libpython3.11-testsuite python3-pip-whl openjdk-17-jdk-headless postgresql mariadb-server redis-server stress-ng gdb strace tcl)
+packages=(libpython3.11-testsuite python3-pip-whl openjdk-17-jdk-headless postgresql mariadb-server redis-server stress-ng gdb strace tcl golang-go rustc)
 new=$out/programs-rootfs.new
 rm -rf --one-file-system "$new"
 cp -a "$out/debian-rootfs" "$new"
