@@ -10,11 +10,12 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true }));
 
 test('other platforms get no device', () => {
-  for (const platform of ['systrap', 'ptrace'] as const) expect(openPlatformDevice({ platform, root })).toBe(null);
+  for (const platform of ['systrap', 'ptrace'] as const) expect(openPlatformDevice({ platform })).toBe(null);
 });
 
 test('what was found to be of no use in this boot is not asked again', () => {
   const boot = require('node:fs').readFileSync('/proc/sys/kernel/random/boot_id', 'latin1') as string;
-  writeFileSync(join(root, '.kvm-of-no-use'), boot);
-  expect(openPlatformDevice({ platform: 'auto', root })).toBe(null);
+  const remembered = join(root, 'kvm');
+  writeFileSync(remembered, boot);
+  expect(openPlatformDevice({ platform: 'auto' }, remembered)).toBe(null);
 });

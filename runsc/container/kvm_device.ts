@@ -3,29 +3,29 @@
  * than through a trap on the host; where it does not, that is remembered until the next boot, so that starts do not pay for the question.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname } from 'node:path';
 import { host } from '../../lib/host.ts';
 import { describeKvm, openKvm, probeKvm } from '../../lib/kvm_probe.ts';
 import { RuntimeError, type RuntimeSettings } from './types.ts';
 
-/** In the folder of the state: the boot in which KVM was found to be of no use. */
-const REMEMBERED = '.kvm-of-no-use';
+/** Holds the boot in which KVM was found to be of no use. Not with the state of containers, which is theirs alone. */
+const REMEMBERED = '/run/tsvisor/kvm-of-no-use';
 
 function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
 }
 
 /** A descriptor that is ours to close; null: the platform is another one. @throws RuntimeError if KVM is asked for and is not there. */
-export function openPlatformDevice({ platform, root }: Pick<RuntimeSettings, 'platform' | 'root'>): number | null {
+export function openPlatformDevice({ platform }: Pick<RuntimeSettings, 'platform'>, remembered = REMEMBERED): number | null {
   if (platform === 'kvm') {
     const fd = openKvm();
     if (typeof fd === 'string') throw new RuntimeError('Invalid', `platform kvm: ${fd}`);
     return fd;
   }
-  return platform === 'auto' ? openIfFaster(join(root, REMEMBERED), root) : null;
+  return platform === 'auto' ? openIfFaster(remembered) : null;
 }
 
-function openIfFaster(memory: string, root: string): number | null {
+function openIfFaster(memory: string): number | null {
   try {
     if (readFileSync(memory, 'latin1').startsWith(bootId())) return null;
   } catch {
@@ -37,7 +37,7 @@ function openIfFaster(memory: string, root: string): number | null {
   if (report.entry !== 0 && report.roundTrip < report.trap) return fd;
   host.close(fd);
   try {
-    mkdirSync(root, { recursive: true, mode: 0o711 });
+    mkdirSync(dirname(memory), { recursive: true, mode: 0o711 });
     writeFileSync(memory, `${bootId()}\n${describeKvm(report)}\n`);
   } catch {
     // Asked again next time.

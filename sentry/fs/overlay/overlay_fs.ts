@@ -83,14 +83,9 @@ export class OverlayFs extends TmpFs {
     for (const { fs } of this.lowerRoots) if (fs.mounts === 0) fs.release();
   }
 
-  /** What the image takes counts as used, above what the upper half may grow to: df(1) shows both. */
   override stats(): FilesystemStats {
     const host = this.settings.size === null ? (this.store?.stats() ?? null) : null;
-    const own = super.stats();
-    if (host !== null) return { ...own, ...host, type: OVERLAYFS_SUPER_MAGIC };
-    const lower = (this.lowerRoots[0] as Inode).fs.stats();
-    const used = Math.ceil(((lower.blocks - lower.bfree) * lower.bsize) / own.bsize);
-    return { ...own, type: OVERLAYFS_SUPER_MAGIC, blocks: own.blocks + Math.max(used, 0) };
+    return { ...super.stats(), ...host, type: OVERLAYFS_SUPER_MAGIC };
   }
 }
 
