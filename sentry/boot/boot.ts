@@ -100,6 +100,7 @@ class Lifetime {
   /** The first reason counts. The loop ends after the round it is in: those who wait for the same exit are answered first. */
   private finish(code: number): void {
     this.exitCode ??= code;
+    for (const work of this.kernel.atEnd) work();
     (globalThis as { writeCodeCache?: () => void }).writeCodeCache?.(); // scripts/start-cached.cjs
     this.kernel.timers.add(this.kernel.now(), () => this.kernel.halt());
   }

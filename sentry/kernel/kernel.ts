@@ -142,12 +142,12 @@ export class Kernel implements ThreadEvents {
   /** TCP/IP, a stack for each network namespace. */
   readonly networks: Networks;
   readonly unix = new UnixSockets((file) => (file.impl instanceof UnixSocket ? file.impl : null));
-  /** What is still to be written when the loop has ended. */
-  readonly atExit: (() => void)[] = [];
   /** Rounds of the loop so far: how busy the sandbox is. */
   rounds = 0;
   private awaitedRound = -1;
   private roundReached: () => void = () => {};
+  /** Who has something to write before the sandbox's end is told: nobody waits for it afterwards. */
+  readonly atEnd: (() => void)[] = [];
   private readonly syscalls: readonly (Syscall | undefined)[];
   private readonly ready: Task[] = [];
   private nextId = 1;
@@ -196,7 +196,6 @@ export class Kernel implements ThreadEvents {
   /** Runs until halt(). */
   run(): void {
     while (!this.halted) this.runOnce(Number.POSITIVE_INFINITY);
-    for (const work of this.atExit) work();
   }
   halt(): void {
     this.halted = true;

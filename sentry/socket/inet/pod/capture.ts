@@ -31,7 +31,7 @@ export class Capture {
   constructor(kernel: Kernel, fd: number) {
     this.kernel = kernel;
     this.fd = fd;
-    kernel.atExit.push(() => this.flush());
+    kernel.atEnd.push(() => this.flush());
     this.block(SECTION_HEADER, 16, (at) => {
       this.view.setUint32(at, BYTE_ORDER_MAGIC, true);
       this.view.setUint16(at + 4, 1, true); // version 1.0
