@@ -16,6 +16,7 @@ const entries = Object.entries({
   gofer: 'gofer/main.ts',
   'containerd-shim-runsc-v1': 'shim/main.ts',
   bench: 'bench/main.ts',
+  'bench-network': 'bench/network.ts',
   fuzz: 'integration/fuzz/run.ts',
 }).filter(([, path]) => existsSync(path));
 /** Loaded when they are asked for, so bundles of their own beside the others: an installation has no node_modules. */
