@@ -1,4 +1,5 @@
 /** A queue of bytes in one ring buffer, which grows with use. Its owner bounds what goes in. */
+import type { BufferPool } from './buffer_pool.ts';
 
 /** Gives bytes in order: fills into[start..end); how many, or a negative errno if none for a fault. */
 export interface ByteGiver {
@@ -16,6 +17,12 @@ export class ByteRing {
   private buffer: Uint8Array = EMPTY;
   private head = 0;
   private count = 0;
+  private readonly pool: BufferPool | null;
+
+  /** pool: where its memory comes from and goes to. */
+  constructor(pool: BufferPool | null = null) {
+    this.pool = pool;
+  }
 
   get length(): number {
     return this.count;
@@ -90,15 +97,18 @@ export class ByteRing {
 
   /** Copies to a buffer of about `size` bytes, at least what is needed: gives memory back after a large transfer. */
   resize(size: number): void {
-    const buffer = new Uint8Array(Math.max(size, this.count));
+    const wanted = Math.max(size, this.count);
+    const buffer = this.pool === null ? new Uint8Array(wanted) : this.pool.take(wanted);
     const first = Math.min(this.count, this.buffer.length - this.head);
     buffer.set(this.buffer.subarray(this.head, this.head + first));
     buffer.set(this.buffer.subarray(0, this.count - first), first);
+    this.pool?.give(this.buffer);
     this.buffer = buffer;
     this.head = 0;
   }
   /** Forgets everything and its memory. */
   clear(): void {
+    this.pool?.give(this.buffer);
     this.buffer = EMPTY;
     this.head = this.count = 0;
   }

@@ -1,4 +1,5 @@
 /** IP packets in memory, and the headers of IPv4 (RFC 791) and IPv6 (RFC 8200). */
+import { type BufferPool, SMALLEST_POOLED } from '../lib/buffer_pool.ts';
 import { type IpAddress, readAddress, writeAddress } from './address.ts';
 import { addWords, checksum, fold, pseudoSum } from './checksum.ts';
 
@@ -19,6 +20,9 @@ export const IP6_HEADER = 40;
 const DONT_FRAGMENT = 0x4000;
 const MORE_FRAGMENTS = 0x2000;
 
+/** Headers of all layers together are not longer. */
+const HEADERS_ROOM = 160;
+
 /** A packet on its way out: bytes[HEADROOM..] is the IP packet. */
 export class Packet {
   readonly bytes: Uint8Array;
@@ -36,9 +40,12 @@ export class Packet {
   /** Length of the transport's header, which is repeated in every segment. */
   transportHeader = 0;
 
-  constructor(version: 4 | 6, transportLength: number) {
+  /** pool: of a large packet's memory; whoever hands the packet over for good gives it back. Behind the headers it holds old bytes. */
+  constructor(version: 4 | 6, transportLength: number, pool: BufferPool | null = null) {
     this.version = version;
-    this.bytes = new Uint8Array(HEADROOM + (version === 4 ? IP4_HEADER : IP6_HEADER) + transportLength);
+    const length = HEADROOM + (version === 4 ? IP4_HEADER : IP6_HEADER) + transportLength;
+    if (pool === null || length < SMALLEST_POOLED) this.bytes = new Uint8Array(length);
+    else this.bytes = pool.take(length).fill(0, 0, HEADERS_ROOM);
   }
   /** Where the transport header begins in `bytes`. */
   get transport(): number {

@@ -6,6 +6,7 @@
  * loopback. Timers and `input` do so themselves.
  */
 import { ENETUNREACH, type Errno } from '../abi/errno.ts';
+import { BufferPool } from '../lib/buffer_pool.ts';
 import type { IpAddress } from './address.ts';
 import { Counters } from './counters.ts';
 import { type CancelTimer, type Environment, MovableTimer } from './environment.ts';
@@ -29,6 +30,8 @@ export const DEFAULT_TTL = 64;
 const MAX_PATHS = 1024;
 /** ns (net.ipv4.route.mtu_expires). */
 const MTU_LIFE = 600e9;
+/** Bytes that are kept for the next use. */
+const MAX_POOLED = 16 << 20;
 const MIN_MTU4 = 552;
 const MIN_MTU6 = 1280;
 
@@ -50,6 +53,8 @@ export class Stack {
   readonly routes = new RoutingTable(this.interfaces);
   readonly settings: Settings;
   readonly counters = new Counters();
+  /** Memory of large packets and of the buffers of connections. */
+  readonly buffers = new BufferPool(MAX_POOLED);
   readonly raw: RawEndpoints;
   readonly icmp: Icmp;
   readonly udp: Udp;

@@ -111,7 +111,7 @@ export class Connection {
   lastSoftError: Errno | 0 = 0;
 
   // Send side. `sending` begins at sequence number `sendBase`.
-  readonly sending = new ByteRing();
+  readonly sending: ByteRing;
   sendBase = 0;
   iss = 0;
   sndUna = 0;
@@ -161,7 +161,7 @@ export class Connection {
   deliveredMarked = 0;
 
   // Receive side.
-  readonly receiving = new ReceiveQueue();
+  readonly receiving: ReceiveQueue;
   irs = 0;
   rcvNxt = 0;
   /** Right edge of the window that was told. */
@@ -210,6 +210,8 @@ export class Connection {
 
   constructor(stack: Stack, binding: Binding, local: IpAddress, remote: IpAddress, remotePort: number, route: Route, options: TcpOptions) {
     this.stack = stack;
+    this.sending = new ByteRing(stack.buffers);
+    this.receiving = new ReceiveQueue(stack.buffers);
     this.binding = binding;
     this.local = local;
     this.localPort = binding.port;

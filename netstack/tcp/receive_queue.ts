@@ -1,4 +1,5 @@
 /** What has arrived: bytes in order, and stretches beyond a gap. */
+import type { BufferPool } from '../../lib/buffer_pool.ts';
 import { ByteRing } from '../../lib/byte_ring.ts';
 import { distance, less, lessEqual } from './sequence.ts';
 
@@ -10,13 +11,16 @@ interface Stretch {
 const MAX_STRETCHES = 1024;
 
 export class ReceiveQueue {
-  readonly ring = new ByteRing();
+  readonly ring: ByteRing;
   /** In order, apart from each other or touching. */
   private beyond: Stretch[] = [];
   private newest = 0;
   /** Something that came twice, told once (RFC 2883). */
   private twice: { start: number; end: number } | null = null;
 
+  constructor(pool: BufferPool | null = null) {
+    this.ring = new ByteRing(pool);
+  }
   get hasGap(): boolean {
     return this.beyond.length > 0;
   }

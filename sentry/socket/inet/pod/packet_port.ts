@@ -5,6 +5,7 @@
 import { EAGAIN, EINTR, type Errno } from '../../../../abi/errno.ts';
 import { POLLIN, POLLOUT } from '../../../../abi/poll.ts';
 import { AF_PACKET, MMSGHDR_SIZE, MSG_DONTWAIT, MSG_TRUNC } from '../../../../abi/socket.ts';
+import type { BufferPool } from '../../../../lib/buffer_pool.ts';
 import type { Host } from '../../../../lib/host.ts';
 import type { HostPoll } from '../../../../platforms/host_poll.ts';
 
@@ -33,6 +34,7 @@ export class PacketPort {
   dropped = 0;
   private readonly host: Host;
   private readonly poll: HostPoll;
+  private readonly buffers: BufferPool;
   private readonly received = new Uint8Array(RECEIVE_BATCH * FRAME_MAX);
   private readonly receiveHeaders: DataView;
   private readonly receiveVectors: DataView;
@@ -41,7 +43,9 @@ export class PacketPort {
   private waiting: Uint8Array[] = [];
   private blocked = false;
 
-  constructor(host: Host, poll: HostPoll, fd: number) {
+  /** buffers: get back what was sent. */
+  constructor(host: Host, poll: HostPoll, fd: number, buffers: BufferPool) {
+    this.buffers = buffers;
     this.host = host;
     this.poll = poll;
     this.fd = fd;
@@ -102,6 +106,7 @@ export class PacketPort {
       if (n < 0) this.dropped++;
       at += Math.max(n, 1);
     }
+    for (let i = 0; i < at; i++) this.buffers.give(this.waiting[i] as Uint8Array);
     if (at >= this.waiting.length) this.waiting.length = 0;
     else this.waiting.splice(0, at);
   }

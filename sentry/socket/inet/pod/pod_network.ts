@@ -138,7 +138,7 @@ export class PodNetwork {
       this.kernel.log(`network: no socket is left for ${link.name}: the sandbox does not see it`);
       return;
     }
-    const device = new PodInterface(this.stack, new PacketPort(this.kernel.host, this.kernel.poll, fd), link);
+    const device = new PodInterface(this.stack, new PacketPort(this.kernel.host, this.kernel.poll, fd, this.stack.buffers), link);
     const r = device.start();
     if (r < 0) {
       this.kernel.log(`network: cannot use ${link.name}: ${errnoName(r)}`);
