@@ -18,6 +18,7 @@ const entries = Object.entries({
   bench: 'bench/main.ts',
   'bench-network': 'bench/network.ts',
   fuzz: 'integration/fuzz/run.ts',
+  'fuzz-instructions': 'integration/fuzz/run_instructions.ts',
 }).filter(([, path]) => existsSync(path));
 /** Loaded when they are asked for, so bundles of their own beside the others: an installation has no node_modules. */
 const BESIDE = { winston: 'winston', grpc: '@grpc/grpc-js' };
