@@ -203,7 +203,7 @@ export class Kernel implements ThreadEvents {
   /** One round: tasks that were woken, timers that are due, then whatever the platform reports until `deadline` (ns). */
   runOnce(deadline: number): void {
     if (++this.rounds === this.awaitedRound) this.roundReached();
-    this.timers.fireDue(this.now());
+    if (this.timers.next !== Number.POSITIVE_INFINITY) this.timers.fireDue(this.now());
     for (let n = this.ready.length; n > 0; n--) this.advance(this.ready.shift() as Task);
     if (this.halted) return;
     try {
