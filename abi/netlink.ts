@@ -2,6 +2,7 @@
 import { i32, pad, struct, u8, u16, u32 } from './struct.ts';
 
 export const NETLINK_ROUTE = 0;
+export const NETLINK_SOCK_DIAG = 4;
 export const NETLINK_KOBJECT_UEVENT = 15;
 export const SOL_NETLINK = 270;
 
@@ -59,8 +60,14 @@ export const IFLA_STATS = 7;
 export const IFLA_TXQLEN = 13;
 export const IFLA_OPERSTATE = 16;
 export const IFLA_LINKMODE = 17;
+export const IFLA_LINKINFO = 18;
+export const IFLA_NET_NS_PID = 19;
 export const IFLA_STATS64 = 23;
 export const IFLA_GROUP = 27;
+export const IFLA_NET_NS_FD = 28;
+/** Of IFLA_LINKINFO. */
+export const IFLA_INFO_KIND = 1;
+export const IFLA_INFO_DATA = 2;
 
 export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;

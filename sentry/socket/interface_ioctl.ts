@@ -1,10 +1,11 @@
-/** The questions about interfaces that any socket answers (netdevice(7)). Nothing is changed here. */
+/** The questions about interfaces that any socket answers (netdevice(7)); interface_change.ts has the changes. */
 import { EADDRNOTAVAIL, EFAULT, ENODEV, type Errno, isErrno } from '../../abi/errno.ts';
 import * as I from '../../abi/if.ts';
 import { AF_INET } from '../../abi/socket.ts';
 import { getLen64 } from '../../abi/struct.ts';
 import type { NetDevice } from '../fs/sys/net_class.ts';
 import type { Task } from '../kernel/task.ts';
+import { interfaceChange } from './interface_change.ts';
 import type { Socket } from './socket.ts';
 
 /** Most entries that one SIOCGIFCONF writes. */
@@ -14,6 +15,8 @@ const TXQLEN = 1000;
 /** null: not one of these requests. */
 export function interfaceIoctl(task: Task, _socket: Socket, command: number, argument: number): number | null {
   if (command === I.SIOCGIFCONF) return listAddresses(task, argument);
+  const changed = interfaceChange(task, command, argument, (request) => find(task, command, request, new DataView(request.buffer)));
+  if (changed !== null) return changed;
   if (!KNOWN.includes(command)) return null;
   const request = task.readBytes(argument, I.IFREQ_SIZE);
   if (isErrno(request)) return request;

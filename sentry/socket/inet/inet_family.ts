@@ -6,7 +6,6 @@ import { CAP_NET_RAW } from '../../kernel/credentials.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task.ts';
 import { hasNetCap } from '../net_capability.ts';
-import { makePacketSocket } from '../packet/packet_socket.ts';
 import type { Socket } from '../socket.ts';
 import { makeHostSocket } from './host/host_socket.ts';
 import { InetDatagram } from './inet_datagram.ts';
@@ -14,6 +13,7 @@ import { makePing } from './inet_ping.ts';
 import { makeRaw } from './inet_raw.ts';
 import { InetStream } from './inet_stream.ts';
 import { Networks } from './networks.ts';
+import { makePacketSocket } from './packet/packet_socket.ts';
 import { tcpTable, udpTable } from './proc_net_inet.ts';
 import { stackDevices, stackRoutes } from './stack_routes.ts';
 

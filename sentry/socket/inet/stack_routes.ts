@@ -6,6 +6,7 @@ import { EthernetInterface } from '../../../netstack/link/ethernet.ts';
 import type { NetDevice } from '../../fs/sys/net_class.ts';
 import type { NetNamespace } from '../../kernel/namespaces.ts';
 import type { InterfaceAddress, NeighbourEntry, RouteEntry, RouteProvider } from '../netlink/route_provider.ts';
+import { makeOrMoveLink } from './link_making.ts';
 import type { Networks } from './networks.ts';
 import { changeStack } from './stack_changes.ts';
 
@@ -25,7 +26,8 @@ export function stackRoutes(networks: Networks): RouteProvider {
     neighbours: (namespace) => neighboursOf(networks, namespace),
     change: (task, type, flags, payload) => {
       const { stack } = networks.of(task.namespaces.net);
-      const r = changeStack(stack, type, flags, payload);
+      const made = makeOrMoveLink(task, networks, type, flags, payload);
+      const r = made ?? changeStack(stack, type, flags, payload);
       stack.deliver();
       return r;
     },

@@ -1,7 +1,7 @@
 /** NETLINK_ROUTE (rtnetlink(7)): links, addresses and routes, listed and looked up. */
 import { EINVAL, ENETUNREACH, ENODEV, EOPNOTSUPP, EPERM, type Errno } from '../../../abi/errno.ts';
 import * as L from '../../../abi/netlink.ts';
-import { AF_INET, AF_UNSPEC } from '../../../abi/socket.ts';
+import { AF_INET, AF_INET6, AF_UNSPEC } from '../../../abi/socket.ts';
 import { NetlinkMessage, parseAttributes } from '../../../lib/netlink_message.ts';
 import type { NetDevice } from '../../fs/sys/net_class.ts';
 import { CAP_NET_ADMIN, hasCapIn } from '../../kernel/credentials.ts';
@@ -43,7 +43,7 @@ export function answerRoute(task: Task, type: number, flags: number, body: Uint8
     case L.RTM_GETNEIGH:
       return dump ? neighbours(task, body).map((entry) => neighbourMessage(entry, multi)) : EOPNOTSUPP;
     case L.RTM_GETRULE:
-      return dump ? [] : EOPNOTSUPP;
+      return dump ? rules(body, multi) : EOPNOTSUPP;
     default:
       return change(task, type, flags, body);
   }
@@ -55,6 +55,27 @@ function change(task: Task, type: number, flags: number, body: Uint8Array): Netl
   const r = task.kernel.routeProvider.change(task, type, flags, body);
   return r === null ? EOPNOTSUPP : r === 0 ? [] : r;
 }
+
+/** The three rules of every namespace: others cannot be made. IPv6 has no table "default". */
+function rules(body: Uint8Array, flags: number): NetlinkMessage[] {
+  const found: NetlinkMessage[] = [];
+  for (const family of [AF_INET, AF_INET6]) {
+    if ((body[0] ?? AF_UNSPEC) !== AF_UNSPEC && body[0] !== family) continue;
+    for (const [priority, table] of RULES) {
+      if (family === AF_INET6 && table === L.RT_TABLE_DEFAULT) continue;
+      const fixed = Uint8Array.of(family, 0, 0, 0, table, 0, 0, L.FR_ACT_TO_TBL, 0, 0, 0, 0);
+      const message = new NetlinkMessage(L.RTM_NEWRULE, flags, fixed).u32(L.FRA_TABLE, table);
+      if (priority > 0) message.u32(L.FRA_PRIORITY, priority);
+      found.push(message);
+    }
+  }
+  return found;
+}
+const RULES: readonly (readonly [priority: number, table: number])[] = [
+  [0, L.RT_TABLE_LOCAL],
+  [32_766, L.RT_TABLE_MAIN],
+  [32_767, L.RT_TABLE_DEFAULT],
+];
 
 function links(task: Task): readonly NetDevice[] {
   return task.kernel.netDevices(task.namespaces.net);

@@ -2,7 +2,7 @@
  * PACKET_RX_RING, version 2 (packet(7)): frames in memory that the application maps. Each slot says whose it is; what lies in a slot
  * that the application holds is not looked at, and one that it has not given back loses the frame.
  */
-import { EINVAL, ENOMEM, type Errno, isErrno } from '../../../abi/errno.ts';
+import { EINVAL, ENOMEM, type Errno, isErrno } from '../../../../abi/errno.ts';
 import {
   SockaddrLl,
   TP_STATUS_KERNEL,
@@ -11,8 +11,8 @@ import {
   TPACKET_ALIGNMENT,
   Tpacket2Hdr,
   TpacketReq,
-} from '../../../abi/packet.ts';
-import type { Host } from '../../../lib/host.ts';
+} from '../../../../abi/packet.ts';
+import type { Host } from '../../../../lib/host.ts';
 
 /** Largest ring. */
 const MAX_BYTES = 64 << 20;

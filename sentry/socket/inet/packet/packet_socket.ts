@@ -15,9 +15,9 @@ import {
   EPERM,
   type Errno,
   ESOCKTNOSUPPORT,
-} from '../../../abi/errno.ts';
-import * as P from '../../../abi/packet.ts';
-import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
+} from '../../../../abi/errno.ts';
+import * as P from '../../../../abi/packet.ts';
+import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../../abi/poll.ts';
 import {
   AF_PACKET,
   MSG_PEEK,
@@ -27,19 +27,19 @@ import {
   SOCK_DGRAM,
   SOCK_RAW,
   SOL_SOCKET,
-} from '../../../abi/socket.ts';
-import { type FrameTap, PACKET_OUTGOING } from '../../../netstack/frame_taps.ts';
-import type { NetInterface } from '../../../netstack/interface.ts';
-import { type FilterInstruction, runFilter } from '../../../netstack/packet_filter.ts';
-import { CAP_NET_RAW } from '../../kernel/credentials.ts';
-import type { Task } from '../../kernel/task.ts';
-import type { FileDescription, HostMapping } from '../../vfs/file.ts';
-import type { Sink } from '../../vfs/io.ts';
-import { intBytes, intValue } from '../inet/inet_socket.ts';
-import type { Network } from '../inet/networks.ts';
-import { readFilter } from '../inet/socket_filter.ts';
-import { hasNetCap } from '../net_capability.ts';
-import { type AskedOption, type IncomingMessage, type OutgoingMessage, Socket } from '../socket.ts';
+} from '../../../../abi/socket.ts';
+import { type FrameTap, PACKET_OUTGOING } from '../../../../netstack/frame_taps.ts';
+import type { NetInterface } from '../../../../netstack/interface.ts';
+import { type FilterInstruction, runFilter } from '../../../../netstack/packet_filter.ts';
+import { CAP_NET_RAW } from '../../../kernel/credentials.ts';
+import type { Task } from '../../../kernel/task.ts';
+import type { FileDescription, HostMapping } from '../../../vfs/file.ts';
+import type { Sink } from '../../../vfs/io.ts';
+import { hasNetCap } from '../../net_capability.ts';
+import { type AskedOption, type IncomingMessage, type OutgoingMessage, Socket } from '../../socket.ts';
+import { intBytes, intValue } from '../inet_socket.ts';
+import type { Network } from '../networks.ts';
+import { readFilter } from '../socket_filter.ts';
 import { ReceiveRing } from './receive_ring.ts';
 
 const ETH_HEADER = 14;
