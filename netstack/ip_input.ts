@@ -74,7 +74,10 @@ export class IpInput {
       stack.counters.ip.InDiscards++;
       return;
     }
-    if (stack.hooks !== null && !stack.hooks.input(packet, device)) return;
+    if (stack.hooks !== null) {
+      packet = stack.hooks.input(packet, device);
+      if (packet === null) return;
+    }
     stack.counters.ip.InDelivers++;
     stack.raw.input(packet);
     switch (packet.protocol) {

@@ -35,6 +35,10 @@ export class Packet {
   arrival = 0;
   /** What its header says; null: the sender wrote it. */
   fields: HeaderFields | null = null;
+  /** What the packet filter knows of its connection. */
+  flow: unknown = null;
+  /** The transport's checksum is the pseudo header's sum: the link completes it. */
+  partial = false;
   /** Its header says more than `fields`: it is a fragment. */
   marked = false;
   /** Length of the transport's header, which is repeated in every segment. */
@@ -76,6 +80,8 @@ export interface IncomingPacket {
   readonly arrival: number;
   /** Several datagrams of one sender that came as one: bytes of each; absent: it is one. */
   readonly segment?: number;
+  /** What the packet filter knows of its connection, when it left over the loopback. */
+  readonly flow?: unknown;
   /** Null: a whole packet. */
   readonly fragment: { readonly id: number; readonly offset: number; readonly more: boolean } | null;
 }
@@ -126,6 +132,7 @@ export function finishChecksum(packet: Packet, fields: HeaderFields, partial: bo
   const pseudo =
     fields.protocol === IPPROTO_ICMP ? 0 : pseudoSum(fields.source, fields.destination, fields.protocol, bytes.length - transport);
   put16(bytes, at, 0);
+  packet.partial = partial;
   if (partial) {
     put16(bytes, at, fold(pseudo));
     return;
@@ -295,6 +302,7 @@ export function incomingOf(packet: Packet, fields: HeaderFields, arrival: number
     tos: fields.tos,
     trusted: true,
     arrival,
+    ...(packet.flow === null ? {} : { flow: packet.flow }),
     fragment: null,
   };
 }
@@ -344,4 +352,41 @@ export function prepareSegments(out: Packet, packet: IncomingPacket, size: numbe
   out.checksumOffset = 16;
   out.transportHeader = ((bytes[transport + 12] as number) >>> 4) * 4;
   put16(bytes, transport + 16, fold(pseudo));
+}
+
+/** Puts `address` in an IPv4 header, `place` bytes into it, and mends the checksums that cover it. */
+export function replaceAddress(
+  bytes: Uint8Array,
+  header: number,
+  place: number,
+  address: IpAddress,
+  transport: number,
+  protocol: number,
+): void {
+  const sum = protocol === IPPROTO_TCP || protocol === IPPROTO_UDP ? transport + checksumPlace(protocol, 4) : -1;
+  for (let i = 0; i < 4; i += 2) {
+    const word = (address.charCodeAt(i) << 8) | address.charCodeAt(i + 1);
+    mend(bytes, header + 10, get16(bytes, header + place + i), word);
+    if (sum >= 0) mendTransport(bytes, sum, get16(bytes, header + place + i), word, protocol);
+    put16(bytes, header + place + i, word);
+  }
+}
+/** A port, or the identifier of an echo request, `place` bytes into the transport's header. */
+export function replacePort(bytes: Uint8Array, transport: number, place: number, port: number, protocol: number): void {
+  const sum = transport + (protocol === IPPROTO_ICMP ? 2 : checksumPlace(protocol, 4));
+  mendTransport(bytes, sum, get16(bytes, transport + place), port, protocol);
+  put16(bytes, transport + place, port);
+}
+function mendTransport(bytes: Uint8Array, at: number, before: number, after: number, protocol: number): void {
+  if (protocol === IPPROTO_UDP && get16(bytes, at) === 0) return; // it has none
+  mend(bytes, at, before, after);
+}
+/** One word of what a checksum covers has changed (RFC 1624). */
+function mend(bytes: Uint8Array, at: number, before: number, after: number): void {
+  put16(bytes, at, ~fold((~get16(bytes, at) & 0xffff) + (~before & 0xffff) + after) & 0xffff);
+}
+/** Addresses or ports of a packet of ours have changed: the transport's checksum anew. */
+export function refreshChecksum(packet: Packet): void {
+  const { fields } = packet;
+  if (fields !== null && packet.checksumOffset >= 0) finishChecksum(packet, fields, packet.partial);
 }

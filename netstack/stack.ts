@@ -18,6 +18,7 @@ import { Loopback, type NetInterface } from './interface.ts';
 import { IpInput } from './ip_input.ts';
 import { IpOutput } from './ip_output.ts';
 import type * as P from './packet.ts';
+import { IPPROTO_TCP } from './packet.ts';
 import { Pings } from './ping.ts';
 import { RawEndpoints } from './raw.ts';
 import { type Route, RoutingTable } from './routes.ts';
@@ -159,6 +160,10 @@ export class Stack {
     return this.out.send(packet, route, destination, protocol, options);
   }
 
+  /** The user of the socket that a packet of ours comes from (packet filters ask); -1: nobody's. */
+  uidOf(protocol: number, local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): number {
+    return protocol === IPPROTO_TCP ? this.tcp.uidOf(local, localPort, remote, remotePort) : this.udp.uidOf(localPort);
+  }
   /** The way to `destination`; EHOSTUNREACH and the like. */
   route(destination: IpAddress, source: IpAddress | null, device = 0): Route | Errno {
     const only = device === 0 ? null : this.device(device);

@@ -82,6 +82,9 @@ export class Udp {
     this.stack.counters.udp.InDatagrams++;
     for (const endpoint of takers) endpoint.take(datagram);
   }
+  uidOf(port: number): number {
+    return this.byPort.get(port)?.[0]?.uid ?? -1;
+  }
   icmpError(inner: IncomingPacket, error: IcmpError): void {
     const local = get16(inner.bytes, inner.start);
     const remote = get16(inner.bytes, inner.start + 2);
@@ -147,6 +150,8 @@ export class UdpEndpoint {
   get port(): number {
     return this.binding?.port ?? 0;
   }
+  /** Of who has bound it. */
+  uid = -1;
   get pending(): number {
     return this.queue.length;
   }

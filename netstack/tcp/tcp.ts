@@ -186,6 +186,14 @@ export class Tcp {
     return equal[hashOf(packet.source, s.sourcePort) % equal.length] as Listener;
   }
 
+  /** Answers a segment with a reset, whoever it is for. */
+  refuse(packet: IncomingPacket): void {
+    const s = parseSegment(packet);
+    if (s !== null) refuseSegment(this.stack, s);
+  }
+  uidOf(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): number {
+    return this.connections.get(keyOf(local, localPort, remote, remotePort))?.binding.uid ?? -1;
+  }
   /** `inner`: a segment of ours that somebody could not deliver. */
   icmpError(inner: IncomingPacket, error: IcmpError): void {
     const { bytes, start } = inner;

@@ -13,7 +13,7 @@ import { addr, fd, flags, int, syscall, uint } from './definition.ts';
 import { installFile } from './install_file.ts';
 
 /** Longest option value that setsockopt(2) takes in: filters and lists; longer ones answer EINVAL. */
-const OPTION_MAX = 65_536;
+const OPTION_MAX = 2 << 20;
 
 /** The socket of a descriptor: EBADF, ENOTSOCK. */
 export function socketOf(file: FileDescription | Errno): Socket | Errno {

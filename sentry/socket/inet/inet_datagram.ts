@@ -24,6 +24,7 @@ export class InetDatagram extends InetMessageSocket {
     this.endpoint = new UdpEndpoint(network.stack.udp, this.version, this.wildcard, (events) => this.queue.notify(events));
     this.endpoint.receiveLimit = this.options.receiveBuffer;
     this.endpoint.joined = this.joined;
+    this.endpoint.uid = this.uid;
   }
   protected override get isBound(): boolean {
     return this.endpoint.port !== 0;

@@ -12,6 +12,7 @@ import { InetDatagram } from './inet_datagram.ts';
 import { makePing } from './inet_ping.ts';
 import { makeRaw } from './inet_raw.ts';
 import { InetStream } from './inet_stream.ts';
+import { IptOptions } from './iptables/ipt_options.ts';
 import { Networks } from './networks.ts';
 import { makePacketSocket } from './packet/packet_socket.ts';
 import { tcpTable, udpTable } from './proc_net_inet.ts';
@@ -36,10 +37,12 @@ export function registerInet(kernel: Kernel): Networks {
   kernel.socketFamilies.register(AF_PACKET, (task, type, protocol) =>
     makePacketSocket(task, networks.of(task.namespaces.net), type, protocol),
   );
+  kernel.procNet.set('ip_tables_names', () => 'filter\nnat\nmangle\nraw\n');
   kernel.procNet.set('tcp', (net) => tcpTable(networks.of(net), 4));
   kernel.procNet.set('tcp6', (net) => tcpTable(networks.of(net), 6));
   kernel.procNet.set('udp', (net) => udpTable(networks.of(net), 4));
   kernel.procNet.set('udp6', (net) => udpTable(networks.of(net), 6));
+  kernel.packetFilters = new IptOptions();
   kernel.routeProvider = stackRoutes(networks);
   kernel.netDevices = (net) => stackDevices(networks, net);
   return networks;
