@@ -1,5 +1,5 @@
 /** containerd's Task service: from encoded requests to containers and back. */
-import type { Method, Service } from '../lib/ttrpc/server.ts';
+import type { Call, Method, Service } from '../lib/ttrpc/server.ts';
 import { INVALID_ARGUMENT, StatusError, UNIMPLEMENTED } from '../lib/ttrpc/status.ts';
 import { Task, timestamp } from '../proto/messages.ts';
 import type { SpecProcess, SpecResources } from '../runsc/container/spec.ts';
@@ -13,6 +13,7 @@ import { Registry, type RegistryOptions } from './registry.ts';
 const PROCESS_TYPE = 'types.containerd.io/opencontainers/runtime-spec/1/Process';
 const RESOURCES_TYPE = 'types.containerd.io/opencontainers/runtime-spec/1/LinuxResources';
 const API_VERSION = 'v2';
+const SIGKILL = 9;
 
 export interface TaskServiceOptions extends RegistryOptions {
   /** Called after Shutdown has been answered. */
@@ -22,10 +23,14 @@ export interface TaskServiceOptions extends RegistryOptions {
 export type Coder<T> = { encode(message: T): { finish(): Uint8Array }; decode(bytes: Uint8Array): unknown };
 
 /** A method of one request and one response message; failures become status codes. */
-export function method<Q, R>(request: { decode(bytes: Uint8Array): Q }, response: Coder<R>, run: (q: Q) => Promise<R> | R): Method {
-  return async (payload) => {
+export function method<Q, R>(
+  request: { decode(bytes: Uint8Array): Q },
+  response: Coder<R>,
+  run: (q: Q, call: Call | undefined) => Promise<R> | R,
+): Method {
+  return async (payload, call) => {
     try {
-      return response.encode(await run(request.decode(payload))).finish();
+      return response.encode(await run(request.decode(payload), call)).finish();
     } catch (error) {
       if (error instanceof UsageError) throw new StatusError(INVALID_ARGUMENT, error.message);
       throw toStatus(error);
@@ -54,7 +59,7 @@ export class TaskService {
     const { ProcessRequest, ContainerRequest } = Task;
     return {
       Create: method(Task.CreateTaskRequest, Task.CreateTaskResponse, (q) => this.#create(q)),
-      Start: method(ProcessRequest, Task.StartResponse, async (q) => ({ pid: await this.registry.find(q.id).start(q.exec_id) })),
+      Start: method(ProcessRequest, Task.StartResponse, (q, call) => this.#start(q.id, q.exec_id, call)),
       State: method(ProcessRequest, Task.StateResponse, (q) => this.#state(q.id, q.exec_id)),
       Wait: method(ProcessRequest, Task.WaitResponse, async (q) => {
         const exit = await this.registry.find(q.id).find(q.exec_id).exited;
@@ -99,6 +104,17 @@ export class TaskService {
       options: optionsSource(q.options?.type_url ?? '', q.options?.value ?? new Uint8Array(0)),
     });
     return { pid: container.init.pid };
+  }
+
+  /**
+   * A start whose caller is gone before the answer has failed for everybody but us. A container that runs although nobody knows would
+   * block containerd's clean-up: it ends, and what a restarted containerd finds is a task that has stopped.
+   */
+  async #start(id: string, execId: string, call: Call | undefined): Promise<{ pid: number }> {
+    const container = this.registry.find(id);
+    const pid = await container.start(execId);
+    if (call?.signal.aborted === true) await container.kill(execId, SIGKILL, execId === '').catch(() => {}); // or it has ended by itself
+    return { pid };
   }
 
   #state(id: string, execId: string): Parameters<typeof Task.StateResponse.encode>[0] {

@@ -43,6 +43,8 @@ export interface Result {
 export interface RunOptions {
   readonly input?: string;
   readonly timeoutMs?: number;
+  /** ctrAsync: the test reads the output itself. */
+  readonly quiet?: boolean;
 }
 
 export interface StartOptions {
@@ -151,7 +153,7 @@ export class Containerd {
     if (options.input !== undefined) child.stdin.end(options.input);
     let stdout = '';
     let stderr = '';
-    child.stdout.on('data', (chunk) => (stdout += chunk));
+    if (options.quiet !== true) child.stdout.on('data', (chunk) => (stdout += chunk));
     child.stderr.on('data', (chunk) => (stderr += chunk));
     const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? CTR_TIMEOUT);
     const result = new Promise<Result>((r) =>

@@ -166,7 +166,7 @@ export class CriWorld {
     return [
       ...processesOf(this.containerd.address),
       ...lines('/proc/mounts').filter((l) => l.includes(`${folder}/`) || /netns\/cni-/.test(l)),
-      ...list(join(folder, 'state/runsc/k8s.io')),
+      ...list(join(folder, 'state/runsc/k8s.io')).filter((n) => !n.startsWith('.')),
       ...list('/sys/fs/cgroup/memory').filter(
         (n) => n.startsWith(`tsvisor-pod${process.pid}-`) && list(join('/sys/fs/cgroup/memory', n)).some((c) => /^[0-9a-f]{64}$/.test(c)),
       ),
