@@ -1,6 +1,6 @@
 /** The routing table: the longest prefix wins, then the least metric. */
 import { ENETUNREACH, type Errno } from '../abi/errno.ts';
-import { BROADCAST4, type IpAddress, isMulticast, samePrefix } from './address.ts';
+import { BROADCAST4, type IpAddress, isLinkLocal6, isMulticast, samePrefix } from './address.ts';
 import type { NetInterface } from './interface.ts';
 
 export interface TableEntry {
@@ -73,7 +73,7 @@ export class RoutingTable {
     }
     if (!isMulticast(destination) && destination !== BROADCAST4) return ENETUNREACH;
     const out = device ?? this.devices.find((d) => !d.loopback) ?? this.loopback;
-    const chosen = source ?? sourceOn(out, destination);
+    const chosen = source ?? sourceOn(out, destination, destination);
     return chosen === null ? ENETUNREACH : { device: out, nextHop: destination, source: chosen, broadcast: destination === BROADCAST4 };
   }
   /** For somebody else's packet: its source is nothing to us. */
@@ -85,7 +85,7 @@ export class RoutingTable {
     return ENETUNREACH;
   }
   private along(entry: TableEntry, destination: IpAddress, source: IpAddress | null): Route | Errno {
-    const chosen = source ?? entry.source ?? sourceOn(entry.device, entry.gateway ?? destination);
+    const chosen = source ?? entry.source ?? sourceOn(entry.device, entry.gateway ?? destination, destination);
     if (chosen === null) return ENETUNREACH;
     return {
       device: entry.device,
@@ -96,9 +96,14 @@ export class RoutingTable {
   }
 }
 
-/** The address of the network that `target` is in, or the first of the family. */
-function sourceOn(device: NetInterface, target: IpAddress): IpAddress | null {
+/**
+ * The address of the network that `target`, the next hop, is in, or the first of the family. For IPv6 one of the destination's scope: a router's
+ * address is link-local as a rule, and ours for beyond it must not be (RFC 6724, rule 2).
+ */
+function sourceOn(device: NetInterface, target: IpAddress, destination: IpAddress): IpAddress | null {
   const family = device.addresses.filter((own) => own.address.length === target.length);
-  const near = family.find((own) => samePrefix(own.address, target, own.prefixLength));
-  return near?.address ?? family[0]?.address ?? null;
+  const scope = family.filter((own) => isLinkLocal6(own.address) === isLinkLocal6(destination));
+  const usable = scope.length > 0 ? scope : family;
+  const near = usable.find((own) => samePrefix(own.address, target, own.prefixLength));
+  return near?.address ?? usable[0]?.address ?? null;
 }
