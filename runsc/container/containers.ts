@@ -18,7 +18,7 @@ import { openPlatformDevice } from './kvm_device.ts';
 import { checkId, loadSpec } from './load_spec.ts';
 import { lastWords, logPath } from './log_tail.ts';
 import { type MountPlan, planMounts } from './mount_plan.ts';
-import { loopbackUp, namedNetworkNamespace, openNetworkNamespace } from './network_namespace.ts';
+import { loopbackUp, namedNetworkNamespace, networkMode, openNetworkNamespace } from './network_namespace.ts';
 import { podSandbox, refuseHostPrivileges, sharesPidNamespace } from './pod.ts';
 import { openHostView, openPodNetwork, type PodNetwork } from './pod_network.ts';
 import { destroyProcess, isAlive, type Process } from './process_id.ts';
@@ -107,13 +107,13 @@ class Creation {
 
   constructor(store: StateStore, settings: RuntimeSettings, options: CreateOptions, spec: Spec, undo: Undo) {
     this.store = store;
-    this.settings = settings;
+    this.settings = { ...settings, network: networkMode(settings.network, spec) };
     this.options = options;
     this.spec = spec;
     this.undo = undo;
     this.id = options.id;
     this.sandboxId = podSandbox(spec) ?? options.id;
-    this.egress = loadEgressPolicy(settings);
+    this.egress = loadEgressPolicy(this.settings);
   }
 
   async run(): Promise<Container> {

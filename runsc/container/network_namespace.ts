@@ -22,8 +22,17 @@ export function namedNetworkNamespace(spec: Spec): string | null {
 }
 
 /**
- * A descriptor of it, for the caller to close; null: the caller's own, for --network=host without a namespace that the specification
- * names. Otherwise a sandbox whose specification has none gets an empty one: the host's interfaces are never its own.
+ * A specification without a network namespace asks for the caller's (docker run --network host, hostNetwork of a pod): its interfaces are
+ * never the sandbox's own, but its sockets may be.
+ */
+export function networkMode(wanted: RuntimeSettings['network'], spec: Spec): RuntimeSettings['network'] {
+  const has = spec.linux?.namespaces?.some((n) => n.type === 'network') === true;
+  return wanted === 'sandbox' && !has ? 'host' : wanted;
+}
+
+/**
+ * A descriptor of it, for the caller to close; null: the caller's own, for mode host without a namespace that the specification names.
+ * `network`: as networkMode gives it.
  */
 export function openNetworkNamespace(spec: Spec, network: RuntimeSettings['network']): number | null {
   const path = namedNetworkNamespace(spec);
