@@ -27,6 +27,7 @@ export const SITE_LENGTH = 5;
 /** Bytes before the site that have to be known as well. */
 const CONTEXT = 6;
 const MAX_SITES = 4096;
+const MOST_TRAMPOLINES = AREA_LENGTH / TRAMPOLINE_LENGTH;
 const INT3 = Uint8Array.of(0xcc);
 /** A jump reaches ±2 GiB; the area's end, too. */
 const REACH = 2 ** 31 - 2 ** 20;
@@ -43,8 +44,10 @@ export class CallSites {
   private policy: CodePolicy | null;
   /** By the address of the five bytes: what they were; null: looked at, and left alone. */
   private readonly sites: Map<number, Uint8Array | null>;
-  /** Where trampolines are, and the next free one. */
-  private areas: { readonly start: number; next: number }[];
+  /** All that were rewritten and are still mapped, also if they are put back: a thread may have met them. */
+  private readonly rewritten: Set<number>;
+  /** Where trampolines are, and of which sites, in order. */
+  private areas: { readonly start: number; readonly sites: number[] }[];
   private readonly memory: CodeMemory;
   private registered = false;
   private readonly bytes = new Uint8Array(CONTEXT + SITE_LENGTH + SYSCALL_LENGTH);
@@ -54,7 +57,8 @@ export class CallSites {
     this.memory = memory;
     this.policy = policy;
     this.sites = new Map(from?.sites);
-    this.areas = from === null ? [] : from.areas.map((area) => ({ ...area }));
+    this.rewritten = new Set(from?.rewritten);
+    this.areas = from === null ? [] : from.areas.map(({ start, sites }) => ({ start, sites: sites.slice() }));
     if (from !== null && from.policy === null) this.policy = null;
   }
 
@@ -70,6 +74,7 @@ export class CallSites {
     if (to === 0) return;
     const jump = new Uint8Array(SITE_LENGTH);
     writeJump(jump, site, to);
+    this.rewritten.add(site);
     if (this.replace(via, site, jump)) this.sites.set(site, original);
   }
 
@@ -86,17 +91,17 @@ export class CallSites {
 
   /** Writes a trampoline; where, or 0. */
   private place(via: ThreadContext, site: number, original: Uint8Array): number {
-    let area = this.areas.find((a) => a.next < a.start + AREA_LENGTH && Math.abs(a.start - site) < REACH);
+    let area = this.areas.find((a) => a.sites.length < MOST_TRAMPOLINES && Math.abs(a.start - site) < REACH);
     if (area === undefined) {
       const start = this.policy?.reserveCode(via, site, AREA_LENGTH) ?? 0;
       if (start === 0) return 0;
-      area = { start, next: start };
+      area = { start, sites: [] };
       this.areas.push(area);
       if (Math.abs(start - site) >= REACH) return 0;
     }
-    const at = area.next;
+    const at = area.start + area.sites.length * TRAMPOLINE_LENGTH;
     if (!this.memory.writeCode(at, trampoline(at, original, site + SITE_LENGTH + SYSCALL_LENGTH))) return 0;
-    area.next += TRAMPOLINE_LENGTH;
+    area.sites.push(site);
     return at;
   }
 
@@ -119,32 +124,29 @@ export class CallSites {
     this.memory.hostCall(via, HOST_CALL.membarrier, MEMBARRIER_SYNC_CORE, 0, 0);
   }
 
-  /** A breakpoint trap with `rip` behind it: whether it was ours, which is gone by now. */
+  /** A breakpoint trap with `rip` behind it: whether it was ours, which is gone by now. A program's own would still be there. */
   retry(rip: number): boolean {
-    return (this.sites.get(rip - 1) ?? null) !== null;
+    const byte = new Uint8Array(1);
+    return this.rewritten.has(rip - 1) && this.memory.readCode(rip - 1, byte) && byte[0] !== INT3[0];
   }
   /**
    * Where the application is if its instruction pointer is in a trampoline: at the site before the first instruction has run, behind it
    * at the syscall instruction. Anything else as it is.
    */
   seenAt(rip: number): number {
-    for (const { start } of this.areas) {
-      if (rip < start || rip >= start + AREA_LENGTH) continue;
-      const at = rip - ((rip - start) % TRAMPOLINE_LENGTH);
-      const jump = new Uint8Array(SITE_LENGTH);
-      for (const [site, original] of this.sites) {
-        if (original === null || !this.memory.readCode(site, jump)) continue;
-        if (site + SITE_LENGTH + new DataView(jump.buffer).getInt32(1, true) === at) return rip === at ? site : site + SITE_LENGTH;
-      }
+    for (const { start, sites } of this.areas) {
+      const site = rip >= start ? sites[Math.floor((rip - start) / TRAMPOLINE_LENGTH)] : undefined;
+      if (site !== undefined) return (rip - start) % TRAMPOLINE_LENGTH === 0 ? site : site + SITE_LENGTH;
     }
     return rip;
   }
 
   /** Something else will be in [start, end), or nothing: what we know of it ends. */
   forget(start: number, end: number): void {
-    if (this.sites.size === 0) return;
+    if (this.sites.size === 0 && this.rewritten.size === 0) return;
     this.forgetTrampolines(start, end);
     for (const site of this.sites.keys()) if (site < end && site + SITE_LENGTH > start) this.sites.delete(site);
+    for (const site of this.rewritten) if (site < end && site + SITE_LENGTH > start) this.rewritten.delete(site);
   }
   /** What becomes of trampolines in [start, end) is the application's doing: they are no more used. */
   forgetTrampolines(start: number, end: number): void {
