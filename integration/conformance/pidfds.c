@@ -6,7 +6,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #ifndef P_PIDFD
@@ -164,6 +166,23 @@ static void clone3_chooses_numbers(void)
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
+/* advice and release: what they refuse, and what they give */
+static void memory_of_another(void)
+{
+	pid_t pid = sleeper();
+	int fd = pidfd_open(pid, 0);
+	char *area = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct iovec own = { area, 8192 };
+	CHECK(area != MAP_FAILED && syscall(SYS_process_madvise, pidfd_open(getpid(), 0), &own, 1, MADV_COLD, 0) == 8192);
+	FAILS(syscall(SYS_process_madvise, fd, &own, 1, MADV_COLD, 1), EINVAL);
+	FAILS(syscall(SYS_process_madvise, fd, &own, 1, MADV_HUGEPAGE, 0), EINVAL);
+	FAILS(syscall(SYS_process_madvise, 0, &own, 1, MADV_COLD, 0), EBADF);
+	FAILS(syscall(SYS_process_mrelease, fd, 0), EINVAL); /* it lives */
+	FAILS(syscall(SYS_process_mrelease, fd, 1), EINVAL);
+	CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+	FAILS(syscall(SYS_process_mrelease, fd, 0), ESRCH);
+}
+
 int main(void)
 {
 	PART(polls_at_exit);
@@ -172,5 +191,6 @@ int main(void)
 	PART(signals_with_siginfo);
 	PART(clone3_gives_a_descriptor);
 	PART(clone3_chooses_numbers);
+	PART(memory_of_another);
 	return 0;
 }

@@ -382,6 +382,8 @@ function makeNamespaces(
     uts,
     net: shared?.net ?? new NetNamespace(kernel.uniqueId()),
     pidForChildren: pid,
+    time: kernel.rootTimeNamespace,
+    timeForChildren: kernel.rootTimeNamespace,
   };
 }
 

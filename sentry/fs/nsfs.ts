@@ -43,6 +43,8 @@ export function namespaceOf(task: Task, type: NamespaceType, forChildren = false
       return namespaces.net;
     case 'pid':
       return forChildren ? namespaces.pidForChildren : task.pidNamespace;
+    case 'time':
+      return forChildren ? namespaces.timeForChildren : namespaces.time;
     case 'user':
       return task.creds.namespace;
     default:

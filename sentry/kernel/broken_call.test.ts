@@ -24,7 +24,16 @@ test('a handler that throws does not leave the kernel', () => {
   const machine = new FakeMachine();
   const task = machine.process();
   Object.assign(machine.kernel, {
-    syscalls: [{ number: 0, man: 'read(2)', args: [], partial: null, invoke: () => (undefined as unknown as { x: () => number }).x() }],
+    syscalls: [
+      {
+        number: 0,
+        man: 'read(2)',
+        args: [],
+        partial: null,
+        refused: null,
+        invoke: () => (undefined as unknown as { x: () => number }).x(),
+      },
+    ],
   });
   task.fake.data = task;
   task.fake.sysno = 0;

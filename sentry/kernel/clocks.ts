@@ -23,16 +23,19 @@ import type { ThreadGroup } from './thread_group.ts';
 
 /** A CPU-time clock belongs to a process ('user': its time in the application alone) or a thread; the others to the system. */
 export type Clock =
-  | { readonly kind: 'realtime' | 'monotonic' | 'boottime' }
+  | { readonly kind: 'realtime' }
+  /** offset: of the time namespace, ns. */
+  | { readonly kind: 'monotonic' | 'boottime'; readonly offset: number }
   | { readonly kind: 'process' | 'user'; readonly group: ThreadGroup }
   | { readonly kind: 'thread'; readonly task: Task };
 
 const REALTIME: Clock = { kind: 'realtime' };
-const MONOTONIC: Clock = { kind: 'monotonic' };
-const BOOTTIME: Clock = { kind: 'boottime' };
+export const MONOTONIC: Clock = { kind: 'monotonic', offset: 0 };
+const BOOTTIME: Clock = { kind: 'boottime', offset: 0 };
 
 /** EINVAL for clocks that do not exist, among them CPU clocks of processes that are not there. */
 export function clockById(task: Task, id: number): Clock | Errno {
+  const { time } = task.namespaces;
   switch (id) {
     case CLOCK_REALTIME:
     case CLOCK_REALTIME_COARSE:
@@ -42,10 +45,10 @@ export function clockById(task: Task, id: number): Clock | Errno {
     case CLOCK_MONOTONIC:
     case CLOCK_MONOTONIC_RAW:
     case CLOCK_MONOTONIC_COARSE:
-      return MONOTONIC;
+      return time.monotonic === 0 ? MONOTONIC : { kind: 'monotonic', offset: time.monotonic };
     case CLOCK_BOOTTIME:
     case CLOCK_BOOTTIME_ALARM:
-      return BOOTTIME;
+      return time.boottime === 0 ? BOOTTIME : { kind: 'boottime', offset: time.boottime };
     case CLOCK_PROCESS_CPUTIME_ID:
       return { kind: 'process', group: task.group };
     case CLOCK_THREAD_CPUTIME_ID:
@@ -70,9 +73,9 @@ export function readClock(kernel: Kernel, clock: Clock): number {
     case 'realtime':
       return kernel.realtime();
     case 'monotonic':
-      return kernel.now();
+      return kernel.now() + clock.offset;
     case 'boottime':
-      return kernel.bootTime();
+      return kernel.bootTime() + clock.offset;
     case 'process':
       return groupCpuTime(clock.group);
     case 'user':
@@ -88,5 +91,5 @@ export function isCpuClock(clock: Clock): boolean {
 
 /** Kernel monotonic time of an absolute time on a system clock, as things stand now. */
 export function deadlineOf(kernel: Kernel, clock: Clock, time: number): number {
-  return clock.kind === 'monotonic' ? time : kernel.now() + (time - readClock(kernel, clock));
+  return clock.kind === 'monotonic' ? time - clock.offset : kernel.now() + (time - readClock(kernel, clock));
 }

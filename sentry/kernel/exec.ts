@@ -17,6 +17,7 @@ import { exitRobustList } from './futex_lock.ts';
 import type { PidNamespace } from './pid_namespace.ts';
 import { SignalHandlers } from './signal_state.ts';
 import type { Task } from './task.ts';
+import { enterTimeNamespace } from './time_namespace.ts';
 
 export interface ExecRequest {
   readonly dirfd: number;
@@ -48,6 +49,7 @@ export function exec(task: Task, request: ExecRequest): number {
   becomeOnlyThread(task);
   replaceMemory(task, loaded);
   resetForProgram(task, creds, name);
+  enterTimeNamespace(task);
   task.kernel.startProgram(task, loaded.entry, loaded.stackPointer);
   return NO_RESULT;
 }
@@ -61,6 +63,7 @@ function load(task: Task, request: ExecRequest, file: FileDescription, creds: Cr
     argv: request.argv.length === 0 ? [''] : request.argv,
     env: request.env,
     creds,
+    vdso: !task.namespaces.timeForChildren.shifted,
     secure: creds.euid !== creds.uid || creds.egid !== creds.gid,
     limits: task.group.limits,
     open: (dirfd, path) => openExecutable(task, dirfd, path),

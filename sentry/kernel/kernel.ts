@@ -53,6 +53,7 @@ import { DEFAULT_SYSTEM, type SystemInfo } from './system_info.ts';
 import type { Parked, Task } from './task.ts';
 import { BlockedCall } from './task_block.ts';
 import type { ThreadGroup } from './thread_group.ts';
+import { INITIAL_TIME_ID, TimeNamespace } from './time_namespace.ts';
 import { TimerQueue } from './timer_queue.ts';
 import { guessTrap } from './trap.ts';
 import { type Blocking, isBlocking, type SyscallResult } from './wait.ts';
@@ -79,6 +80,7 @@ export class Kernel implements ThreadEvents {
   readonly platform: Platform;
   readonly timers: TimerQueue;
   readonly rootPidNamespace: PidNamespace;
+  readonly rootTimeNamespace: TimeNamespace;
   readonly devices = new DeviceRegistry();
   /** Processors, memory: what /proc, sysinfo(2) and the like tell. */
   system: SystemInfo = DEFAULT_SYSTEM;
@@ -164,6 +166,8 @@ export class Kernel implements ThreadEvents {
     this.timers = new TimerQueue(this.brokenEvent);
     options.poll.onBroken = this.brokenEvent;
     this.rootPidNamespace = new PidNamespace(null, this.uniqueId());
+    this.rootTimeNamespace = new TimeNamespace(INITIAL_TIME_ID);
+    this.rootTimeNamespace.frozen = true;
     this.anonymous = new AnonymousFiles(this);
     this.socketFamilies.register(AF_UNIX, makeUnixSocket);
     this.socketFamilies.register(AF_NETLINK, makeNetlinkSocket);

@@ -1,7 +1,7 @@
 /** The namespaces a task is in, but for its pid namespace (namespaces(7)). Immutable: setns and unshare make a new set. */
 
 import { EPERM, type Errno } from '../../abi/errno.ts';
-import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS } from '../../abi/sched.ts';
+import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS } from '../../abi/sched.ts';
 import { MqueueFilesystem } from '../fs/mqueue/mqueue.ts';
 import { MessageQueueTable } from '../ipc/msg.ts';
 import { SemaphoreTable } from '../ipc/sem.ts';
@@ -12,6 +12,7 @@ import { CAP_SYS_ADMIN, type Credentials, hasOwnCap } from './credentials.ts';
 import type { Kernel } from './kernel.ts';
 import { PidNamespace } from './pid_namespace.ts';
 import type { Task } from './task.ts';
+import type { TimeNamespace } from './time_namespace.ts';
 import { ROOT_USER_NAMESPACE, type UserNamespace } from './user_namespace.ts';
 
 export class UtsNamespace {
@@ -67,6 +68,9 @@ export interface Namespaces {
   readonly net: NetNamespace;
   /** Where the next fork puts children (setns, unshare of CLONE_NEWPID). */
   readonly pidForChildren: PidNamespace;
+  readonly time: TimeNamespace;
+  /** Where children and the next program are. */
+  readonly timeForChildren: TimeNamespace;
 }
 
 export interface NewNamespaces {
@@ -92,6 +96,8 @@ export function cloneNamespaces(task: Task, flags: number, creds: Credentials): 
     ipc: (flags & CLONE_NEWIPC) !== 0 ? new IpcNamespace(kernel.uniqueId(), owner) : now.ipc,
     net: (flags & CLONE_NEWNET) !== 0 ? new NetNamespace(kernel.uniqueId(), owner) : now.net,
     pidForChildren: (flags & CLONE_NEWPID) !== 0 ? new PidNamespace(now.pidForChildren, kernel.uniqueId(), owner) : now.pidForChildren,
+    time: now.time,
+    timeForChildren: (flags & CLONE_NEWTIME) !== 0 ? now.timeForChildren.copy(kernel.uniqueId(), owner) : now.timeForChildren,
   };
   return { namespaces, relocate: mounts?.translate ?? null };
 }

@@ -1,7 +1,7 @@
 /** Timers that belong to a process: setitimer(2), alarm(2), timer_create(2), RLIMIT_CPU. */
 import { SI_KERNEL, SI_TIMER, SIGALRM, SIGKILL, SIGPROF, SIGVTALRM, SIGXCPU } from '../../abi/signal.ts';
 import { ClockTimer } from './clock_timer.ts';
-import type { Clock } from './clocks.ts';
+import { type Clock, MONOTONIC } from './clocks.ts';
 import { groupCpuTime } from './cpu_time.ts';
 import type { Kernel } from './kernel.ts';
 import { RLIMIT_CPU } from './rlimits.ts';
@@ -97,7 +97,7 @@ export class ProcessTimers {
     const group = this.group as ThreadGroup;
     const signal = which === ITIMER_REAL ? SIGALRM : which === ITIMER_VIRTUAL ? SIGVTALRM : SIGPROF;
     const clock: Clock =
-      which === ITIMER_REAL ? { kind: 'monotonic' } : which === ITIMER_VIRTUAL ? { kind: 'user', group } : { kind: 'process', group };
+      which === ITIMER_REAL ? MONOTONIC : which === ITIMER_VIRTUAL ? { kind: 'user', group } : { kind: 'process', group };
     return new ClockTimer(this.kernel, clock, () => sendToGroup(group, { signal, code: SI_KERNEL }));
   }
 

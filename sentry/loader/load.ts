@@ -69,6 +69,8 @@ export interface LoadRequest {
   readonly argv: readonly ByteString[];
   readonly env: readonly ByteString[];
   readonly creds: Credentials;
+  /** The clocks of the host's vDSO are the program's. */
+  readonly vdso: boolean;
   /** Credentials changed by setuid, setgid or file capabilities. */
   readonly secure: boolean;
   readonly limits: ResourceLimits;
@@ -293,7 +295,7 @@ class ProgramLoader {
 
   private auxv(image: ElfImage, bias: number, interpreterBase: number): (readonly [number, number])[] {
     const { creds } = this.request;
-    const vdso = this.thread.space.vdsoBase;
+    const vdso = this.request.vdso ? this.thread.space.vdsoBase : 0;
     return [
       ...(vdso === 0 ? [] : [[AT_SYSINFO_EHDR, vdso] as const]),
       [AT_MINSIGSTKSZ, SIGNAL_FRAME],

@@ -2,6 +2,7 @@
  * How one row of the system-call table is declared: `syscall({ x64, man, args, run })`. Arguments are decoded once, from the
  * register halves, by the kinds below; dispatch, strace and the compatibility page derive from the rows.
  */
+import type { Errno } from '../../abi/errno.ts';
 import type { Task } from '../kernel/task.ts';
 import type { SyscallResult } from '../kernel/wait.ts';
 
@@ -53,6 +54,8 @@ export interface SyscallDefinition<A extends readonly ArgumentKind[] = readonly 
   readonly run: (task: Task, ...args: Numbers<A>) => SyscallResult;
   /** What is missing, if something is. */
   readonly partial?: string;
+  /** Known and always answered with this errno. */
+  readonly refused?: Errno;
 }
 
 /** A row as dispatch uses it. */
@@ -61,6 +64,7 @@ export interface Syscall {
   readonly man: string;
   readonly args: readonly ArgumentKind[];
   readonly partial: string | null;
+  readonly refused: Errno | null;
   /** args: register halves, low and high in turn. */
   invoke(task: Task, args: Uint32Array): SyscallResult;
 }
@@ -77,6 +81,7 @@ export function syscall<const A extends readonly ArgumentKind[]>(definition: Sys
     man: definition.man,
     args: definition.args,
     partial: definition.partial ?? null,
+    refused: definition.refused ?? null,
     invoke: invoker(run, definition.args),
   };
 }

@@ -110,7 +110,7 @@ function deadlineFrom(task: Task, timeout: number, absolute: boolean, realtime: 
   const ns = readTimespec(task, timeout);
   if (ns < 0) return ns;
   if (!absolute) return deadlineAfter(task, ns);
-  const deadline = realtime ? task.kernel.now() + (ns - task.kernel.realtime()) : ns;
+  const deadline = realtime ? task.kernel.now() + (ns - task.kernel.realtime()) : ns - task.namespaces.time.monotonic;
   return Math.max(deadline, 0); // a time before boot has passed as well
 }
 

@@ -48,5 +48,5 @@ export const MEMBARRIER_CALLS = {
   }),
   // A sequence must be restarted when its thread is preempted, and the host preempts. Registering each thread with the host would cost
   // every thread start a call more and would show the host's CPU numbers; C libraries and allocators that ask take ENOSYS for an answer.
-  rseq: syscall({ x64: 334, man: 'rseq(2)', args: [addr, uint, int, uint], run: () => ENOSYS, partial: 'always ENOSYS' }),
+  rseq: syscall({ x64: 334, man: 'rseq(2)', args: [addr, uint, int, uint], run: () => ENOSYS, refused: ENOSYS }),
 };

@@ -3,10 +3,10 @@
  * row here says that the call is known and refused on purpose; what is in no table answers ENOSYS and is logged.
  */
 import { EINVAL, ENOSYS, EPERM, type Errno } from '../../abi/errno.ts';
-import { type Syscall, syscall, uint } from './definition.ts';
+import { type Syscall, syscall } from './definition.ts';
 
 function refuse(x64: number, man: string, errno: Errno): Syscall {
-  return syscall({ x64, man: `${man}(2)`, args: [], run: () => errno });
+  return syscall({ x64, man: `${man}(2)`, args: [], run: () => errno, refused: errno });
 }
 
 export const REFUSED_CALLS = {
@@ -36,12 +36,15 @@ export const REFUSED_CALLS = {
   add_key: refuse(248, 'add_key', EPERM),
   request_key: refuse(249, 'request_key', EPERM),
   keyctl: refuse(250, 'keyctl', EPERM),
+  // Every open of every file would have to be looked at for marks on mounts; inotify(7) is there, and libraries fall back to it.
+  fanotify_init: refuse(300, 'fanotify_init', ENOSYS),
+  fanotify_mark: refuse(301, 'fanotify_mark', ENOSYS),
   perf_event_open: refuse(298, 'perf_event_open', EPERM),
   finit_module: refuse(313, 'init_module', EPERM),
   kexec_file_load: refuse(320, 'kexec_load', EPERM),
   bpf: refuse(321, 'bpf', EPERM),
   userfaultfd: refuse(323, 'userfaultfd', EPERM),
-  pkey_mprotect: syscall({ x64: 329, man: 'pkey_alloc(2)', args: [uint], run: () => ENOSYS }),
+  pkey_mprotect: refuse(329, 'pkey_alloc', ENOSYS),
   pkey_alloc: refuse(330, 'pkey_alloc', ENOSYS),
   pkey_free: refuse(331, 'pkey_alloc', EINVAL),
   io_uring_setup: refuse(425, 'io_uring_setup', ENOSYS),

@@ -265,22 +265,43 @@ function isPolicy(mode: number): boolean {
   return (mode & 0xfff) < MPOL_MODES;
 }
 
+/** Which thread runs where and when is the platform's and the host's to decide. */
+const NO_EFFECT = 'checked, inherited and told, without effect on scheduling';
+
 export const SCHED_CALLS = {
   sched_yield: syscall({ x64: 24, man: 'sched_yield(2)', args: [], run: () => 0 }),
   getpriority: syscall({ x64: 140, man: 'getpriority(2)', args: [int, int], run: getpriority }),
-  setpriority: syscall({ x64: 141, man: 'getpriority(2)', args: [int, int, int], run: setpriority }),
-  sched_setparam: syscall({ x64: 142, man: 'sched_setparam(2)', args: [int, addr], run: sched_setparam }),
+  setpriority: syscall({ x64: 141, man: 'getpriority(2)', args: [int, int, int], run: setpriority, partial: NO_EFFECT }),
+  sched_setparam: syscall({ x64: 142, man: 'sched_setparam(2)', args: [int, addr], run: sched_setparam, partial: NO_EFFECT }),
   sched_getparam: syscall({ x64: 143, man: 'sched_setparam(2)', args: [int, addr], run: sched_getparam }),
-  sched_setscheduler: syscall({ x64: 144, man: 'sched_setscheduler(2)', args: [int, int, addr], run: sched_setscheduler }),
+  sched_setscheduler: syscall({
+    x64: 144,
+    man: 'sched_setscheduler(2)',
+    args: [int, int, addr],
+    run: sched_setscheduler,
+    partial: NO_EFFECT,
+  }),
   sched_getscheduler: syscall({ x64: 145, man: 'sched_setscheduler(2)', args: [int], run: sched_getscheduler }),
   sched_get_priority_max: syscall({ x64: 146, man: 'sched_get_priority_max(2)', args: [int], run: (_t, p) => priorityBound(p, 99) }),
   sched_get_priority_min: syscall({ x64: 147, man: 'sched_get_priority_max(2)', args: [int], run: (_t, p) => priorityBound(p, 1) }),
   sched_rr_get_interval: syscall({ x64: 148, man: 'sched_rr_get_interval(2)', args: [int, addr], run: sched_rr_get_interval }),
-  sched_setaffinity: syscall({ x64: 203, man: 'sched_setaffinity(2)', args: [int, uint, addr], run: sched_setaffinity }),
+  sched_setaffinity: syscall({
+    x64: 203,
+    man: 'sched_setaffinity(2)',
+    args: [int, uint, addr],
+    run: sched_setaffinity,
+    partial: NO_EFFECT,
+  }),
   sched_getaffinity: syscall({ x64: 204, man: 'sched_setaffinity(2)', args: [int, uint, addr], run: sched_getaffinity }),
-  ioprio_set: syscall({ x64: 251, man: 'ioprio_set(2)', args: [int, int, int], run: ioprio_set }),
+  ioprio_set: syscall({ x64: 251, man: 'ioprio_set(2)', args: [int, int, int], run: ioprio_set, partial: NO_EFFECT }),
   ioprio_get: syscall({ x64: 252, man: 'ioprio_set(2)', args: [int, int], run: ioprio_get }),
-  sched_setattr: syscall({ x64: 314, man: 'sched_setattr(2)', args: [int, addr, uint], run: sched_setattr, partial: 'no SCHED_DEADLINE' }),
+  sched_setattr: syscall({
+    x64: 314,
+    man: 'sched_setattr(2)',
+    args: [int, addr, uint],
+    run: sched_setattr,
+    partial: `${NO_EFFECT}; no SCHED_DEADLINE`,
+  }),
   sched_getattr: syscall({ x64: 315, man: 'sched_setattr(2)', args: [int, addr, uint, uint], run: sched_getattr }),
   mbind: syscall({ x64: 237, man: 'mbind(2)', args: [addr, size, int], run: (_t, _a, _l, mode) => (isPolicy(mode) ? 0 : EINVAL) }),
   set_mempolicy: syscall({ x64: 238, man: 'set_mempolicy(2)', args: [int, addr, size], run: (_t, mode) => (isPolicy(mode) ? 0 : EINVAL) }),

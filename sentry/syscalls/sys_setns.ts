@@ -1,11 +1,12 @@
 /** setns(2): into a namespace that a file of /proc/PID/ns names, or into those of the process behind a pidfd. */
-import { EINVAL, EPERM, type Errno, isErrno } from '../../abi/errno.ts';
+import { EINVAL, EPERM, type Errno, EUSERS, isErrno } from '../../abi/errno.ts';
 import { NAMESPACE_TYPES, NamespaceFile, type NamespaceType, namespaceOf } from '../fs/nsfs.ts';
 import { PidFile } from '../fs/pidfd.ts';
 import { CAP_SYS_ADMIN, CAP_SYS_CHROOT, type Credentials, hasCapIn, hasOwnCap } from '../kernel/credentials.ts';
 import type { IpcNamespace, Namespaces, NetNamespace, UtsNamespace } from '../kernel/namespaces.ts';
 import type { PidNamespace } from '../kernel/pid_namespace.ts';
 import type { Task } from '../kernel/task.ts';
+import type { TimeNamespace } from '../kernel/time_namespace.ts';
 import { mayTrace } from '../kernel/trace_access.ts';
 import { ROOT_USER_NAMESPACE, type UserNamespace } from '../kernel/user_namespace.ts';
 import { enterUserNamespace } from '../kernel/user_namespace_change.ts';
@@ -74,6 +75,10 @@ function join(task: Task, creds: Credentials, now: Namespaces, { type, namespace
       return { ...now, ipc: namespace as IpcNamespace };
     case 'net':
       return { ...now, net: namespace as NetNamespace };
+    case 'time':
+      if (task.group.tasks.length > 1) return EUSERS;
+      (namespace as TimeNamespace).frozen = true;
+      return { ...now, time: namespace as TimeNamespace, timeForChildren: namespace as TimeNamespace };
     case 'pid':
       // Only downwards: nobody gets a number that its own namespace does not see.
       return task.pidNamespace.contains(namespace as PidNamespace) ? { ...now, pidForChildren: namespace as PidNamespace } : EINVAL;

@@ -58,7 +58,7 @@ function sysinfo(task: Task, address: number): number {
   return task.copyOut(
     address,
     Sysinfo.encode({
-      uptime: Math.floor(kernel.now() / 1e9),
+      uptime: Math.floor((kernel.now() + task.namespaces.time.boottime) / 1e9),
       loads: [0, 0, 0],
       totalram: memory,
       freeram: Math.min(memory, host.freeram * host.mem_unit),

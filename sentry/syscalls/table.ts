@@ -30,6 +30,7 @@ import { PIPE_CALLS } from './sys_pipe.ts';
 import { POLL_CALLS } from './sys_poll.ts';
 import { PRCTL_CALLS } from './sys_prctl.ts';
 import { PROCESS_CALLS } from './sys_process.ts';
+import { PROCESS_MEMORY_CALLS } from './sys_process_memory.ts';
 import { PTRACE_CALLS } from './sys_ptrace.ts';
 import { READWRITE_CALLS } from './sys_readwrite.ts';
 import { REFUSED_CALLS } from './sys_refused.ts';
@@ -81,6 +82,7 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...SETNS_CALLS,
   ...PIPE_CALLS,
   ...PROCESS_CALLS,
+  ...PROCESS_MEMORY_CALLS,
   ...EPOLL_CALLS,
   ...EVENTFD_CALLS,
   ...POLL_CALLS,

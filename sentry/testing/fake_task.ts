@@ -56,6 +56,8 @@ export class FakeMachine {
       ipc: new IpcNamespace(this.kernel.uniqueId()),
       net: new NetNamespace(this.kernel.uniqueId()),
       pidForChildren: this.kernel.rootPidNamespace,
+      time: this.kernel.rootTimeNamespace,
+      timeForChildren: this.kernel.rootTimeNamespace,
     };
   }
 

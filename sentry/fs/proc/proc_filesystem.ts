@@ -43,7 +43,8 @@ export class ProcFilesystem extends SyntheticFilesystem {
   private fill(kernel: Kernel): void {
     const { root, pidNamespace } = this;
     for (const [name, text] of Object.entries(FIXED_FILES)) root.add(name, new SyntheticFile(this, () => text));
-    for (const [name, make] of Object.entries(SYSTEM_FILES)) root.add(name, new SyntheticFile(this, () => make(kernel, pidNamespace)));
+    for (const [name, make] of Object.entries(SYSTEM_FILES))
+      root.add(name, new SyntheticFile(this, (reader) => make(kernel, pidNamespace, reader)));
     root.add('mounts', new SyntheticLink(this, 'self/mounts'));
     root.add('net', new SyntheticLink(this, 'self/net'));
     root.add('self', new SyntheticLink(this, (reader) => numberOf(reader, pidNamespace, false)));

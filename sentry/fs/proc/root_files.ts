@@ -3,6 +3,7 @@
 import { groupCpuTimes, NS_PER_TICK } from '../../kernel/cpu_time.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { PidNamespace } from '../../kernel/pid_namespace.ts';
+import type { Task } from '../../kernel/task.ts';
 import type { ThreadGroup } from '../../kernel/thread_group.ts';
 import { KERNEL_BANNER, KERNEL_RELEASE } from '../../kernel/version.ts';
 import type { MemoryMap } from '../../mm/memory_map.ts';
@@ -159,9 +160,10 @@ export function systemStat(kernel: Kernel, ns: PidNamespace): Content {
   );
 }
 
-export function uptime(kernel: Kernel): Content {
+/** shift: of the reader's time namespace, ns. */
+function uptime(kernel: Kernel, shift: number): Content {
   const { idle } = cpuTicks(kernel);
-  return `${(kernel.now() / 1e9).toFixed(2)} ${(idle / 100).toFixed(2)}\n`;
+  return `${((kernel.now() + shift) / 1e9).toFixed(2)} ${(idle / 100).toFixed(2)}\n`;
 }
 
 /** Averages are not kept. */
@@ -218,7 +220,7 @@ export const FIXED_FILES: Readonly<Record<string, string>> = {
 };
 
 /** Made at each reading. */
-export const SYSTEM_FILES: Readonly<Record<string, (kernel: Kernel, ns: PidNamespace) => Content>> = {
+export const SYSTEM_FILES: Readonly<Record<string, (kernel: Kernel, ns: PidNamespace, reader: Task) => Content>> = {
   cpuinfo,
   devices,
   filesystems: (kernel) => kernel.filesystems.text() + HIDDEN.map((name) => `nodev\t${name}\n`).join(''),
@@ -227,7 +229,7 @@ export const SYSTEM_FILES: Readonly<Record<string, (kernel: Kernel, ns: PidNames
   meminfo,
   stat: systemStat,
   locks: locksText,
-  uptime,
+  uptime: (kernel, _ns, reader) => uptime(kernel, reader.namespaces.time.boottime),
   vmstat,
   zoneinfo,
 };

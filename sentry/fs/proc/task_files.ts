@@ -3,6 +3,7 @@ import { EACCES, EINVAL, EPERM } from '../../../abi/errno.ts';
 import { groupCpuTimes } from '../../kernel/cpu_time.ts';
 import { CAP_AUDIT_CONTROL, CAP_SYS_NICE, CAP_SYS_RESOURCE, hasCap } from '../../kernel/credentials.ts';
 import type { Task } from '../../kernel/task.ts';
+import { offsetsText, writeOffsets } from '../../kernel/time_namespace.ts';
 import { idMapText, type MapKind, writeIdMap, writeSetgroups } from '../../kernel/user_namespace_change.ts';
 import { mountInfoText, mountStatsText, mountsText } from '../../vfs/mount_info.ts';
 import { parseKnob } from '../synthetic/file.ts';
@@ -166,6 +167,11 @@ export const PROCESS_FILES: Readonly<Record<string, TaskFile>> = {
     write: () => 0,
   },
   stat: { mode: RO, read: (t, reader, fs) => statText(t, fs.pidNamespace, true, reader) },
+  timens_offsets: {
+    mode: RW,
+    read: (t) => offsetsText(t.namespaces.timeForChildren),
+    write: (t, text, writer) => writeOffsets(t.namespaces.timeForChildren, text, writer),
+  },
   timers: { mode: RO, secret: true, read: timersText },
   timerslack_ns: { mode: 0o666, read: (t) => `${t.timerSlack}\n`, write: writeTimerSlack },
 };
