@@ -9,6 +9,8 @@ const LARGEST = 8 << 20;
 const CLASSES = Math.log2(LARGEST / SMALLEST_POOLED) + 1;
 
 export class BufferPool {
+  /** Small ones are not worth the exchange here. */
+  readonly keepsSmall = false;
   private readonly free: ArrayBuffer[][] = Array.from({ length: CLASSES }, () => []);
   private held = 0;
   private readonly limit: number;

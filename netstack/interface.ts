@@ -109,6 +109,8 @@ export class Loopback extends NetInterface {
   next(): Packet | null {
     const packet = this.queue[this.head];
     if (packet === undefined) return null;
+    // One after the other, as a request and its answer: the array keeps its memory.
+    if (this.head === 0 && this.queue.length === 1) return this.queue.pop() as Packet;
     this.head++;
     if (this.head === this.queue.length) {
       this.queue.length = 0;

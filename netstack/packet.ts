@@ -1,5 +1,5 @@
 /** IP packets in memory, and the headers of IPv4 (RFC 791) and IPv6 (RFC 8200). */
-import { type BufferPool, SMALLEST_POOLED } from '../lib/buffer_pool.ts';
+import { SMALLEST_POOLED } from '../lib/buffer_pool.ts';
 import { type IpAddress, readAddress, writeAddress } from './address.ts';
 import { addWords, checksum, fold, pseudoSum } from './checksum.ts';
 
@@ -23,10 +23,17 @@ const MORE_FRAGMENTS = 0x2000;
 /** Headers of all layers together are not longer. */
 const HEADERS_ROOM = 160;
 
+/** Gives memory for packets. keepsSmall: for those below SMALLEST_POOLED, too. */
+export interface PacketMemory {
+  readonly keepsSmall: boolean;
+  take(length: number): Uint8Array;
+}
 /** A packet on its way out: bytes[HEADROOM..] is the IP packet. */
 export class Packet {
   readonly bytes: Uint8Array;
   readonly version: 4 | 6;
+  /** Its memory is the loopback's: after its delivery it is used again. */
+  readonly usedUp: boolean;
   /** Payload per segment that the link has to cut this packet into; 0: it is one. */
   segmentSize = 0;
   /** Where the transport's checksum lies, from the start of the transport header; -1: none to fill in. */
@@ -44,11 +51,12 @@ export class Packet {
   /** Length of the transport's header, which is repeated in every segment. */
   transportHeader = 0;
 
-  /** pool: of a large packet's memory; whoever hands the packet over for good gives it back. Behind the headers it holds old bytes. */
-  constructor(version: 4 | 6, transportLength: number, pool: BufferPool | null = null) {
+  /** pool: where its memory comes from; whoever hands the packet over for good gives it back. Behind the headers it holds old bytes. */
+  constructor(version: 4 | 6, transportLength: number, pool: PacketMemory | null = null) {
     this.version = version;
+    this.usedUp = pool?.keepsSmall === true;
     const length = HEADROOM + (version === 4 ? IP4_HEADER : IP6_HEADER) + transportLength;
-    if (pool === null || length < SMALLEST_POOLED) this.bytes = new Uint8Array(length);
+    if (pool === null || (length < SMALLEST_POOLED && !pool.keepsSmall)) this.bytes = new Uint8Array(length);
     else this.bytes = pool.take(length).fill(0, 0, HEADERS_ROOM);
   }
   /** Where the transport header begins in `bytes`. */

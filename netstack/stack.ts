@@ -17,6 +17,7 @@ import { Icmp } from './icmp.ts';
 import { Loopback, type NetInterface } from './interface.ts';
 import { IpInput } from './ip_input.ts';
 import { IpOutput } from './ip_output.ts';
+import { LoopbackMemory } from './loopback_memory.ts';
 import type * as P from './packet.ts';
 import { IPPROTO_TCP } from './packet.ts';
 import { Pings } from './ping.ts';
@@ -56,6 +57,7 @@ export class Stack {
   readonly counters = new Counters();
   /** Memory of large packets and of the buffers of connections. */
   readonly buffers = new BufferPool(MAX_POOLED);
+  readonly loopbackMemory = new LoopbackMemory(this.buffers);
   readonly raw: RawEndpoints;
   readonly icmp: Icmp;
   readonly udp: Udp;
@@ -132,7 +134,11 @@ export class Stack {
   deliver(): void {
     if (this.delivering) return;
     this.delivering = true;
-    for (let packet = this.loopback.next(); packet !== null; packet = this.loopback.next()) this.in.fromLoopback(packet);
+    for (let packet = this.loopback.next(); packet !== null; packet = this.loopback.next()) {
+      this.in.fromLoopback(packet);
+      // Whoever keeps something of a packet keeps a copy.
+      if (packet.usedUp) this.loopbackMemory.give(packet.bytes);
+    }
     this.delivering = false;
     for (const device of this.interfaces) device.flush();
   }

@@ -68,7 +68,7 @@ export class Udp {
     }
     const stamped = takers.some((one) => one.wantsStamps);
     const datagram: Datagram = {
-      bytes: bytes.slice(start + HEADER, start + length),
+      bytes: copyOf(bytes, start + HEADER, start + length),
       source,
       sourcePort,
       destination,
@@ -90,6 +90,13 @@ export class Udp {
     const remote = get16(inner.bytes, inner.start + 2);
     for (const endpoint of this.byPort.get(local) ?? []) endpoint.refused(inner, remote, error);
   }
+}
+
+/** Small ones share a slab: an array of its own costs more than what it holds. */
+function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const copy = Buffer.allocUnsafe(end - start);
+  copy.set(bytes.subarray(start, end));
+  return copy;
 }
 
 /** The endpoint that fits closest; among equals of a SO_REUSEPORT group one by the sender's numbers, else the newest. */
@@ -228,7 +235,11 @@ export class UdpEndpoint {
     take: (into: Uint8Array, start: number) => number,
     options: SendOptions,
   ): number {
-    const packet = new Packet(destination.length === 4 ? 4 : 6, HEADER + length);
+    const packet = new Packet(
+      destination.length === 4 ? 4 : 6,
+      HEADER + length,
+      route.device.loopback ? this.udp.stack.loopbackMemory : null,
+    );
     const at = packet.transport;
     put16(packet.bytes, at, this.port);
     put16(packet.bytes, at + 2, port);

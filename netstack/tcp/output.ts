@@ -251,7 +251,9 @@ function pointAtUrgent(c: Connection, bytes: Uint8Array, at: number, seq: number
   put16(bytes, at + 18, offset);
 }
 function begin(c: Connection, seq: number, flags: number, window: number, header: number, length: number): Packet {
-  const packet = new Packet(c.remote.length === 4 ? 4 : 6, header + length, c.stack.buffers);
+  // Only what goes over the loopback is surely used up when it is delivered.
+  const memory = c.route.device.loopback ? c.stack.loopbackMemory : c.stack.buffers;
+  const packet = new Packet(c.remote.length === 4 ? 4 : 6, header + length, memory);
   const { bytes, transport: at } = packet;
   put16(bytes, at, c.localPort);
   put16(bytes, at + 2, c.remotePort);

@@ -67,6 +67,10 @@ export class SentLog {
     if (piece.sacked) this.sackedBytes -= distance(piece.end, piece.start);
     if (piece.lost) this.lostBytes -= distance(piece.end, piece.start);
     if (this.spare.length < MAX_SPARE) this.spare.push(piece);
+    if (this.head === 0 && this.pieces.length === 1) {
+      this.pieces.pop();
+      return;
+    }
     this.head++;
     if (this.head === this.pieces.length) {
       this.pieces.length = 0;
