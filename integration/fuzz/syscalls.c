@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/filter.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -101,7 +102,7 @@ static const struct Shape {
     {309, "bbb"},   {310, "PvivIl"}, {311, "Pvivil"}, {314, "Pbl"}, {315, "Pbsl"},  {316, "dpdpl"}, {317, "ilb"},  {318, "bsl"},
     {319, "pl"},    {322, "dpbbl"}, {324, "il"},    {325, "msl"},   {326, "fbfbsl"}, {327, "fviool"}, {328, "fviool"}, {332, "dpllb"},
     {334, "bsil"},  {424, "fgbl"},  {425, "ib"},    {426, "fiilbs"}, {434, "Pl"},   {435, "bs"},    {436, "ffl"},  {437, "dpbs"},
-    {438, "ffl"},   {439, "dpll"},  {440, "fvill"}, {441, "fbitbs"}, {444, "bsl"},  {447, "l"},     {449, "biltl"}, {451, "fbbl"},
+    {438, "ffl"},   {439, "dpll"},  {440, "fvill"}, {448, "fl"}, {441, "fbitbs"}, {444, "bsl"},  {447, "l"},     {449, "biltl"}, {451, "fbbl"},
     {452, "dpll"},
 };
 #define SHAPE_COUNT (sizeof SHAPES / sizeof SHAPES[0])
@@ -114,6 +115,8 @@ static const char *const PATHS[] = {
     "/proc/self/comm", "/proc/self/uid_map", "/proc/self/ns/net", "/proc/self/mountinfo", "/proc/meminfo", "/proc/net/unix", "/dev",
     "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/ptmx", "/dev/pts/0", "/dev/tty", "/dev/shm", "/dev/shm/s",
     "/dev/mqueue/q", "/sys", "/sys/class/net", "/sys/devices/system/cpu/online", "/proc/self/timerslack_ns", "/proc/self/pagemap",
+    "/proc/self/gid_map", "/proc/self/setgroups", "/proc/self/timens_offsets", "/proc/self/ns/user", "/proc/self/ns/time",
+    "/proc/self/numa_maps", "/proc/self/timers", "/proc/sys/kernel/core_pattern", TREE "/core",
     "/proc/self/auxv", "/proc/self/smaps", "/proc/self/limits", "/proc/self/io", "/proc/self/cmdline", "/proc/cpuinfo", "/proc/stat",
 };
 #define PATH_COUNT (sizeof PATHS / sizeof PATHS[0])
@@ -217,7 +220,12 @@ static char *message(struct Random *r) {
   return (char *)m;
 }
 static uint64_t ioctlRequest(struct Random *r) {
-  switch (below(r, 5)) {
+  switch (below(r, 7)) {
+    case 5: return 0xb701 + below(r, 4);
+    case 6: {
+      static const uint32_t LISTENER[] = {0xc0502100, 0xc0182101, 0x40082102, 0x40182103, 0x40082104};
+      return LISTENER[below(r, 5)];
+    }
     case 0:
     case 1: return 0x5400 + below(r, 0x70);
     case 2: return 0x8900 + below(r, 0x80);
@@ -391,6 +399,36 @@ static void openPool(struct Random *r) {
   open("/proc/self/mem", O_RDWR);
   open("/proc/self/maps", O_RDONLY);
   open("/proc", O_RDONLY | O_DIRECTORY);
+  open("/proc/self/pagemap", O_RDONLY);
+  open("/proc/self/ns/user", O_RDONLY);
+  open("/proc/self/timens_offsets", O_RDWR);
+  syscall(SYS_pidfd_open, getpid(), 0);
+}
+
+static void put(const char *path, const char *text) {
+  int fd = open(path, O_WRONLY);
+  write(fd, text, strlen(text));
+  close(fd);
+}
+/* Namespaces of its own, of which the user namespace may get maps. */
+static void unshareSome(struct Random *r) {
+  unshare(CLONE_NEWUSER | (next(r) & (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET | 0x80)));
+  if (chance(r, 30)) return;
+  put("/proc/self/setgroups", "deny");
+  put("/proc/self/uid_map", chance(r, 50) ? "0 0 1" : "1000 0 1");
+  put("/proc/self/gid_map", "0 0 1");
+}
+/* A call that asks a supervisor, which is the worker itself: alarms end the wait. */
+static void askAboutCall(struct Random *r) {
+  struct sock_filter rows[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, below(r, 300), 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, chance(r, 80) ? 0x7fc00000 : 0x7ff00000),
+      BPF_STMT(BPF_RET | BPF_K, 0x7fff0000),
+  };
+  struct sock_fprog program = {4, rows};
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  syscall(SYS_seccomp, 1, 8 | (chance(r, 30) ? 32 : 0), &program);
 }
 
 static void limit(int what, rlim_t value) {
@@ -403,7 +441,7 @@ static void worker(uint64_t seed) {
   next(&r);
   limit(RLIMIT_AS, 1ull << 30);
   limit(RLIMIT_FSIZE, 8 << 20);
-  limit(RLIMIT_CORE, 0);
+  limit(RLIMIT_CORE, chance(&r, 25) ? 1 << 20 : 0);
   limit(RLIMIT_NPROC, 200);
   limit(RLIMIT_NOFILE, 256);
   prctl(PR_SET_DUMPABLE, 1);
@@ -412,6 +450,8 @@ static void worker(uint64_t seed) {
   chdir(TREE);
   mapArena();
   openPool(&r);
+  if (chance(&r, 25)) unshareSome(&r);
+  if (chance(&r, 10)) askAboutCall(&r);
   if (chance(&r, 50)) setresgid(1000, 1000, 1000), setresuid(1000, 1000, 1000);
   if (chance(&r, 20)) setsid();
   else setpgid(0, 0);
