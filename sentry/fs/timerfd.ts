@@ -2,7 +2,7 @@
  * timerfd_create(2): expirations of a timer, as a file. A periodic timer fires once and goes on when somebody looks: what expired in
  * between is counted then, so that a timer nobody reads costs nothing.
  */
-import { EAGAIN, EFAULT, EINVAL } from '../../abi/errno.ts';
+import { EAGAIN, ECANCELED, EFAULT, EINVAL } from '../../abi/errno.ts';
 import { O_RDWR } from '../../abi/fcntl.ts';
 import { POLLIN, POLLRDNORM } from '../../abi/poll.ts';
 import { type Clock, deadlineOf, readClock } from '../kernel/clocks.ts';
@@ -15,6 +15,8 @@ import type { Sink } from '../vfs/io.ts';
 
 /** A wall-clock time is a number that is exact to 256 ns; less than this is no step of the clock. ns. */
 const CLOCK_GRAIN = 1000;
+
+const TFD_TIMER_CANCEL_ON_SET = 2;
 
 /** ns. */
 export interface TimerSetting {
@@ -38,6 +40,12 @@ export class TimerFile extends FileImpl {
   private timer: Timer | null = null;
   /** TFD_TIMER_* as given, for fdinfo. */
   private flags = 0;
+  /** The wall clock was set since (TFD_TIMER_CANCEL_ON_SET). */
+  private cancelled = false;
+  private readonly onStep = (): void => {
+    this.cancelled = true;
+    this.queue.notify(POLLIN | POLLRDNORM);
+  };
 
   constructor(kernel: Kernel, clock: Clock, clockId: number) {
     super();
@@ -52,10 +60,13 @@ export class TimerFile extends FileImpl {
     this.stop();
     this.ticks = 0;
     this.expired = false;
+    this.cancelled = false;
     this.flags = flags;
     this.interval = setting.interval;
     this.expiry = setting.value === 0 ? 0 : absolute ? setting.value : readClock(this.kernel, this.clock) + setting.value;
     if (this.expiry !== 0) this.schedule();
+    if (absolute && this.clock.kind === 'realtime' && (flags & TFD_TIMER_CANCEL_ON_SET) !== 0) this.kernel.clockWatch.add(this.onStep);
+    else this.kernel.clockWatch.remove(this.onStep);
     return old;
   }
   /** timerfd_gettime(2). */
@@ -96,6 +107,11 @@ export class TimerFile extends FileImpl {
 
   override read(dst: Sink, _file: FileDescription, _task: Task): number {
     if (dst.remaining < 8) return EINVAL;
+    if (this.cancelled) {
+      this.cancelled = false;
+      this.ticks = 0;
+      return ECANCELED;
+    }
     if (this.ticks === 0) return EAGAIN;
     this.catchUp();
     const { scratch8, scratch8View } = this.kernel;
@@ -107,10 +123,11 @@ export class TimerFile extends FileImpl {
     return 0; // allowed, without effect
   }
   override poll(_file: FileDescription): number {
-    return this.ticks > 0 ? POLLIN : 0;
+    return this.ticks > 0 || this.cancelled ? POLLIN : 0;
   }
   override release(): void {
     this.stop();
+    this.kernel.clockWatch.remove(this.onStep);
   }
   override describe(): string {
     const { value, interval } = this.get();

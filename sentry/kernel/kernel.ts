@@ -38,6 +38,7 @@ import { FilesystemTypes } from '../vfs/filesystem_types.ts';
 import { LockTable } from '../vfs/locks.ts';
 import type { FsNotify } from '../vfs/notify.ts';
 import { endBrokenCall } from './broken_call.ts';
+import { ClockWatch } from './clock_watch.ts';
 import { describeBroken } from './contain.ts';
 import type { Container } from './container.ts';
 import { exitGroup } from './exit.ts';
@@ -136,6 +137,7 @@ export class Kernel implements ThreadEvents {
   readonly openSeccompListener = openSeccompListener;
   readonly epolls = new EpollAccount();
   readonly aio = new AioContexts();
+  readonly clockWatch = new ClockWatch(this);
   readonly netlinkPorts = new NetlinkPorts();
   /** Addresses and routes for the routing socket; the network replaces it. */
   routeProvider: RouteProvider = LOOPBACK_ROUTES;
