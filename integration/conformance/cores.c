@@ -64,11 +64,16 @@ static void *sleeper(void *unused)
 	pause();
 	return unused;
 }
+static void *spinner(void *unused)
+{
+	for (volatile long i = 0;; i++)
+		;
+	return unused;
+}
 static void with_threads(void)
 {
 	pthread_t thread;
-	CHECK(pthread_create(&thread, NULL, sleeper, NULL) == 0 && pthread_create(&thread, NULL, sleeper, NULL) == 0);
-	usleep(20000);
+	CHECK(pthread_create(&thread, NULL, sleeper, NULL) == 0 && pthread_create(&thread, NULL, spinner, NULL) == 0);
 	*(volatile int *)8 = 1;
 }
 

@@ -5,6 +5,7 @@
 import { ENOSPC } from '../../abi/errno.ts';
 import { AT_FDCWD, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } from '../../abi/fcntl.ts';
 import { PAGE_SIZE, PROT_WRITE } from '../../abi/mman.ts';
+import { POLLIN } from '../../abi/poll.ts';
 import { SIGKILL } from '../../abi/signal.ts';
 import { NO_RESULT } from '../syscalls/definition.ts';
 import { FileDescription } from '../vfs/file.ts';
@@ -18,7 +19,7 @@ import { RLIMIT_CORE } from './rlimits.ts';
 import type { SignalInfo } from './signal_state.ts';
 import type { Task } from './task.ts';
 import { BlockedCall } from './task_block.ts';
-import { type Blocking, isBlocking } from './wait.ts';
+import { type Blocking, isBlocking, type Wait, type Wake, waitFor } from './wait.ts';
 
 const CORE_DUMPED = 0x80;
 const CHUNK = 1 << 18;
@@ -42,11 +43,13 @@ export function dieWithCore(task: Task, info: SignalInfo): void {
     exitGroup(group, info.signal);
     return;
   }
-  // Registers of threads that run at this very moment are not to be had.
-  const others = group.tasks.filter((other) => other !== task && other.state !== 'app' && other.state !== 'dead');
-  const notes = makeNotes(task, info, others);
-  for (const other of group.tasks.slice()) if (other !== task) exitTask(other, info.signal);
-  const generator = write(task, info, file, notes);
+  group.dumper = task;
+  for (const other of group.tasks) {
+    if (other === task) continue;
+    other.attention = true;
+    if (other.state === 'app') other.thread.interrupt();
+  }
+  const generator = write(task, info, file);
   const first = generator.next('ready');
   if (first.done) return;
   task.state = 'blocked';
@@ -106,11 +109,24 @@ function segmentsOf(task: Task): Segment[] {
   });
 }
 
-function* write(task: Task, info: SignalInfo, file: FileDescription, notes: readonly Uint8Array[]): Blocking {
+/** Threads that run have to stop first: their registers are part of the file. Those that wait or are parked stand still. */
+function* othersStopped(task: Task): Generator<Wait, boolean, Wake> {
+  const { group } = task;
+  while (group.tasks.some((other) => other !== task && other.state === 'app')) {
+    if ((yield waitFor(group.dumpEvents, POLLIN)) === 'signal' && isKilled(task)) return false;
+  }
+  return true;
+}
+
+function* write(task: Task, info: SignalInfo, file: FileDescription): Blocking {
+  const { group } = task;
   const segments = segmentsOf(task);
   const limit = Math.min(task.group.limits.soft(RLIMIT_CORE), SIZE_MAX);
   try {
-    const head = encodeHead(notes, segments);
+    if (!(yield* othersStopped(task))) return end(task, SIGKILL);
+    const others = group.tasks.filter((other) => other !== task && other.state !== 'dead');
+    const head = encodeHead(makeNotes(task, info, others), segments);
+    for (const other of others) exitTask(other, info.signal);
     let at = head.length;
     if ((yield* put(task, file, head.subarray(0, limit), 0)) !== 0) return end(task, info.signal);
     for (const { start, fileBytes } of segments) {

@@ -9,6 +9,7 @@
  *   dead    the process has ended
  */
 import { EINTR, ERESTART_RESTARTBLOCK, ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS } from '../../abi/errno.ts';
+import { POLLIN } from '../../abi/poll.ts';
 import { SA_NODEFER, SA_RESETHAND, SA_RESTART, SIG_DFL, SIG_IGN, SIGKILL, SIGSEGV, SIGSTOP } from '../../abi/signal.ts';
 import { REG, type Registers } from '../../platforms/platform.ts';
 import { dieWithCore, dumpsCore } from './core_dump.ts';
@@ -57,6 +58,11 @@ export function deliverPending(task: Task): Delivery {
     if (group.exiting !== null) exitTask(task, group.exiting);
     if ((task.state as RunState) === 'dead') return 'dead';
     if (!isKilled(task)) {
+      if (group.dumper !== null) {
+        park(task, 'core');
+        group.dumpEvents.notify(POLLIN);
+        return 'parked';
+      }
       if (group.stopSignal !== 0) {
         parkForStop(task);
         return 'parked';

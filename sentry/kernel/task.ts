@@ -34,7 +34,7 @@ import type { Blocking } from './wait.ts';
 export type UserAddr = number & { readonly __user: unique symbol };
 
 /** Why a task does not run although no system call blocks it. */
-export type Parked = 'group-stop' | 'ptrace-stop' | 'vfork' | 'paused';
+export type Parked = 'group-stop' | 'ptrace-stop' | 'vfork' | 'paused' | 'core';
 
 export type RunState = 'app' | 'kernel' | 'blocked' | 'parked' | 'dead';
 

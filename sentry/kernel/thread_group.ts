@@ -64,6 +64,9 @@ export class ThreadGroup {
   readonly reapedChildren: Usage = noUsage();
   /** /proc/PID/io: bytes and calls of read(2) and write(2) and their like. */
   readonly io = { rchar: 0, wchar: 0, syscr: 0, syscw: 0 };
+  /** Its thread that writes a core file; the others stop where they are. POLLIN as each has. */
+  dumper: Task | null = null;
+  readonly dumpEvents = new WaitQueue();
   /** oom_score_adj, dumpable and the like live with their users; start time for /proc/PID/stat, kernel monotonic ns. */
   readonly startTime: number;
   oomScoreAdj = 0;
