@@ -13,6 +13,8 @@ import { memoryOf } from './task_view.ts';
 
 const ENTRY = 8;
 const CHUNK = 65536;
+/** Of one call: the host walks page tables for it, and everybody else waits. Readers go on with what is missing. */
+const CALL_MAX = 1 << 20;
 /** Where the platform does not say: what is mapped and can be accessed counts as there. */
 function fillFromMaps(task: Task, mm: MemoryMap, offset: number, count: number): number {
   const { ioView } = task.kernel;
@@ -43,7 +45,7 @@ export class TaskPagemapFile extends FileImpl {
     const mm = memoryOf(this.target);
     const end = (task.kernel.platform.maxAddress / PAGE_SIZE) * ENTRY;
     let total = 0;
-    while (mm !== null && dst.remaining > 0 && offset + total < end) {
+    while (mm !== null && dst.remaining > 0 && offset + total < end && total < CALL_MAX) {
       const want = Math.min(CHUNK, dst.remaining, end - offset - total);
       const n = this.fill(task, mm, offset + total, want);
       if (n <= 0) return total > 0 ? total : n;
