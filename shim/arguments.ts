@@ -11,14 +11,16 @@ export interface ShimArguments {
   readonly publishBinary: string;
   readonly socket: string;
   readonly debug: boolean;
+  /** This program's own: the daemon serves the whole node. */
+  readonly node: boolean;
   readonly version: boolean;
   readonly info: boolean;
-  /** start, delete, or this program's own "serve". */
+  /** start, delete, or this program's own "serve" and "keep". */
   readonly action: string;
 }
 
 const TEXT_FLAGS = { namespace: '', address: '', id: '', bundle: '', 'publish-binary': '', socket: '' };
-const SWITCHES = { debug: false, v: false, info: false };
+const SWITCHES = { debug: false, node: false, v: false, info: false };
 
 export class UsageError extends Error {}
 
@@ -54,6 +56,7 @@ export function parseArguments(argv: readonly string[]): ShimArguments {
     publishBinary: text['publish-binary'] as string,
     socket: text.socket as string,
     debug: switches.debug as boolean,
+    node: switches.node as boolean,
     version: switches.v as boolean,
     info: switches.info as boolean,
     action: words[0] ?? '',

@@ -9,6 +9,7 @@ import type { EventSink } from './event_sink.ts';
 import type { Log } from './log.ts';
 import { unmountRootfs } from './mounts.ts';
 import { type Exit, TaskProcess } from './process.ts';
+import type { ProcessRecord, Records } from './record.ts';
 import { openStdio, type StdioNames, type StdioOwner } from './stdio.ts';
 
 /** The status of a process whose sandbox died: that of SIGKILL. */
@@ -24,11 +25,22 @@ export interface ContainerContext {
   readonly namespace: string;
   readonly events: EventSink;
   readonly log: Log;
+  /** Where a daemon that comes after this one finds the containers. */
+  readonly records: Records;
+}
+
+/** How a container comes to this daemon. */
+export interface Origin {
+  readonly bundle: string;
+  /** A pod of the Sandbox API. */
+  readonly pod: boolean;
+  /** ms since 1970. */
+  readonly createdAt: number;
 }
 
 export class TaskContainer {
   readonly id: string;
-  readonly bundle: string;
+  readonly origin: Origin;
   readonly init: TaskProcess;
   paused = false;
   readonly #context: ContainerContext;
@@ -39,14 +51,18 @@ export class TaskContainer {
   #deleting = false;
 
   /** `handle`: created, not started. `init` holds its streams, handed over already. */
-  constructor(context: ContainerContext, bundle: string, handle: ContainerHandle, init: TaskProcess) {
+  constructor(context: ContainerContext, origin: Origin, handle: ContainerHandle, init: TaskProcess) {
     this.id = handle.id;
-    this.bundle = bundle;
+    this.origin = origin;
     this.init = init;
     this.#context = context;
     this.#handle = handle;
     init.pid = handle.pid;
     this.#stopOom = handle.watchOom(() => context.events.oom(this.id));
+  }
+
+  get bundle(): string {
+    return this.origin.bundle;
   }
 
   get handle(): ContainerHandle {
@@ -55,7 +71,35 @@ export class TaskContainer {
 
   /** From the moment of Create: the sandbox may also die before Start. */
   watch(): void {
+    this.#record();
     void this.#watch(this.init);
+  }
+
+  #record(): void {
+    const describe = (p: TaskProcess): ProcessRecord => ({
+      execId: p.execId,
+      names: p.names,
+      state: p.state,
+      pid: p.pid,
+      exit: p.exit,
+      stdinClosed: p.stdinClosed,
+      spec: p.state === 'added' ? (this.#specs.get(p.execId) ?? null) : null,
+    });
+    const { bundle, pod, createdAt } = this.origin;
+    const processes = [this.init, ...this.#execs.values()].map(describe);
+    this.#context.records.write({ id: this.id, bundle, paused: this.paused, pod, createdAt, processes });
+  }
+
+  /** An exec of a daemon that died. */
+  adopt(process: TaskProcess, spec: SpecProcess | null): void {
+    this.#execs.set(process.execId, process);
+    if (spec !== null) this.#specs.set(process.execId, spec);
+    if (process.state === 'running') void this.#watch(process);
+  }
+
+  closeStdin(process: TaskProcess): void {
+    process.closeStdin();
+    this.#record();
   }
 
   find(execId: string): TaskProcess {
@@ -79,6 +123,7 @@ export class TaskContainer {
       if (init.exit === null) init.state = 'created';
       throw toStatus(error);
     }
+    this.#record();
     this.#context.events.start(this.id, init.pid);
     await this.#applySize(init);
     return init.pid;
@@ -104,6 +149,7 @@ export class TaskContainer {
     process.stdio.handedOver();
     process.state = 'running';
     process.pid = pid === this.init.pid ? pid + PID_LIMIT : pid;
+    this.#record();
     this.#context.events.execStarted(this.id, execId, process.pid);
     void this.#watch(process);
     await this.#applySize(process);
@@ -133,6 +179,7 @@ export class TaskContainer {
     if (execId === '') this.#recordExit(exit);
     this.#context.events.exit(this.id, execId === '' ? this.id : execId, exit);
     process.announce();
+    if (!this.#deleting) this.#record();
   }
 
   #recordExit(exit: Exit): void {
@@ -160,6 +207,7 @@ export class TaskContainer {
     if (this.#execs.size >= MAX_EXECS) throw new StatusError(FAILED_PRECONDITION, `container ${this.id} has ${MAX_EXECS} execs`);
     this.#execs.set(execId, new TaskProcess(execId, names, 'added'));
     this.#specs.set(execId, spec);
+    this.#record();
     this.#context.events.execAdded(this.id, execId);
   }
 
@@ -181,6 +229,7 @@ export class TaskContainer {
     if (process.state === 'running' || process.state === 'created') throw new StatusError(FAILED_PRECONDITION, `exec ${execId} is running`);
     this.#execs.delete(execId);
     this.#specs.delete(execId);
+    this.#record();
     return process.exit ?? { pid: 0, exitCode: 0, exitedAt: Date.now() };
   }
 
@@ -198,6 +247,7 @@ export class TaskContainer {
       throw toStatus(error);
     }
     this.#handle.close();
+    this.#context.records.remove(this.id);
     if (init.exit === null) this.#end(init, { exitCode: KILLED, exitedAt: Date.now() });
     const exit = init.exit as unknown as Exit;
     this.#context.events.delete(this.id, exit);
@@ -207,12 +257,14 @@ export class TaskContainer {
   async pause(): Promise<void> {
     await this.#handle.pause();
     this.paused = true;
+    this.#record();
     this.#context.events.paused(this.id);
   }
 
   async resume(): Promise<void> {
     await this.#handle.resume();
     this.paused = false;
+    this.#record();
     this.#context.events.resumed(this.id);
   }
 

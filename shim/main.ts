@@ -22,6 +22,8 @@ async function run(args: ShimArguments): Promise<void> {
       return (await import('./delete.ts')).remove(args);
     case 'serve':
       return (await import('./daemon.ts')).serve(args);
+    case 'keep':
+      return (await import('./keeper.ts')).keep(args);
     default:
       throw new UsageError(args.action === '' ? 'no action: start or delete' : `unknown action ${JSON.stringify(args.action)}`);
   }

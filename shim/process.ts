@@ -3,7 +3,8 @@
  * that neither has to ask the sandbox.
  */
 import type { ExitStatus } from '../runsc/container/types.ts';
-import type { ProcessStdio, StdioNames } from './stdio.ts';
+import type { ProcessRecord } from './record.ts';
+import { type ProcessStdio, reopenStdio, type StdioNames, type StdioOwner } from './stdio.ts';
 
 /** 'added': recorded, not in the sandbox yet (an exec before Start). */
 export type ProcessState = 'added' | 'created' | 'running' | 'stopped';
@@ -21,6 +22,7 @@ export class TaskProcess {
   pid = 0;
   exit: Exit | null = null;
   stdio: ProcessStdio | null = null;
+  stdinClosed = false;
   /** A size that came before there was a terminal. */
   pendingSize: { rows: number; columns: number } | null = null;
   /** Resolves once the exit is on its way to containerd; what Wait waits for. */
@@ -36,6 +38,21 @@ export class TaskProcess {
     this.exited = new Promise((resolve) => {
       this.#resolveExited = resolve;
     });
+  }
+
+  /** Of a daemon that died. The sandbox has its streams; what keeps them open for clients that come and go is opened again. */
+  static async revive(record: ProcessRecord, owner: StdioOwner): Promise<TaskProcess> {
+    const process = new TaskProcess(
+      record.execId,
+      record.names,
+      record.state === 'created' && record.execId !== '' ? 'added' : record.state,
+    );
+    process.pid = record.pid;
+    process.exit = record.exit;
+    process.stdinClosed = record.stdinClosed;
+    if (record.exit !== null) process.announce();
+    else if (process.state !== 'added') process.stdio = await reopenStdio(record.names, owner, record.stdinClosed);
+    return process;
   }
 
   /** Runs Start's work; an exit waits for its end. */
@@ -59,6 +76,12 @@ export class TaskProcess {
     this.stdio?.close();
     this.stdio = null;
     return this.exit;
+  }
+
+  /** CloseIO. */
+  closeStdin(): void {
+    this.stdinClosed = true;
+    this.stdio?.closeStdin();
   }
 
   announce(): void {

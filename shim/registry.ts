@@ -4,11 +4,14 @@ import { ALREADY_EXISTS, NOT_FOUND, StatusError } from '../lib/ttrpc/status.ts';
 import type { ContainersApi, RuntimeSettings } from '../runsc/container/types.ts';
 import { annotationSettings } from './annotations.ts';
 import { checkId } from './arguments.ts';
-import { makeStateRoot, readAnnotations, stateRoot, writeSettings } from './bundle.ts';
+import { makeStateRoot, readAnnotations, readSettings, stateRoot, writeSettings } from './bundle.ts';
 import { type ContainerContext, TaskContainer } from './container.ts';
+import { errorChain } from './errors.ts';
+import type { EventSink } from './event_sink.ts';
 import { type MountRequest, mountRootfs, unmountRootfs } from './mounts.ts';
 import { loadOptions, type OptionsSource, runtimeSettings, type ShimOptions } from './options.ts';
 import { TaskProcess } from './process.ts';
+import type { ContainerRecord } from './record.ts';
 import { openStdio, type StdioNames } from './stdio.ts';
 
 export interface RegistryOptions extends ContainerContext {
@@ -88,13 +91,48 @@ export class Registry {
       const handle = await this.#options.containers(settings).create({ id, bundle, stdio: init.stdio.stdio, pidFile });
       init.stdio.handedOver();
       events.create({ id, bundle, rootfs, io: stdio, pid: handle.pid });
-      return new TaskContainer(context, bundle, handle, init);
+      const origin = { bundle, pod: events !== this.#options.events, createdAt: Date.now() };
+      return new TaskContainer(context, origin, handle, init);
     } catch (error) {
       init.stdio?.handedOver();
       init.stdio?.close();
       unmountRootfs(join(bundle, 'rootfs'));
       throw error;
     }
+  }
+
+  /**
+   * Takes over what a daemon before this one had: containers go on as they are; one that was being made is removed, because whoever wanted it
+   * has been told that it failed.
+   */
+  async recover(records: readonly ContainerRecord[], podEvents: EventSink): Promise<TaskContainer[]> {
+    const out: TaskContainer[] = [];
+    for (const record of records) {
+      try {
+        const container = await this.#adopt(record, { ...this.#options, events: record.pod ? podEvents : this.#options.events });
+        this.#containers.set(record.id, container);
+        out.push(container);
+      } catch (error) {
+        this.#options.log.warn('a container could not be taken over', { container: record.id, error: errorChain(error) });
+        this.#options.records.remove(record.id);
+      }
+    }
+    if (!this.empty) this.#options.occupied(true);
+    for (const container of out) container.watch();
+    return out;
+  }
+
+  async #adopt(record: ContainerRecord, context: ContainerContext): Promise<TaskContainer> {
+    const { id, bundle } = record;
+    const settings = readSettings(bundle);
+    if (settings === null) throw new Error(`${bundle} has no settings`);
+    const handle = await this.#options.containers(settings).load(id);
+    const owner = { namespace: context.namespace, containerId: id };
+    const [first, ...execs] = await Promise.all(record.processes.map((p) => TaskProcess.revive(p, owner)));
+    const container = new TaskContainer(context, record, handle, first as TaskProcess);
+    container.paused = record.paused;
+    for (const [i, exec] of execs.entries()) container.adopt(exec, record.processes[i + 1]?.spec ?? null);
+    return container;
   }
 
   /** It has been deleted. */

@@ -31,6 +31,11 @@ export class SandboxService {
     this.#shutdown = shutdown;
   }
 
+  /** A pod of a daemon before this one. */
+  adopt(id: string, createdAt: number): void {
+    this.#created.set(id, createdAt);
+  }
+
   service(): Service {
     const { SandboxRequest } = Sandbox;
     return {

@@ -19,7 +19,7 @@ export async function start(args: ShimArguments): Promise<void> {
   const path = socketPath(args.address, args.namespace, groupOf(bundle, args.id, options.grouping));
   const address = `unix://${path}`;
   const fd = listenAt(path);
-  if (fd !== null) serve(args, path, fd);
+  if (fd !== null) serve(args, path, fd, options.grouping === 'node' ? 'keep' : 'serve');
   writeAddress(bundle, address);
   if (any.length > 0) writeOptions(bundle, any);
   writeSync(1, bootstrap(options, path));
@@ -44,12 +44,12 @@ function startOptions(): Buffer {
 }
 
 /** Starts the daemon: own session, no descriptor of ours but the socket and containerd's log. */
-function serve(args: ShimArguments, path: string, fd: number): void {
+function serve(args: ShimArguments, path: string, fd: number, action: 'keep' | 'serve'): void {
   const words = ['-namespace', args.namespace, '-address', args.address, '-id', args.id, '-socket', path];
   if (args.publishBinary !== '') words.push('-publish-binary', args.publishBinary);
   if (args.debug) words.push('-debug');
   const log = openLog();
-  const child = spawn(process.execPath, [...process.execArgv, process.argv[1] as string, ...words, 'serve'], {
+  const child = spawn(process.execPath, [...process.execArgv, process.argv[1] as string, ...words, action], {
     detached: true,
     cwd: '/', // the bundle goes before a pod's daemon does
     stdio: ['ignore', log ?? 'ignore', log ?? 'ignore', fd],

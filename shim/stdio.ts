@@ -62,6 +62,19 @@ export async function openStdio(names: StdioNames, owner: StdioOwner): Promise<P
   return opened;
 }
 
+/** For a process that has its streams already: the fifos' other ends alone. Null where they are gone, or were never fifos. */
+export async function reopenStdio(names: StdioNames, owner: StdioOwner, stdinClosed: boolean): Promise<ProcessStdio | null> {
+  const fifo = (name: string): string => (/^[a-z]+:\/\//.test(name) && !name.startsWith('fifo://') ? '' : name);
+  const fifos = { ...names, stdin: stdinClosed ? '' : fifo(names.stdin), stdout: fifo(names.stdout), stderr: fifo(names.stderr) };
+  try {
+    const stdio = await openStdio(fifos, owner);
+    stdio.handedOver();
+    return stdio;
+  } catch {
+    return null; // the client has taken them away
+  }
+}
+
 // ioctl(2): bytes that can be read.
 const FIONREAD = 0x541b;
 /** ms without progress after which nobody reads, and most ms in all. */

@@ -6,6 +6,7 @@ import { Events, Metrics, Task } from '../proto/messages.ts';
 import { RuntimeError } from '../runsc/container/types.ts';
 import { eventSink } from './event_sink.ts';
 import { Log } from './log.ts';
+import { NO_RECORDS } from './record.ts';
 import { TaskService } from './task_service.ts';
 import { type FakeContainer, FakeContainers } from './testing/fake_containers.ts';
 
@@ -35,6 +36,7 @@ function setUp() {
     namespace: 'test',
     events: eventSink({ publish }),
     log: new Log(null, 'error', {}),
+    records: NO_RECORDS,
     containers: () => library,
     configure: async () => {},
     occupied: (some) => occupied.push(some),

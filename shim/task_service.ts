@@ -72,8 +72,9 @@ export class TaskService {
       Resume: method(ContainerRequest, Empty, (q) => this.registry.find(q.id).resume()),
       Pids: method(ContainerRequest, Task.PidsResponse, (q) => this.#pids(q.id)),
       CloseIO: method(Task.CloseIORequest, Empty, (q) => {
-        const process = this.registry.find(q.id).find(q.exec_id);
-        if (q.stdin) process.stdio?.closeStdin();
+        const container = this.registry.find(q.id);
+        const process = container.find(q.exec_id);
+        if (q.stdin) container.closeStdin(process);
       }),
       ResizePty: method(Task.ResizePtyRequest, Empty, (q) => this.registry.find(q.id).resize(q.exec_id, q.height, q.width)),
       Update: method(Task.UpdateTaskRequest, Empty, (q) => this.#update(q)),

@@ -218,12 +218,51 @@ for (const { version, sandboxer } of CASES) {
       }
     }, 60_000);
 
+    test('memory runs out: the reason is told', async () => {
+      const resources = { memory_limit_in_bytes: 96 << 20 };
+      const id = await world.run(pod, {
+        command: sh('head -c 400000000 /dev/zero | tail'),
+        linux: { resources, security_context: { namespace_options: { pid: 1 } } },
+      });
+      expect(await world.ended(id)).not.toBe(0);
+      expect(await world.cri.status(id)).toMatchObject({ state: EXITED, reason: 'OOMKilled' });
+      await world.cri.call('RemoveContainer', { container_id: id });
+    }, 60_000);
+
+    test('port-forward reaches a server on the loopback of the pod; pods on the network of the host', async () => {
+      const page = (text: string) => sh(`mkdir /www; echo ${text} >/www/index.html; exec httpd -f -p 127.0.0.1:8080 -h /www`);
+      const id = await world.run(pod, { command: page('forwarded') });
+      expect(
+        await eventuallyAsync(
+          async () => (await world.cri.execSync(id, ['wget', '-qO-', 'http://127.0.0.1:8080/'])).stdout === 'forwarded\n',
+        ),
+      ).toBe(true);
+      const { url } = await world.cri.call<{ url: string }>('PortForward', { pod_sandbox_id: pod.id, port: [8080] });
+      const forward = await RemoteStreams.open(`${url}?port=8080`, 'v4.channel.k8s.io');
+      forward.send('GET / HTTP/1.0\r\n\r\n', 0);
+      await forward.until((s) => s.forwarded.includes('forwarded\n'), 'the page');
+      forward.close();
+      await world.cri.call('StopContainer', { container_id: id, timeout: 0 });
+      await world.cri.call('RemoveContainer', { container_id: id });
+
+      const onHost = await world.runPod({ linux: { security_context: { namespace_options: { network: NODE } } } });
+      const inHost = { security_context: { namespace_options: { network: NODE, pid: 1 } } };
+      const seen = await world.run(onHost, { command: ['sleep', '1000'], linux: inHost });
+      expect((await world.cri.execSync(seen, sh('ls /sys/class/net; ip -o link'))).stdout).toContain('lo');
+      await world.removePod(onHost.id);
+    }, 90_000);
+
     test('nothing is left of pods that are gone', async () => {
       await world.removePod(pod.id);
       await world.settled();
       expect(world.leftovers()).toEqual([]);
     }, 60_000);
   });
+}
+
+async function eventuallyAsync(check: () => Promise<boolean>): Promise<boolean> {
+  for (const end = Date.now() + 10_000; Date.now() < end; await new Promise((r) => setTimeout(r, 50))) if (await check()) return true;
+  return check();
 }
 
 function cgroupOf(id: string, controller: string, file: string): string {

@@ -11,6 +11,7 @@ const RESIZE = 4;
 export class RemoteStreams {
   stdout = '';
   stderr = '';
+  forwarded = '';
   /** The status object at the end, as JSON; empty before. */
   error = '';
   closed = false;
@@ -38,6 +39,7 @@ export class RemoteStreams {
 
   #receive(message: Buffer): void {
     const text = message.subarray(1).toString('latin1');
+    this.forwarded += message[0] === 0 ? text : ''; // PortForward: data comes on the first of the port's two channels
     if (message[0] === STDOUT) this.stdout += text;
     else if (message[0] === STDERR) this.stderr += text;
     else if (message[0] === ERROR) this.error += text;
