@@ -40,4 +40,6 @@ else
   jest_run integration --selectProjects integration --runInBand integration/imports.test.ts
 fi
 
+step kvm-qemu bash scripts/kvm-qemu.sh
+
 node scripts/sum-results.mjs "$results" "${failed_steps[@]}"

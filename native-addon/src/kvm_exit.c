@@ -20,6 +20,8 @@
 /* Runs that finish what the emulator has begun of an instruction that is not to be. */
 #define COMPLETIONS 16
 #define INT_80 0x80
+/* Error code of #GP: it is about a gate. */
+#define GATE 2
 
 /* What the processor pushed, lowest address first; the error code, where there is one, lies before it. */
 struct frame {
@@ -40,6 +42,15 @@ enum outcome exit_lost(struct slot *slot, enum loss loss)
 	slot->kind = KIND_LOST;
 	slot->number = (int32_t)loss;
 	return OUTCOME_STOPPED;
+}
+
+/* What the log tells of it: a vector or an exit reason, and where. */
+static enum outcome lost_at(struct vcpu *v, struct slot *slot, enum loss loss)
+{
+	v->broken = true;
+	slot->code = v->run->exit_reason;
+	slot->address = v->run->s.regs.regs.rip;
+	return exit_lost(slot, loss);
 }
 
 /* The application's registers into the slot; rip, rsp and flags are elsewhere if it was left through ring 0. */
@@ -144,12 +155,27 @@ static enum outcome float_fault(struct vcpu *v, struct slot *slot, bool sse)
 	return exit_signal(slot, SIGFPE, float_code(raised & 0x3f), slot->registers[RIP]);
 }
 
+/* The instruction at va is `int` with this number; -1: with any. */
+static bool is_int(struct vcpu *v, uint64_t va, int number)
+{
+	uint8_t code[2] = { 0 };
+	return read_code(v, va, code, 2) == 2 && code[0] == 0xcd && (number < 0 || code[1] == number);
+}
+
+/* #GP about a gate: `int n`, which some hosts report behind the instruction. */
+static enum outcome gate_fault(struct vcpu *v, struct slot *slot)
+{
+	uint64_t *rip = &slot->registers[RIP];
+	if (!is_int(v, *rip, -1) && is_int(v, *rip - 2, -1))
+		*rip -= 2;
+	return is_int(v, *rip, INT_80) ? old_call(slot) : exit_signal(slot, SIGSEGV, KERNEL, 0);
+}
+
 /* #UD: without hardware below, `int n` arrives as one. */
 static enum outcome undefined(struct vcpu *v, struct slot *slot)
 {
-	uint8_t code[2] = { 0 };
-	if (read_code(v, slot->registers[RIP], code, 2) == 2 && code[0] == 0xcd)
-		return code[1] == INT_80 ? old_call(slot) : exit_signal(slot, SIGSEGV, KERNEL, 0);
+	if (is_int(v, slot->registers[RIP], -1))
+		return gate_fault(v, slot);
 	return exit_signal(slot, SIGILL, ILL_ILLOPN, slot->registers[RIP]);
 }
 
@@ -179,6 +205,8 @@ static enum outcome exception(struct vcpu *v, struct thread *t, struct slot *slo
 		/* A trap that the application's own flag or breakpoint left for the first instruction of the call's entry. */
 		if (vector == 1 && f->rip == guest.lstar && vm.entry == ENTRY_HARDWARE)
 			return call(v, t, slot, (int32_t)v->run->s.regs.regs.rax);
+		slot->code = vector;
+		slot->address = f->rip;
 		return exit_lost(slot, LOSS_RING0);
 	}
 	if (vector == 14 && f->rip == guest.lstar && vm.entry == ENTRY_FAULT)
@@ -191,7 +219,7 @@ static enum outcome exception(struct vcpu *v, struct thread *t, struct slot *slo
 	case 6: return undefined(v, slot);
 	case 11:
 	case 12: return exit_signal(slot, SIGBUS, KERNEL, 0);
-	case 13: return error == INT_80 * 8 + 2 ? old_call(slot) : exit_signal(slot, SIGSEGV, KERNEL, 0);
+	case 13: return (error & GATE) != 0 ? gate_fault(v, slot) : exit_signal(slot, SIGSEGV, KERNEL, 0);
 	case 14: return page_fault(v, slot, v->run->s.regs.sregs.cr2, error);
 	case 16: return float_fault(v, slot, false);
 	case 17: return exit_signal(slot, SIGBUS, BUS_ADRALN, 0);
@@ -281,10 +309,8 @@ enum outcome exit_handle(struct vcpu *v, struct thread *t, struct slot *slot, in
 		return interrupted(v, t, slot);
 	if (result == -EFAULT)
 		return host_fault(v, t, slot);
-	if (result != 0) {
-		v->broken = true;
-		return exit_lost(slot, LOSS_IOCTL);
-	}
+	if (result != 0)
+		return lost_at(v, slot, LOSS_IOCTL);
 	switch (v->run->exit_reason) {
 	case KVM_EXIT_IO: return port_exit(v, t, slot);
 	case KVM_EXIT_INTERNAL_ERROR:
@@ -293,10 +319,9 @@ enum outcome exit_handle(struct vcpu *v, struct thread *t, struct slot *slot, in
 			save_running(v, t, slot);
 			return exit_signal(slot, SIGILL, ILL_ILLOPN, slot->registers[RIP]);
 		}
-		v->broken = true;
-		return exit_lost(slot, LOSS_INTERNAL);
-	case KVM_EXIT_FAIL_ENTRY: v->broken = true; return exit_lost(slot, LOSS_ENTRY);
-	case KVM_EXIT_SHUTDOWN: v->broken = true; return exit_lost(slot, LOSS_SHUTDOWN);
-	default: v->broken = true; return exit_lost(slot, LOSS_EXIT);
+		return lost_at(v, slot, LOSS_INTERNAL);
+	case KVM_EXIT_FAIL_ENTRY: return lost_at(v, slot, LOSS_ENTRY);
+	case KVM_EXIT_SHUTDOWN: return lost_at(v, slot, LOSS_SHUTDOWN);
+	default: return lost_at(v, slot, LOSS_EXIT);
 	}
 }

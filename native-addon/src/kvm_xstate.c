@@ -85,10 +85,14 @@ int xstate_copy(struct thread *from, struct thread *to)
 size_t xstate_get(struct thread *t, uint8_t *into, size_t room)
 {
 	size_t size = cpuid_xstate_bytes();
-	uint64_t enabled = cpuid_xcr0();
+	uint64_t enabled = cpuid_xcr0(), present;
 	if (room < size || settle(t) != 0)
 		return 0;
 	memcpy(into, t->xstate, size);
+	/* The host may name components that the guest does not have. */
+	memcpy(&present, into + HEADER, sizeof(present));
+	present &= enabled;
+	memcpy(into + HEADER, &present, sizeof(present));
 	memset(into + SOFTWARE, 0, HEADER - SOFTWARE);
 	memcpy(into + SOFTWARE, &enabled, sizeof(enabled));
 	return size;

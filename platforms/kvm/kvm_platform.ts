@@ -171,8 +171,15 @@ export class KvmPlatform implements Platform {
       default:
         thread.space.threads.delete(thread);
         thread.abandon();
-        events.exited(thread, LOSSES[words[at + S_NUMBER] as number] ?? '?');
+        events.exited(thread, this.describeLoss(at));
     }
+  }
+
+  private describeLoss(at: number): string {
+    const { words } = this;
+    const high = ((words[at + S_ADDRESS + 1] as number) >>> 0).toString(16);
+    const low = ((words[at + S_ADDRESS] as number) >>> 0).toString(16).padStart(8, '0');
+    return `${LOSSES[words[at + S_NUMBER] as number] ?? '?'} (${words[at + S_CODE]} at 0x${high}${low})`;
   }
 
   shutdown(): void {
