@@ -8,6 +8,13 @@ import type { HostCall } from '../lib/host_call_filter.ts';
 
 const NO_CODE = { arg: 2, mask: PROT_EXEC, values: [0] };
 
+/** With --host-uds alone. AF_UNIX; what an address names is in a mount: the root is an empty folder. */
+export const SOCKET_CALLS: readonly HostCall[] = [
+  { name: 'socket', nr: 41, when: [{ arg: 0, values: [1 /* AF_UNIX */] }], reason: "connections to a volume's sockets" },
+  { name: 'connect', nr: 42, reason: "a volume's sockets, by a descriptor's number" },
+  { name: 'bind', nr: 49, reason: 'socket files on volumes' },
+];
+
 export const ALLOWED_CALLS: readonly HostCall[] = [
   // Conversation
   { name: 'recvmsg', nr: 47, reason: 'requests' },
@@ -36,6 +43,7 @@ export const ALLOWED_CALLS: readonly HostCall[] = [
   { name: 'pwrite64', nr: 18, reason: 'Twrite' },
   { name: 'fsync', nr: 74, reason: 'Tfsync' },
   { name: 'fdatasync', nr: 75, reason: 'Tfsync' },
+  { name: 'syncfs', nr: 306, reason: 'sync(2) of the application' },
   { name: 'fstatfs', nr: 138, reason: 'Tstatfs' },
   { name: 'fchownat', nr: 260, reason: 'owners' },
   { name: 'fchmodat', nr: 268, reason: 'modes' },

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { O_CLOEXEC, O_DIRECTORY, O_PATH } from '../abi/fcntl.ts';
 import type { Host } from '../lib/host.ts';
 import { installFilter } from '../lib/host_call_filter.ts';
-import { ALLOWED_CALLS } from './allowed_calls.ts';
+import { ALLOWED_CALLS, SOCKET_CALLS } from './allowed_calls.ts';
 
 const NR = {
   chdir: 80,
@@ -86,8 +86,8 @@ function ownProc(host: Host): number {
   return r;
 }
 
-/** An empty read-only folder as root, GOFER_CAPABILITIES and ALLOWED_CALLS alone, in every thread. @throws Error naming the step. */
-export function confine(host: Host): void {
+/** An empty read-only folder as root, GOFER_CAPABILITIES and ALLOWED_CALLS alone (`sockets`: and SOCKET_CALLS), in every thread. @throws Error naming the step. */
+export function confine(host: Host, sockets: boolean): void {
   const descriptors = must('open the working directory', host.openat(-100, '.', O_PATH | O_DIRECTORY | O_CLOEXEC));
   const oldRoot = must('open the root', host.openat(-100, '/', O_PATH | O_DIRECTORY | O_CLOEXEC));
   const none = cString('none');
@@ -104,7 +104,7 @@ export function confine(host: Host): void {
   host.close(descriptors);
   host.close(oldRoot);
   restrictThreads(host);
-  must('install the filter', -Math.abs(installFilter(host, ALLOWED_CALLS)));
+  must('install the filter', -Math.abs(installFilter(host, sockets ? [...ALLOWED_CALLS, ...SOCKET_CALLS] : ALLOWED_CALLS)));
 }
 
 /** Of one thread, from its /proc status: number in its own pid namespace, and what is left to it. */

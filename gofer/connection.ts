@@ -28,7 +28,15 @@ export interface MountRequest {
 export const MAX_FIDS = 65536;
 export const DESCRIPTORS_PER_FID = 3;
 
+/** What the gofer was told about sockets and fifos (lib/gofer_config.ts). */
+export interface HostObjects {
+  readonly connectSockets: boolean;
+  readonly makeSockets: boolean;
+  readonly openFifos: boolean;
+}
+
 export class Connection {
+  readonly hostObjects: HostObjects;
   readonly calls: HostCalls;
   readonly channel: Channel;
   readonly dirents: Dirents;
@@ -52,7 +60,9 @@ export class Connection {
     mounts: readonly MountRequest[],
     handlers: Connection['handlers'],
     maxFids: number,
+    hostObjects: HostObjects,
   ) {
+    this.hostObjects = hostObjects;
     this.calls = calls;
     this.handlers = handlers;
     this.maxFids = Math.min(MAX_FIDS, maxFids);
@@ -106,6 +116,9 @@ export class Connection {
   /** Begins an answer whose body the handler writes itself. */
   begin<F>(message: Message<F>): void {
     this.channel.begin(message.type, this.channel.tag);
+  }
+  get donating(): boolean {
+    return this.donated >= 0;
   }
   /** `fd` travels with the answer; ours until then. */
   donate(fd: number): void {

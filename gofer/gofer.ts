@@ -1,8 +1,8 @@
 /** The gofer's loop: waits for requests on its connections and answers them one by one. */
-import type { GoferConnection } from '../lib/gofer_config.ts';
+import type { GoferConfig, GoferConnection } from '../lib/gofer_config.ts';
 import type { Host } from '../lib/host.ts';
 import { checkConnection } from './config.ts';
-import { Connection, DESCRIPTORS_PER_FID } from './connection.ts';
+import { Connection, DESCRIPTORS_PER_FID, type HostObjects } from './connection.ts';
 import { HANDLERS } from './handlers.ts';
 import { HostCalls } from './host_calls.ts';
 
@@ -17,19 +17,28 @@ export class Gofer {
   private readonly calls: HostCalls;
   private readonly connections: Connection[] = [];
   private readonly maxFids: number;
+  private readonly hostObjects: HostObjects;
   private controlFd: number;
 
-  constructor(host: Host, controlFd: number, descriptorLimit: number) {
+  constructor(host: Host, config: GoferConfig, descriptorLimit: number) {
     this.host = host;
     this.calls = new HostCalls(host);
-    this.controlFd = controlFd;
+    this.controlFd = config.controlFd ?? -1;
+    const { hostUds = 'none', hostFifo = 'none' } = config;
+    this.hostObjects = {
+      connectSockets: hostUds === 'open' || hostUds === 'all',
+      makeSockets: hostUds === 'create' || hostUds === 'all',
+      openFifos: hostFifo === 'open',
+    };
     this.maxFids = Math.max(64, Math.floor((descriptorLimit - RESERVED_DESCRIPTORS) / DESCRIPTORS_PER_FID));
   }
 
   /** @throws Error if a mount's root cannot be looked at. */
   add(connection: GoferConnection): void {
     checkConnection(connection);
-    this.connections.push(new Connection(this.host, this.calls, connection.socketFd, connection.mounts, HANDLERS, this.maxFids));
+    this.connections.push(
+      new Connection(this.host, this.calls, connection.socketFd, connection.mounts, HANDLERS, this.maxFids, this.hostObjects),
+    );
   }
 
   /** Until nobody is left to serve. */

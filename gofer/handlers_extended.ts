@@ -1,10 +1,26 @@
 /** The extension messages: one round trip for what an application asked for (lib/p9/messages.ts). */
-import { EINVAL, EMSGSIZE, ENOTDIR, EPROTO, type Errno } from '../abi/errno.ts';
-import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../abi/stat.ts';
+import { EACCES, ECONNREFUSED, EINVAL, EMSGSIZE, ENOTDIR, EPROTO, EPROTOTYPE, type Errno } from '../abi/errno.ts';
+import { O_RDONLY } from '../abi/fcntl.ts';
+import { SOCK_STREAM } from '../abi/socket.ts';
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../abi/stat.ts';
 import { attrMode } from '../lib/p9/attr.ts';
 import { isPlainName, P9_MAX_STRING, P9_NO_OPEN, P9_NOFID, READDIRX_NAMES, READDIRX_RESTART } from '../lib/p9/constants.ts';
 import type { Body } from '../lib/p9/message.ts';
-import { ATTR_SIZE, Rmakex, Rreaddirx, Rsetattrx, Rwalkx, Tmakex, Treaddirx, Tsetattrx, Twalkx } from '../lib/p9/messages.ts';
+import {
+  ATTR_SIZE,
+  Rconnectx,
+  Rmakex,
+  Rreaddirx,
+  Rsetattrx,
+  Rsyncfsx,
+  Rwalkx,
+  Tconnectx,
+  Tmakex,
+  Treaddirx,
+  Tsetattrx,
+  Tsyncfsx,
+  Twalkx,
+} from '../lib/p9/messages.ts';
 import type { Connection, Handler } from './connection.ts';
 import { LARGEST_DIRENT, SMALLEST_DIRENT } from './dirents.ts';
 import { Fid, Node } from './fid.ts';
@@ -91,7 +107,7 @@ function walkx(c: Connection): number {
   let opened = 0;
   if (result !== null && typeof result !== 'number') {
     if (m.open !== P9_NO_OPEN) {
-      const fd = openObject(c.calls, result.fd, result.mode, result.mount, m.open);
+      const fd = openObject(c, result.fd, result.mode, result.mount, m.open);
       if (fd >= 0) c.donate(fd);
       opened = fd >= 0 ? 1 : 0;
       if (fd < 0) {
@@ -201,9 +217,9 @@ function makeIn(c: Connection, directory: Fid, m: Body<typeof Tmakex>): number {
   const fd = makeObject(c, directory.fd, m, directory.mount.store);
   if (fd < 0) return fd;
   const fid = new Fid(new Node(fd), directory.mount, m.mode, directory.uid);
-  let opened = 0;
+  let opened = c.donating ? 1 : 0;
   if (m.open !== P9_NO_OPEN && (m.mode & S_IFMT) === S_IFREG) {
-    const open = openObject(calls, fd, m.mode, directory.mount, m.open);
+    const open = openObject(c, fd, m.mode, directory.mount, m.open);
     if (open >= 0) {
       c.donate(open);
       opened = 1;
@@ -225,9 +241,45 @@ function setattrx(c: Connection): number {
   return r < 0 ? r : c.reply(Rsetattrx, { attr: new Uint8Array(c.stat.buffer, 0, ATTR_SIZE) });
 }
 
+function connectx(c: Connection): number {
+  const m = c.extended ? c.read(Tconnectx) : null;
+  if (m === null) return EPROTO;
+  if (!c.hostObjects.connectSockets) return EACCES;
+  if (m.type !== SOCK_STREAM) return EPROTOTYPE;
+  const place = walkPlace(c, m.fid, m.names);
+  if (typeof place === 'number') return place;
+  const r = (place.mode & S_IFMT) === S_IFSOCK ? connectTo(c, place.fd) : ECONNREFUSED;
+  place.release(c.calls);
+  return r < 0 ? r : c.reply(Rconnectx, {});
+}
+/** A full backlog is the client's to wait for: EAGAIN. */
+function connectTo(c: Connection, fd: number): number {
+  const socket = c.calls.socket(SOCK_STREAM);
+  if (socket < 0) return socket;
+  const r = c.calls.connect(socket, fd);
+  if (r < 0) c.calls.close(socket);
+  else c.donate(socket);
+  return r;
+}
+
+/** Waits for the disk, and with it whoever this gofer serves. */
+function syncfsx(c: Connection): number {
+  const m = c.extended ? c.read(Tsyncfsx) : null;
+  if (m === null) return EPROTO;
+  const fid = c.fid(m.fid);
+  if (typeof fid === 'number') return fid;
+  const fd = fid.isDirectory ? c.calls.openDirectory(fid.fd) : c.calls.reopen(fid.fd, O_RDONLY);
+  if (fd < 0) return fd;
+  const r = c.calls.syncfs(fd);
+  c.calls.close(fd);
+  return r < 0 ? r : c.reply(Rsyncfsx, {});
+}
+
 export const EXTENDED_HANDLERS: Readonly<Record<number, Handler>> = {
   [Twalkx.type]: walkx,
   [Treaddirx.type]: readdirx,
   [Tmakex.type]: makex,
   [Tsetattrx.type]: setattrx,
+  [Tconnectx.type]: connectx,
+  [Tsyncfsx.type]: syncfsx,
 };

@@ -33,7 +33,7 @@ function open(c: Connection): number {
   const fd =
     fid.isDirectory && (m.flags & O_ACCMODE) === O_RDONLY
       ? c.calls.openDirectory(fid.fd)
-      : openObject(c.calls, fid.fd, fid.mode, fid.mount, m.flags);
+      : openObject(c, fid.fd, fid.mode, fid.mount, m.flags);
   if (fd < 0) return fd;
   fid.openFd = fd;
   fid.told = 0;
@@ -54,7 +54,7 @@ function create(c: Connection): number {
   const path = makeObject(c, directory.fd, { name: m.name, mode, uid: directory.uid, gid: m.gid, target: '' });
   if (path < 0) return path;
   const fid = new Fid(new Node(path), directory.mount, mode, directory.uid);
-  fid.openFd = openObject(c.calls, path, mode, directory.mount, m.flags);
+  fid.openFd = openObject(c, path, mode, directory.mount, m.flags);
   if (fid.openFd < 0) {
     const failure = fid.openFd;
     fid.release(c.calls);

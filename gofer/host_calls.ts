@@ -5,6 +5,7 @@
  * descriptor N stands for, also where the object has lost its name, and O_PATH descriptors become open files, or take part in calls that know no
  * AT_EMPTY_PATH. N comes from this process alone.
  */
+import { ENAMETOOLONG } from '../abi/errno.ts';
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -51,12 +52,21 @@ const NR = {
   renameat2: 316,
   statx: 332,
   openat2: 437,
+  socket: 41,
+  connect: 42,
+  bind: 49,
+  syncfs: 306,
 } as const;
 
 /** Bytes that statx(2) writes. */
 export const STATX_SIZE = 256;
 const STATX_WANTED = STATX_BASIC_STATS | STATX_BTIME;
 const NAME_ROOM = 4096;
+// socket(2), unix(7)
+const AF_UNIX = 1;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const SUN_PATH = 108;
 
 export class HostCalls {
   readonly host: Host;
@@ -191,6 +201,24 @@ export class HostCalls {
     return this.host.syscall(NR.removexattr, this.descriptor(fd), this.secondName(name));
   }
 
+  // Sockets
+
+  socket(type: number): number {
+    return this.host.syscall(NR.socket, AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  }
+  /** To the socket file that an O_PATH descriptor stands for. */
+  connect(socket: number, fd: number): number {
+    return this.host.syscall(NR.connect, socket, socketAddress(String(fd)), 2 + String(fd).length + 1);
+  }
+  /** Makes the socket file `name` in a directory. ENAMETOOLONG where an address cannot hold it. */
+  bind(socket: number, dirfd: number, name: ByteString): number {
+    const path = `${dirfd}/${name}`;
+    return path.length >= SUN_PATH ? ENAMETOOLONG : this.host.syscall(NR.bind, socket, socketAddress(path), 2 + path.length + 1);
+  }
+
+  syncfs(fd: number): number {
+    return this.host.syscall(NR.syncfs, fd);
+  }
   fsync(fd: number, dataOnly: boolean): number {
     return this.host.syscall(dataOnly ? NR.fdatasync : NR.fsync, fd);
   }
@@ -212,4 +240,12 @@ export class HostCalls {
     names[at + text.length] = 0;
     return address;
   }
+}
+
+/** struct sockaddr_un of a path, which is relative to the folder of descriptors. */
+function socketAddress(path: string): Uint8Array {
+  const bytes = Buffer.alloc(2 + SUN_PATH);
+  bytes.writeUInt16LE(AF_UNIX, 0);
+  bytes.write(path, 2, 'latin1');
+  return bytes;
 }

@@ -11,9 +11,9 @@ function main(): void {
   const config = readConfig(host, process.argv.slice(2));
   const descriptorLimit = raiseDescriptorLimit(host);
   enterDescriptorFolder(host, config.confine === 'pivot');
-  const gofer = new Gofer(host, config.controlFd ?? -1, descriptorLimit);
+  const gofer = new Gofer(host, config, descriptorLimit);
   for (const connection of config.connections) gofer.add(connection);
-  if (config.confine === 'pivot') confine(host);
+  if (config.confine === 'pivot') confine(host, (config.hostUds ?? 'none') !== 'none');
   gofer.run();
   (globalThis as { writeCodeCache?: () => void }).writeCodeCache?.(); // scripts/start-cached.cjs
 }

@@ -1,5 +1,5 @@
 /** What requests do to host objects, and what they may not. Standard and extension messages meet here. */
-import { EACCES, EEXIST, EINVAL, EIO, EISDIR, ENOTDIR, EOPNOTSUPP, EPERM, EROFS, type Errno, EXDEV } from '../abi/errno.ts';
+import { EACCES, EADDRINUSE, EEXIST, EINVAL, EIO, EISDIR, ENOTDIR, EOPNOTSUPP, EPERM, EROFS, type Errno, EXDEV } from '../abi/errno.ts';
 import { O_ACCMODE, O_APPEND, O_CREAT, O_EXCL, O_PATH, O_RDONLY, O_RDWR, O_TRUNC } from '../abi/fcntl.ts';
 import { S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../abi/stat.ts';
 import { setLen64 } from '../abi/struct.ts';
@@ -41,13 +41,14 @@ export function sameMount(a: Fid, b: Fid): 0 | Errno {
 }
 
 /**
- * An open file for an O_PATH descriptor. Only regular files: opening a fifo could wait for ever, opening a device runs a driver, and no
- * client has a claim to either.
+ * An open file for an O_PATH descriptor. Only regular files, and fifos where the gofer was told so (without waiting): opening a device
+ * runs a driver, and no client has a claim to that.
  */
-export function openObject(calls: HostCalls, fd: number, mode: number, mount: Mount, flags: number): number {
+export function openObject(c: Connection, fd: number, mode: number, mount: Mount, flags: number): number {
+  const { calls } = c;
   const type = mode & S_IFMT;
   if (type === S_IFDIR) return EISDIR;
-  if (type !== S_IFREG) return EACCES;
+  if (type !== S_IFREG && !(type === S_IFIFO && c.hostObjects.openFifos)) return EACCES;
   const wanted = flags & (O_ACCMODE | O_TRUNC | O_APPEND);
   if (mount.readonly && ((wanted & O_ACCMODE) !== O_RDONLY || (wanted & O_TRUNC) !== 0)) return EROFS;
   if ((wanted & O_ACCMODE) === O_ACCMODE) return EINVAL;
@@ -67,6 +68,7 @@ export interface Creation {
 }
 
 /** O_PATH descriptor of a new object in a directory that passed checkChange, with struct statx in c.stat; or an errno. */
+/** A socket stays bound, and is donated, where the gofer was told to make sockets of the host. */
 export function makeObject(c: Connection, directory: number, what: Creation, inStore = false): number {
   const { calls } = c;
   const fd = makeNamed(c, directory, what, inStore);
@@ -97,10 +99,20 @@ function makeNamed(c: Connection, directory: number, what: Creation, inStore: bo
   else if (type === S_IFLNK) {
     if (what.target === '' || what.target.includes('\0')) return EINVAL;
     r = calls.symlink(what.target, directory, what.name);
-  } else if (type === S_IFIFO || type === S_IFSOCK) r = calls.mknod(directory, what.name, type | bits);
+  } else if (type === S_IFSOCK && c.hostObjects.makeSockets) r = bindSocket(c, directory, what.name);
+  else if (type === S_IFIFO || type === S_IFSOCK) r = calls.mknod(directory, what.name, type | bits);
   // A device node on the host outlives the sandbox and works outside of it.
   else return EPERM;
   return r < 0 ? r : calls.openPath(directory, what.name);
+}
+
+function bindSocket(c: Connection, directory: number, name: ByteString): number {
+  const socket = c.calls.socket(1 /* SOCK_STREAM */);
+  if (socket < 0) return socket;
+  const r = c.calls.bind(socket, directory, name);
+  if (r < 0) c.calls.close(socket);
+  else c.donate(socket);
+  return r === EADDRINUSE ? EEXIST : r;
 }
 
 /** O_TMPFILE; for a store where the host's filesystem has none, a file whose name goes at once. */

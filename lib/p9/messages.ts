@@ -181,6 +181,12 @@ export const Rxattrx = message('Rxattrx', 211, { data });
 /** Asks for the descriptor of a mount's root itself (directfs); EPERM where the gofer was not told to give it. */
 export const Tdirectx = message('Tdirectx', 214, { fid: u32 });
 export const Rdirectx = message('Rdirectx', 215, {});
+/** Connects to the socket at a place (SOCK_*); the connection comes with the answer. EACCES where the gofer was not told to. */
+export const Tconnectx = message('Tconnectx', 216, { fid: u32, names, type: u32 });
+export const Rconnectx = message('Rconnectx', 217, {});
+/** syncfs(2) of the filesystem that an object is on. */
+export const Tsyncfsx = message('Tsyncfsx', 218, { fid: u32 });
+export const Rsyncfsx = message('Rsyncfsx', 219, {});
 /** Trenameat with renameat2(2)'s flags. */
 export const Trenamex = message('Trenamex', 212, { olddirfid: u32, oldname: name, newdirfid: u32, newname: name, flags: u32 });
 export const Rrenamex = message('Rrenamex', 213, {});

@@ -42,6 +42,8 @@ export interface SentryConfig {
   readonly deviceFd: number | null;
   readonly network: RuntimeSettings['network'];
   readonly directfs: boolean;
+  readonly hostSockets: boolean;
+  readonly hostFifos: boolean;
   readonly patchSyscalls: boolean;
   readonly debug: boolean;
   readonly strace: boolean;
@@ -79,6 +81,8 @@ export function startSentry(start: SentryStart): Process {
     platform: settings.platform,
     network: settings.network,
     directfs: settings.directfs,
+    hostSockets: settings.hostUds === 'open' || settings.hostUds === 'all',
+    hostFifos: settings.hostFifo === 'open',
     patchSyscalls: settings.patchSyscalls,
     debug: settings.debug,
     strace: settings.strace,

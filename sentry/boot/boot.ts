@@ -68,7 +68,7 @@ class Lifetime {
     this.kernel = kernel;
     const sandbox = new Sandbox({
       kernel,
-      connectGofer: (fd) => connectGofer(kernel, fd, config.directfs),
+      connectGofer: (fd) => connectGofer(kernel, fd, config),
       finish: (code) => this.finish(code),
     });
     const { host, poll, log } = kernel;

@@ -11,6 +11,9 @@ export interface BootConfig {
   readonly network: 'sandbox' | 'host' | 'none';
   /** Look beneath the mounts' own descriptors where the gofer gives them. */
   readonly directfs: boolean;
+  /** Sockets and fifos of volumes are the host's as well, as far as its policies (runsc) say. */
+  readonly hostSockets: boolean;
+  readonly hostFifos: boolean;
   /** The platform may rewrite system-call instructions of programs. */
   readonly patchSyscalls: boolean;
   readonly debug: boolean;

@@ -32,7 +32,8 @@ export interface StdioOwner {
   readonly gid: number;
 }
 
-class StreamFile extends FileImpl {
+/** A stream of the host's as an open file. */
+export class StreamFile extends FileImpl {
   private readonly endpoint: HostEndpoint;
   override readonly queue: HostQueue;
 

@@ -6,7 +6,7 @@
  *
  * Names and link targets are byte strings (lib/byte_string.ts).
  */
-import { EINVAL, ENODATA, ENOTDIR, EOPNOTSUPP, EPERM, type Errno } from '../../abi/errno.ts';
+import { ECONNREFUSED, EINVAL, ENODATA, ENOTDIR, EOPNOTSUPP, EPERM, type Errno } from '../../abi/errno.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../abi/stat.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { Credentials } from '../kernel/credentials.ts';
@@ -172,6 +172,14 @@ export abstract class Inode {
   /** True for device nodes that the filesystem opens by itself, without the kernel's registry. */
   get opensItself(): boolean {
     return false;
+  }
+  /** A socket file of the host's: a descriptor that is connected to it. ECONNREFUSED: nobody of the host's to connect to. */
+  connectHost(_type: number): number {
+    return ECONNREFUSED;
+  }
+  /** The bound descriptor of a socket file that was just made on the host, the caller's from then on; -1: none. */
+  takeBoundSocket(): number {
+    return -1;
   }
   /** Opens the object: a fresh FileImpl for one FileDescription. Not called for O_PATH, fifos, sockets. flags: O_* as given. */
   abstract open(flags: number, context: OpenContext): FileImpl | Errno;

@@ -18,6 +18,7 @@ import {
 } from '../../abi/fcntl.ts';
 import { S_IALLUGO, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../../abi/stat.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
+import { openWaiting } from '../fs/host_fifo.ts';
 import { type BlockingOpen, openFifo } from '../fs/pipefs/fifo.ts';
 import type { Task } from '../kernel/task.ts';
 import { TemporaryDentry } from './create.ts';
@@ -170,7 +171,9 @@ function describe(task: Task, path: VfsPath, flags: number): OpenResult {
   const type = inode.mode & S_IFMT;
   const kept = flags & ~OPEN_ONLY;
   if (type === S_IFIFO && !inode.opensItself) return openFifo(path, kept, task);
-  const impl = openInode(task, inode, type, flags, { path, creds: task.creds, task });
+  const context = { path, creds: task.creds, task };
+  if (type === S_IFIFO) return openServedFifo(task, path, kept, context);
+  const impl = openInode(task, inode, type, flags, context);
   if (typeof impl === 'number') return impl;
   const file = new FileDescription(impl, kept, path);
   task.kernel.notify?.object(IN_OPEN, path.dentry);
@@ -182,6 +185,12 @@ function describe(task: Task, path: VfsPath, flags: number): OpenResult {
     }
   }
   return file;
+}
+
+/** A fifo that the filesystem opens: a writer may have to wait for the first reader. */
+function* openServedFifo(task: Task, path: VfsPath, flags: number, context: OpenContext): BlockingOpen {
+  const impl = yield* openWaiting(task.kernel, flags, () => inodeOf(path).open(flags, context));
+  return typeof impl === 'number' ? (impl as Errno) : new FileDescription(impl, flags, path);
 }
 
 function openInode(task: Task, inode: Inode, type: number, flags: number, context: OpenContext): FileImpl | Errno {

@@ -3,7 +3,7 @@ import { type Errno, isErrno } from '../../../abi/errno.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
 import { attrDevice } from '../../../lib/p9/attr.ts';
 import { P9_NO_OPEN, P9_NOFID } from '../../../lib/p9/constants.ts';
-import { Rdirectx, Rstatfs, Rwalkx, Tdirectx, Tstatfs, Twalkx } from '../../../lib/p9/messages.ts';
+import { Rdirectx, Rstatfs, Rsyncfsx, Rwalkx, Tdirectx, Tstatfs, Tsyncfsx, Twalkx } from '../../../lib/p9/messages.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Timer } from '../../kernel/timer_queue.ts';
 import { type CachePolicy, Filesystem, type FilesystemStats } from '../../vfs/inode.ts';
@@ -23,6 +23,9 @@ export interface GoferMountOptions {
   readonly readonly: boolean;
   /** Look beneath the root's own descriptor, if the gofer gives it (directfs). */
   readonly direct?: boolean;
+  /** Sockets and fifos are the host's as well, as far as the gofer was told so. */
+  readonly hostSockets?: boolean;
+  readonly hostFifos?: boolean;
 }
 
 /** What one answer told about the names of a walk; see WalkAhead. */
@@ -58,6 +61,8 @@ export class GoferFilesystem extends Filesystem {
   readonly device: number;
   readonly root: GoferInode;
   readonly direct: DirectTree | null;
+  readonly hostSockets: boolean;
+  readonly hostFifos: boolean;
   fetched: Fetched | null = null;
   /** The file that was created last. */
   created: OpenFiles | null = null;
@@ -89,6 +94,8 @@ export class GoferFilesystem extends Filesystem {
     this.client = client;
     this.exclusive = options.exclusive;
     this.readonly = options.readonly;
+    this.hostSockets = options.hostSockets === true;
+    this.hostFifos = options.hostFifos === true;
     this.cachePolicy = options.exclusive ? 'forever' : 'revalidate';
     this.device = device;
     this.root = new GoferInode(this, null, '', entry, rootFid);
@@ -115,6 +122,11 @@ export class GoferFilesystem extends Filesystem {
     const s = this.client.call(Tstatfs, { fid }, Rstatfs);
     if (isErrno(s)) return { type: 0, bsize: 4096, blocks: 0, bfree: 0, bavail: 0, files: 0, ffree: 0, namelen: 255 };
     return s;
+  }
+  /** syncfs(2): nothing is buffered here; the host's buffers go to its disk. */
+  override sync(): number {
+    const r = this.client.call(Tsyncfsx, { fid: this.root.fid }, Rsyncfsx);
+    return isErrno(r) ? r : 0;
   }
   override options(): string {
     return this.exclusive ? 'cache=loose' : 'cache=none';

@@ -2,12 +2,12 @@
  * A host object behind the gofer. It is named by a fid, or by the fid of an ancestor and the names from there: most objects never get a fid
  * of their own, and a fid can be given up while the name is known.
  */
-import { EIO, EISDIR, EMFILE, ENFILE, ENOENT, ENXIO, type Errno, ESTALE, isErrno } from '../../../abi/errno.ts';
+import { EACCES, ECONNREFUSED, EIO, EISDIR, EMFILE, ENFILE, ENOENT, ENXIO, type Errno, ESTALE, isErrno } from '../../../abi/errno.ts';
 import { O_ACCMODE, O_RDONLY, O_RDWR } from '../../../abi/fcntl.ts';
-import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
+import { S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
 import { P9_MAX_WALK_EXTENDED, P9_NO_OPEN, P9_NOFID } from '../../../lib/p9/constants.ts';
-import { Rsetattrx, Rwalkx, Tsetattrx, Twalkx } from '../../../lib/p9/messages.ts';
+import { Rconnectx, Rsetattrx, Rwalkx, Tconnectx, Tsetattrx, Twalkx } from '../../../lib/p9/messages.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { FileImpl } from '../../vfs/file.ts';
 import { type AttributeChange, type Attributes, type CreateOptions, Inode, type OpenContext, type WalkAhead } from '../../vfs/inode.ts';
@@ -19,7 +19,7 @@ import { fetchEntry } from './fetch.ts';
 import type { GoferFilesystem } from './filesystem.ts';
 import { type Entry, type Listing, readEntries } from './listing.ts';
 import { createObject, linkObject, makeTemporary, removeName, renameObject } from './names.ts';
-import { OpenFiles } from './open_files.ts';
+import { OpenFiles, openFifo } from './open_files.ts';
 import { attributeMessage } from './set_attributes.ts';
 import { XattrCache } from './xattrs.ts';
 
@@ -54,6 +54,8 @@ export class GoferInode extends Inode {
   /** Attributes changed by something that did not tell what they are now. */
   private stale = false;
   private target: ByteString;
+  /** Of a socket file that was made on the host, until somebody listens; -1: none. */
+  private boundSocket = -1;
   private uses = 0;
   private files: OpenFiles | null = null;
   private xattrCache: XattrCache | null = null;
@@ -252,6 +254,7 @@ export class GoferInode extends Inode {
     this.dropFid();
     this.fs.dropIdle(this);
     this.fs.direct?.forget(this);
+    if (this.boundSocket >= 0) this.fs.kernel.host.close(this.takeBoundSocket());
     this.fs.forgetLinked(this);
   }
 
@@ -306,7 +309,26 @@ export class GoferInode extends Inode {
   }
   private make(name: ByteString, mode: number, options: CreateOptions, rdev: number, target: ByteString): Inode | Errno {
     const made = createObject(this, name, mode, options, rdev, target, P9_NO_OPEN);
-    return isErrno(made) ? made : made.inode;
+    if (isErrno(made)) return made;
+    if (made.hostFd >= 0) made.inode.boundSocket = made.hostFd;
+    return made.inode;
+  }
+  override takeBoundSocket(): number {
+    const fd = this.boundSocket;
+    this.boundSocket = -1;
+    return fd;
+  }
+  override connectHost(type: number): number {
+    if (!this.fs.hostSockets) return ECONNREFUSED;
+    const place = this.place();
+    if (isErrno(place)) return place;
+    const answer = this.fs.client.call(Tconnectx, { ...place, type }, Rconnectx);
+    if (isErrno(answer)) return answer === EACCES ? ECONNREFUSED : answer;
+    const fd = this.fs.client.takeDescriptor();
+    return fd < 0 ? EMFILE : fd;
+  }
+  override get opensItself(): boolean {
+    return this.fs.hostFifos && (this.known.mode & S_IFMT) === S_IFIFO;
   }
   override link(name: ByteString, target: Inode): 0 | Errno {
     return linkObject(this, name, target as GoferInode);
@@ -347,6 +369,7 @@ export class GoferInode extends Inode {
     const type = this.known.mode & S_IFMT;
     const accessMode = flags & O_ACCMODE;
     if (type === S_IFDIR) return accessMode === O_RDONLY ? new GoferDirectory(this) : EISDIR;
+    if (type === S_IFIFO && this.fs.hostFifos) return openFifo(this, accessMode);
     if (type !== S_IFREG) return ENXIO;
     this.files ??= new OpenFiles(this);
     if (accessMode !== O_RDONLY) this.parent?.listing?.outdate(this.name);

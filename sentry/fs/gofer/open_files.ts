@@ -6,6 +6,7 @@ import { Rwalkx, Twalkx } from '../../../lib/p9/messages.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { FileImpl } from '../../vfs/file.ts';
 import { HostFd } from '../host_fd.ts';
+import { hostFifo } from '../host_fifo.ts';
 import { HostFile, type HostFileOwner } from '../host_file.ts';
 import { DENIED } from './direct.ts';
 import type { GoferInode } from './inode.ts';
@@ -120,4 +121,16 @@ export class OpenFiles implements HostFileOwner {
     if (newfid !== P9_NOFID) inode.setFid(newfid);
     return fd;
   }
+}
+
+/** A fifo that the host has, too. It never waits: ENXIO for a writer without a reader. */
+export function openFifo(inode: GoferInode, accessMode: number): FileImpl | Errno {
+  const { client, kernel } = inode.fs;
+  const place = inode.place();
+  if (isErrno(place)) return place;
+  const answer = client.call(Twalkx, { ...place, newfid: P9_NOFID, open: accessMode }, Rwalkx);
+  if (isErrno(answer)) return answer;
+  const fd = client.takeDescriptor();
+  if (answer.ecode !== 0 || fd < 0) return answer.ecode !== 0 ? client.errnoOf(answer.ecode) : EMFILE;
+  return hostFifo(kernel, fd);
 }

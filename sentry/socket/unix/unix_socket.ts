@@ -34,7 +34,7 @@ export abstract class UnixSocket extends Socket implements RightsHolder {
   /** SO_ERROR. */
   protected error = 0;
   /** The socket file that leads here. */
-  private boundTo: Inode | null = null;
+  protected boundTo: Inode | null = null;
 
   constructor(kernel: Kernel, net: NetNamespace, type: number) {
     super(kernel, AF_UNIX, type, 0);
@@ -128,8 +128,8 @@ export abstract class UnixSocket extends Socket implements RightsHolder {
   }
 }
 
-/** Who has `address`; ECONNREFUSED if nobody has, EACCES without write permission on the socket file. */
-export function findUnixSocket(task: Task, address: UnixAddress): UnixSocket | Errno {
+/** Who has `address`, or a socket file that nobody here is bound to (connectHost says more); ECONNREFUSED if there is nobody, EACCES without write permission on the socket file. */
+export function findUnixSocket(task: Task, address: UnixAddress): UnixSocket | Inode | Errno {
   if (address === '') return EINVAL;
   if (isAbstract(address)) return task.kernel.unix.owner(task.namespaces.net, address) ?? ECONNREFUSED;
   const place = resolve(task, AT_FDCWD, pathOf(address), LOOKUP_FOLLOW);
@@ -138,5 +138,5 @@ export function findUnixSocket(task: Task, address: UnixAddress): UnixSocket | E
   const denied = checkPermission(inode, task.creds, MAY_WRITE);
   if (denied !== 0) return denied;
   if ((inode.mode & S_IFMT) !== S_IFSOCK) return ECONNREFUSED;
-  return inode.attachment instanceof UnixSocket ? inode.attachment : ECONNREFUSED;
+  return inode.attachment instanceof UnixSocket ? inode.attachment : inode;
 }

@@ -28,15 +28,20 @@ import type { Task } from '../../kernel/task.ts';
 import { type Blocking, type SyscallResult, waitFor } from '../../kernel/wait.ts';
 import { tellUrgent } from '../../vfs/async_notice.ts';
 import type { FileDescription } from '../../vfs/file.ts';
+import { Inode } from '../../vfs/inode.ts';
 import type { Sink } from '../../vfs/io.ts';
 import type { IncomingMessage, OutgoingMessage } from '../socket.ts';
 import { deadlineOf } from '../socket_io.ts';
 import { decodeUnixAddress, encodeUnixAddress } from './address.ts';
 import { ConnectionQueue } from './connection_queue.ts';
+import { HostConnection, HostListener } from './host_connection.ts';
 import { findUnixSocket, type PeerCredentials, peerCredentials, UnixSocket } from './unix_socket.ts';
 
 const READABLE = POLLIN | POLLRDNORM;
 const WRITABLE = POLLOUT | POLLWRNORM | POLLWRBAND;
+
+/** How long a connect waits before it looks again whether the host's backlog has room. */
+const HOST_BACKLOG_NS = 20e6;
 
 export class UnixStream extends UnixSocket {
   private peer: UnixStream | null = null;
@@ -46,6 +51,8 @@ export class UnixStream extends UnixSocket {
   /** Connections to accept; null: does not listen. */
   private pending: UnixStream[] | null = null;
   private backlog = 0;
+  /** The host can connect to it, too. */
+  private hostListener: HostListener | null = null;
 
   constructor(kernel: Kernel, net: NetNamespace, type: number) {
     super(kernel, net, type);
@@ -69,6 +76,10 @@ export class UnixStream extends UnixSocket {
     this.backlog = backlog;
     this.pending ??= [];
     this.peerCreds = peerCredentials(task);
+    const bound = this.boundTo?.takeBoundSocket() ?? -1;
+    if (bound >= 0) this.hostListener = new HostListener(this.kernel, task, bound, (client) => this.admit(task, client) === 0);
+    const r = this.hostListener?.listen(backlog) ?? 0;
+    if (r < 0) return r;
     this.queue.notify(POLLOUT); // a longer backlog may have room
     return 0;
   }
@@ -92,6 +103,7 @@ export class UnixStream extends UnixSocket {
     if (this.peer !== null) return EISCONN;
     const target = findUnixSocket(task, address);
     if (isErrno(target)) return target;
+    if (target instanceof Inode) return this.connectToHost(task, target);
     if (target.type !== this.type) return EPROTOTYPE;
     return (target as UnixStream).admit(task, this);
   }
@@ -103,14 +115,29 @@ export class UnixStream extends UnixSocket {
       for (;;) {
         const target = findUnixSocket(task, address);
         if (isErrno(target)) return target;
-        const wake = yield waitFor(target.queue, POLLOUT, deadline);
+        // Nobody tells when the host's backlog has room: look again.
+        const hosted = target instanceof Inode;
+        const wake = yield hosted
+          ? waitFor(this.queue, 0, Math.min(deadline ?? Number.POSITIVE_INFINITY, task.kernel.now() + HOST_BACKLOG_NS))
+          : waitFor(target.queue, POLLOUT, deadline);
         const r = this.tryConnect(task, address);
-        if (r !== EAGAIN || wake === 'timeout') return r;
+        if (r !== EAGAIN || (wake === 'timeout' && !(hosted && task.kernel.now() < (deadline ?? Number.POSITIVE_INFINITY)))) return r;
         if (wake === 'signal') return Number.isFinite(limit) ? EINTR : ERESTARTSYS;
       }
     } finally {
       file.release();
     }
+  }
+  /** A socket file of a volume: the host may listen there. */
+  private connectToHost(task: Task, file: Inode): number {
+    const fd = file.connectHost(this.type);
+    if (fd < 0) return fd;
+    const bridge = new HostConnection(this.kernel, task, fd);
+    this.join(bridge.inner, null);
+    bridge.inner.join(this, peerCredentials(task));
+    bridge.start();
+    this.queue.notify(WRITABLE);
+    return 0;
   }
   /** A connection from `client` joins the backlog: both ends can be used at once. */
   private admit(task: Task, client: UnixStream): number {
@@ -242,6 +269,8 @@ export class UnixStream extends UnixSocket {
 
   override close(): void {
     super.close();
+    this.hostListener?.close();
+    this.hostListener = null;
     const unread = !this.incoming.empty;
     this.incoming.clear();
     this.peer?.peerClosed(unread);
