@@ -11,7 +11,7 @@ const lacking = [];
 if (process.getuid() !== 0) lacking.push('root');
 const release = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '';
 if (!/^ID="?debian"?$/m.test(release)) lacking.push('Debian');
-for (const program of ['containerd', 'ctr', 'runc', 'busybox', 'debootstrap'])
+for (const program of ['containerd', 'ctr', 'runc', 'busybox', 'debootstrap', 'python3', 'sqlite3', 'git'])
   if (spawnSync('sh', ['-c', `PATH=$PATH:/usr/sbin command -v ${program}`]).status !== 0) lacking.push(program);
 for (const image of ['busybox', 'debian']) if (!existsSync(join(cache, 'images', `${image}.tar`))) lacking.push(`the ${image} image`);
 if (!process.argv.includes('--some')) {
