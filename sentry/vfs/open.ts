@@ -18,7 +18,7 @@ import {
 } from '../../abi/fcntl.ts';
 import { S_IALLUGO, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../../abi/stat.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
-import { openWaiting } from '../fs/host_fifo.ts';
+import { openWaiting } from '../fs/fifo_wait.ts';
 import { type BlockingOpen, openFifo } from '../fs/pipefs/fifo.ts';
 import type { Task } from '../kernel/task.ts';
 import { TemporaryDentry } from './create.ts';
