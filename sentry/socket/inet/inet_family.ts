@@ -2,6 +2,7 @@
 import { EPERM, EPROTONOSUPPORT, type Errno, ESOCKTNOSUPPORT } from '../../../abi/errno.ts';
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from '../../../abi/in.ts';
 import { AF_INET, AF_INET6, AF_PACKET, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM } from '../../../abi/socket.ts';
+import type { ByteString } from '../../../lib/byte_string.ts';
 import { CAP_NET_RAW } from '../../kernel/credentials.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task.ts';
@@ -13,10 +14,23 @@ import { makePing } from './inet_ping.ts';
 import { makeRaw } from './inet_raw.ts';
 import { InetStream } from './inet_stream.ts';
 import { IptOptions } from './iptables/ipt_options.ts';
-import { Networks } from './networks.ts';
+import { type Network, Networks } from './networks.ts';
 import { makePacketSocket } from './packet/packet_socket.ts';
-import { tcpTable, udpTable } from './proc_net_inet.ts';
+import { rawTable, tcpTable, udpTable } from './proc_net_inet.ts';
+import * as T from './proc_net_stack.ts';
 import { stackDevices, stackRoutes } from './stack_routes.ts';
+
+const TABLES: readonly (readonly [name: string, table: (network: Network) => ByteString])[] = [
+  ['route', T.routeTable],
+  ['ipv6_route', T.route6Table],
+  ['if_inet6', T.address6Table],
+  ['arp', T.arpTable],
+  ['igmp', T.groupTable],
+  ['packet', T.packetTable],
+  ['snmp', T.snmpTable],
+  ['netstat', T.netstatTable],
+  ['sockstat', T.sockstatTable],
+];
 
 /** Gives the kernel its network. */
 export function registerInet(kernel: Kernel): Networks {
@@ -42,6 +56,9 @@ export function registerInet(kernel: Kernel): Networks {
   kernel.procNet.set('tcp6', (net) => tcpTable(networks.of(net), 6));
   kernel.procNet.set('udp', (net) => udpTable(networks.of(net), 4));
   kernel.procNet.set('udp6', (net) => udpTable(networks.of(net), 6));
+  kernel.procNet.set('raw', (net) => rawTable(networks.of(net), 4));
+  kernel.procNet.set('raw6', (net) => rawTable(networks.of(net), 6));
+  for (const [name, table] of TABLES) kernel.procNet.set(name, (net) => table(networks.of(net)));
   kernel.packetFilters = new IptOptions();
   kernel.routeProvider = stackRoutes(networks);
   kernel.netDevices = (net) => stackDevices(networks, net);

@@ -24,6 +24,7 @@ import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { FileDescription } from '../../vfs/file.ts';
 import type { Sink } from '../../vfs/io.ts';
+import { answerSockDiag } from '../inet/sock_diag.ts';
 import { type IncomingMessage, type OutgoingMessage, Socket } from '../socket.ts';
 import { answerRoute } from './route.ts';
 
@@ -132,15 +133,21 @@ export class NetlinkSocket extends Socket {
       return;
     }
     const body = whole.subarray(L.Nlmsghdr.size);
-    const answers = this.protocol === L.NETLINK_ROUTE ? answerRoute(task, type, flags, body) : EOPNOTSUPP;
+    const answers = this.answer(task, type, flags, body);
     if (typeof answers === 'number') {
       this.acknowledge(whole, sequence, answers);
       return;
     }
-    const dump = (flags & L.NLM_F_DUMP) === L.NLM_F_DUMP && (type & 3) === 2;
+    const dump = (flags & L.NLM_F_DUMP) === L.NLM_F_DUMP && (this.protocol === L.NETLINK_SOCK_DIAG || (type & 3) === 2);
     if (dump) answers.push(new NetlinkMessage(L.NLMSG_DONE, L.NLM_F_MULTI, new Uint8Array(4)));
     this.deliverAll(answers.map((answer) => answer.encode(sequence, this.port)));
     if ((flags & L.NLM_F_ACK) !== 0 && !dump) this.acknowledge(whole, sequence, 0);
+  }
+  private answer(task: Task, type: number, flags: number, body: Uint8Array): NetlinkMessage[] | Errno {
+    if (this.protocol === L.NETLINK_ROUTE) return answerRoute(task, type, flags, body);
+    if (this.protocol !== L.NETLINK_SOCK_DIAG) return EOPNOTSUPP;
+    const multi = (flags & L.NLM_F_DUMP) === L.NLM_F_DUMP ? L.NLM_F_MULTI : 0;
+    return answerSockDiag(task, type, multi, body);
   }
   /** NLMSG_ERROR: the errno and the request; its header alone if there was no error. */
   private acknowledge(whole: Uint8Array, sequence: number, errno: number): void {
@@ -212,9 +219,11 @@ export class NetlinkSocket extends Socket {
   }
 }
 
-/** NETLINK_ROUTE, and NETLINK_KOBJECT_UEVENT on which nothing ever happens. */
+const PROTOCOLS: readonly number[] = [L.NETLINK_ROUTE, L.NETLINK_SOCK_DIAG, L.NETLINK_KOBJECT_UEVENT];
+
+/** NETLINK_ROUTE, NETLINK_SOCK_DIAG, and NETLINK_KOBJECT_UEVENT on which nothing ever happens. */
 export function makeNetlinkSocket(task: Task, type: number, protocol: number): NetlinkSocket | Errno {
   if (type !== SOCK_RAW && type !== SOCK_DGRAM) return ESOCKTNOSUPPORT;
-  if (protocol !== L.NETLINK_ROUTE && protocol !== L.NETLINK_KOBJECT_UEVENT) return EPROTONOSUPPORT;
+  if (!PROTOCOLS.includes(protocol)) return EPROTONOSUPPORT;
   return new NetlinkSocket(task.kernel, type, protocol);
 }
