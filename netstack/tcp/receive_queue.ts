@@ -55,8 +55,7 @@ export class ReceiveQueue {
   }
   private keep(seq: number, bytes: Uint8Array): void {
     this.newest = seq;
-    let at = this.beyond.findIndex((s) => less(seq, s.seq));
-    if (at < 0) at = this.beyond.length;
+    const at = this.behind(seq);
     const before = this.beyond[at - 1];
     let start = seq;
     let end = (seq + bytes.length) >>> 0;
@@ -87,17 +86,36 @@ export class ReceiveQueue {
     const { twice } = this;
     this.twice = null;
     if (this.beyond.length === 0) return twice === null ? null : [twice.start, twice.end];
-    const joined: { start: number; end: number }[] = [];
-    for (const s of this.beyond) {
-      const end = (s.seq + s.bytes.length) >>> 0;
-      const last = joined.at(-1);
-      if (last !== undefined && last.end === s.seq) last.end = end;
-      else joined.push({ start: s.seq, end });
+    const edges: number[] = twice === null ? [] : [twice.start, twice.end];
+    const newest = this.blockAround(Math.max(0, this.behind(this.newest) - 1));
+    edges.push(newest.start, newest.end);
+    for (let at = 0; at < this.beyond.length && edges.length < 2 * most; ) {
+      const block = this.blockAround(at);
+      if (block.start !== newest.start) edges.push(block.start, block.end);
+      at = block.after;
     }
-    const at = joined.findIndex((b) => lessEqual(b.start, this.newest) && less(this.newest, b.end));
-    if (at > 0) joined.unshift(...joined.splice(at, 1));
-    if (twice !== null) joined.unshift(twice);
-    return joined.slice(0, most).flatMap((b) => [b.start, b.end]);
+    return edges.slice(0, 2 * most);
+  }
+  /** Index of the first stretch that begins behind `seq`. */
+  private behind(seq: number): number {
+    let low = 0;
+    let high = this.beyond.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (less(seq, (this.beyond[middle] as Stretch).seq)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+  /** The stretches that touch the one at `index`, as one; `after`: index of the first behind them. */
+  private blockAround(index: number): { start: number; end: number; after: number } {
+    const { beyond } = this;
+    const endOf = (s: Stretch): number => (s.seq + s.bytes.length) >>> 0;
+    let first = index;
+    while (first > 0 && endOf(beyond[first - 1] as Stretch) === (beyond[first] as Stretch).seq) first--;
+    let after = index + 1;
+    while (after < beyond.length && endOf(beyond[after - 1] as Stretch) === (beyond[after] as Stretch).seq) after++;
+    return { start: (beyond[first] as Stretch).seq, end: endOf(beyond[after - 1] as Stretch), after };
   }
   clear(): void {
     this.ring.clear();

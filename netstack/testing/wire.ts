@@ -69,11 +69,21 @@ export class Wire {
     this.stack.addInterface(this.tap);
     this.stack.routes.add({ destination: '\x0a\0\0\0', prefixLength: 24, gateway: null, source: null, device: this.tap, metric: 0 });
   }
+  /** Timers that are set. */
+  get armed(): number {
+    return this.timers.length;
+  }
+  private listener: Listener | null = null;
+  /** The listener that there is. */
+  listenAgain(): Listener {
+    return this.listener ?? this.listen();
+  }
   listen(backlog = 5, options = new TcpOptions()): Listener {
     const binding = this.stack.tcp.ports.bind({
       ...{ address: HERE, port: this.port, onlyV6: false, reuseAddress: true, reusePort: false, uid: 0, listening: false, shared: false },
     });
-    return this.stack.tcp.listen(binding as Binding, 4, options, 0, backlog, () => {}) as Listener;
+    this.listener = this.stack.tcp.listen(binding as Binding, 4, options, 0, backlog, () => {}) as Listener;
+    return this.listener;
   }
   connect(options = new TcpOptions()): Connection {
     const c = this.stack.tcp.connect({ address: THERE, port: PEER_PORT }, null, options, 0, 0) as Connection;
