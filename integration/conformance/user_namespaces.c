@@ -133,6 +133,7 @@ static void capabilities_end_at_the_namespace(void)
 	close(fd);
 	pid_t outside = fork();
 	if (outside == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody else may end it */
 		pause();
 		_exit(0);
 	}
