@@ -5,7 +5,7 @@
  * writes medians and ratios: docs/bench/results.{md,json}, micro.svg, programs.svg. Nothing here passes or fails by a time.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BenchContainerd } from './containerd.ts';
@@ -209,7 +209,7 @@ function report(micro: Samples, programs: Samples, idle: readonly IdleCost[], ta
   const problems = [...new Set(errors)];
   const text = [
     `# Benchmark\n`,
-    `Medians of ${options.rounds} interleaved rounds on one machine; lower is better.\n`,
+    `Medians of ${options.rounds} interleaved rounds on one machine; lower is better. Load of the machine at the end: ${loadavg()[2]?.toFixed(1)}.\n`,
     table(a, targets, base, 'µs'),
     table(b, targets, base, 'ms'),
     idleTable(idle),
