@@ -133,6 +133,25 @@ suite('the life of a task', () => {
     expect(topics).toEqual(['/tasks/create', '/tasks/start', '/tasks/exit', '/tasks/delete']);
   }, 60_000);
 
+  test('memory runs out: that is told before the end', async () => {
+    const { child, result } = containerd.ctrAsync(['events']);
+    const seen: string[] = [];
+    child.stdout?.on('data', (chunk: Buffer) => seen.push(chunk.toString()));
+    const id = containerd.newId();
+    await sleep(500);
+    const script = 'head -c 400000000 /dev/zero | tail';
+    const r = containerd.ctr(['run', '--rm', '--runtime', RUNSC, '--memory-limit', String(128 << 20), BUSYBOX, id, 'sh', '-c', script]);
+    expect(r.status).not.toBe(0);
+    expect(await eventually(() => seen.join('').includes(`/tasks/delete {"container_id":"${id}"`))).toBe(true);
+    child.kill('SIGTERM');
+    const topics = (await result).stdout
+      .split('\n')
+      .filter((l) => l.includes(id))
+      .map((l) => /\/tasks\/\w+/.exec(l)?.[0]);
+    expect(topics).toContain('/tasks/oom');
+    expect(topics.indexOf('/tasks/oom')).toBeLessThan(topics.indexOf('/tasks/exit'));
+  }, 60_000);
+
   test('output goes to a file', async () => {
     const id = containerd.newId();
     const log = `${containerd.folder}/out.log`;

@@ -270,7 +270,10 @@ export class Container implements ContainerHandle {
     const asked = this.call('Stats', { container_id: this.id });
     const s = group === null ? await asked : await asked.catch(() => null);
     const network = s === null ? null : networkStats(s);
-    if (group !== null) return { cgroupVersion: group.version, ...group.stats(), network };
+    if (group !== null) {
+      const own = { cgroupVersion: group.version, ...group.stats(), network };
+      return this.isRoot || s === null ? own : withSandboxShare(own, s);
+    }
     if (s === null) throw new RuntimeError('State', 'container not running');
     const unlimited = Number.POSITIVE_INFINITY;
     return {
@@ -386,5 +389,22 @@ function networkStats(s: ResponseOf<'Stats'>): NetworkStats {
     udpSockets: s.udp_sockets,
     egressAllowed: s.egress_allowed,
     egressDenied: s.egress_denied,
+  };
+}
+
+/**
+ * A further container of a pod has its gofer in its cgroup; its processes are the sandbox's, in that of the pod's first container. What the
+ * sandbox knows of them is added.
+ */
+function withSandboxShare(
+  own: ContainerStats,
+  s: { cpu_user: number; cpu_system: number; memory: number; processes: number },
+): ContainerStats {
+  const { cpu, memory, pids } = own;
+  return {
+    ...own,
+    cpu: { total: cpu.total + s.cpu_user + s.cpu_system, user: cpu.user + s.cpu_user, system: cpu.system + s.cpu_system },
+    memory: { ...memory, usage: memory.usage + s.memory, anon: memory.anon + s.memory },
+    pids: { ...pids, current: s.processes },
   };
 }
