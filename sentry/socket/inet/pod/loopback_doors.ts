@@ -3,7 +3,7 @@
  * host socket listens at the same port of 127.0.0.1 or ::1, so that port forwarding of a container engine, which dials localhost in the
  * pod's namespace, arrives. And streams that runsc port-forward brings.
  */
-import { EAGAIN, EINTR, type Errno, isErrno } from '../../../../abi/errno.ts';
+import { EAGAIN, EINTR, type Errno, errnoName, isErrno } from '../../../../abi/errno.ts';
 import { POLLIN } from '../../../../abi/poll.ts';
 import { SOCK_CLOEXEC, SOCK_NONBLOCK } from '../../../../abi/socket.ts';
 import { isAny, LOOPBACK4, LOOPBACK6 } from '../../../../netstack/address.ts';
@@ -59,7 +59,11 @@ export class LoopbackDoors {
     const door: Door = { listeners: 1, fd: -1 };
     this.doors.set(key, door);
     this.sockets?.open(LOOPBACK_LISTENER, family, port, (fd) => {
-      if (fd < 0) return; // the port is taken in the namespace, or it has no such family
+      if (fd < 0) {
+        // The port is taken in the namespace, or it has no such family.
+        this.kernel.log(`network: localhost of the namespace does not lead to port ${port} (IPv${family}): ${errnoName(fd)}`);
+        return;
+      }
       if (this.doors.get(key) !== door) {
         this.kernel.host.close(fd);
         return;
