@@ -17,7 +17,7 @@ import { StreamBridge } from './stream_bridge.ts';
 const NR_accept4 = 288;
 /** Doors at once, and streams through all of them. */
 const MAX_DOORS = 256;
-const MAX_STREAMS = 4096;
+const MAX_STREAMS = 1024;
 const ACCEPT_BATCH = 32;
 
 interface Door {

@@ -10,7 +10,7 @@ const NR_sendto = 44;
 const NR_shutdown = 48;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
-const CHUNK = 65_536;
+const CHUNK = 32_768;
 /** Transfers in one turn, so that one stream does not hold up the others. */
 const TURN = 8;
 
