@@ -109,7 +109,7 @@ class TreeBuilder {
     const place = ensurePlace(this.root, fromUnicode(mount.destination), mount.file);
     this.check(mount, place, 'its place');
     const attached = newMount(this.kernel, fs as Filesystem, flags, fromUnicode(mount.source));
-    this.check(mount, attach(attached, place as VfsPath));
+    this.check(mount, attach(this.kernel, attached, place as VfsPath));
     if (mount.destination.replace(/\/+$/, '') === '/dev' && mount.type !== 'gofer') this.check(mount, populateDev((fs as Filesystem).root));
   }
 
@@ -163,7 +163,7 @@ class TreeBuilder {
   private maskFolder(place: VfsPath): number {
     const empty = this.synthetic('tmpfs', 'tmpfs', 'mode=555,nr_inodes=1');
     if (isErrno(empty)) return empty;
-    return attach(newMount(this.kernel, empty, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, 'tmpfs'), place);
+    return attach(this.kernel, newMount(this.kernel, empty, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, 'tmpfs'), place);
   }
   private maskFile(place: VfsPath): number {
     const nothing = find(this.root, '/dev/null');

@@ -119,7 +119,7 @@ function propagate(task: Task, place: VfsPath, bits: number, kind: readonly [num
 
 function move(task: Task, source: ByteString, place: VfsPath): number {
   const from = resolve(task, AT_FDCWD, source, LOOKUP_FOLLOW);
-  return typeof from === 'number' ? from : moveMount(from, place);
+  return typeof from === 'number' ? from : moveMount(task.kernel, from, place);
 }
 
 function mountNew(task: Task, type: ByteString, source: ByteString, place: VfsPath, bits: number, options: ByteString): number {
@@ -130,7 +130,7 @@ function mountNew(task: Task, type: ByteString, source: ByteString, place: VfsPa
   const fs = kernel.filesystems.make(type, kernel, { source, data: options, task });
   if (typeof fs === 'number') return fs;
   const made = newMount(kernel, fs, mountAttributes(bits), source === '' ? 'none' : source, task.creds.namespace);
-  const r = attach(made, place);
+  const r = attach(kernel, made, place);
   if (r !== 0) discardTree(made);
   return r;
 }

@@ -75,7 +75,7 @@ function openTree(task: Task, dirfd: number, address: number, bits: number): num
   if (clone && !mayMount(task)) return EPERM;
   const place = placeAt(task, dirfd, address, (bits & AT_SYMLINK_NOFOLLOW) === 0, (bits & AT_EMPTY_PATH) !== 0);
   if (typeof place === 'number') return place;
-  if (clone && (place.mount.propagation === 'unbindable' || ((bits & AT_RECURSIVE) === 0 && coversLocked(place)))) return EINVAL;
+  if (clone && (place.mount.unbindable || ((bits & AT_RECURSIVE) === 0 && coversLocked(place)))) return EINVAL;
   const file = clone ? detachedTree(cloneTree(task.kernel, place, (bits & AT_RECURSIVE) !== 0), O_PATH) : placeFile(place);
   return installFile(task, file, (bits & O_CLOEXEC) !== 0);
 }
@@ -97,11 +97,11 @@ function move(task: Task, fromFd: number, fromAddress: number, toFd: number, toA
   if (typeof from === 'number') return from;
   const file = task.fds.get(fromFd);
   if (typeof file !== 'number' && unplacedTree(file) === from.mount && from.dentry === from.mount.root) {
-    const r = attach(from.mount, to);
+    const r = attach(task.kernel, from.mount, to);
     if (r === 0) markPlaced(file);
     return r;
   }
-  return moveMount(from, to);
+  return moveMount(task.kernel, from, to);
 }
 
 function context(task: Task, made: FilesystemContext, cloexec: boolean): number {

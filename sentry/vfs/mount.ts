@@ -7,6 +7,18 @@ import { ROOT_USER_NAMESPACE, type UserNamespace } from '../kernel/user_namespac
 import { pin, unpin } from './dentry_cache.ts';
 import type { Filesystem, Inode } from './inode.ts';
 import { Dentry, Mount, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, type Propagation, type VfsPath } from './path.ts';
+import {
+  becomeSlave,
+  copyPropagation,
+  leaveAll,
+  makePrivate,
+  makeShared,
+  makeSlave,
+  type PeerGroup,
+  type Receiver,
+  receivers,
+  shows,
+} from './propagation.ts';
 
 /** Gives mount ids (Kernel.uniqueId). */
 export interface IdSource {
@@ -61,6 +73,12 @@ function countMount(mount: Mount): Mount {
   return mount;
 }
 
+/** Something is mounted there as this namespace sees it: only that keeps a name from being removed. */
+export function isMountpoint(ns: MountNamespace, dentry: Dentry): boolean {
+  if (dentry.mountCount > 0) for (const mount of ns.mounts()) if (mount.mountpoint === dentry) return true;
+  return false;
+}
+
 /** A mount and what hangs on it, parents first. */
 export function* subtree(mount: Mount): Generator<Mount> {
   yield mount;
@@ -92,14 +110,44 @@ function isFull(mount: Mount, more: number): boolean {
   return treeSize(top) + more > MOUNT_MAX;
 }
 
-/** Puts a mount (and what hangs on it) at a place. ENOTDIR: a directory over a file, or the reverse. ENOSPC: too many mounts. */
-export function attach(mount: Mount, at: VfsPath): 0 | Errno {
+/**
+ * Puts a mount (and what hangs on it) at a place, and copies of it wherever the place's mount shares it. ENOTDIR: a directory over a file, or
+ * the reverse. ENOSPC: too many mounts. EINVAL: a tree with unbindable mounts where copies would be needed.
+ */
+export function attach(ids: IdSource, mount: Mount, at: VfsPath): 0 | Errno {
   const place = topOf(at);
-  if (isFull(place.mount, treeSize(mount))) return ENOSPC;
+  const size = treeSize(mount);
+  if (isFull(place.mount, size)) return ENOSPC;
   const directory = (mount.root.inode as Inode).isDirectory;
   if (directory !== (place.dentry.inode as Inode).isDirectory) return ENOTDIR;
+  const reached = receivers(place.mount).filter((r) => shows(r.mount, place.dentry));
+  if (reached.some((r) => isFull(r.mount, size))) return ENOSPC;
+  if (place.mount.group !== null) {
+    if ([...subtree(mount)].some((m) => m.unbindable)) return EINVAL;
+    for (const m of subtree(mount)) makeShared(ids, m);
+  }
   hang(mount, place.mount, place.dentry);
+  const copies = new Map<PeerGroup | null, Mount>([[null, mount]]);
+  for (const receiver of reached) attachCopy(ids, receiver, place.dentry, copies);
   return 0;
+}
+
+/** `copies`: what arrived at each group's masters, by the group; null: what was attached in the first place. */
+function attachCopy(ids: IdSource, { mount: parent, from }: Receiver, dentry: Dentry, copies: Map<PeerGroup | null, Mount>): void {
+  const original = copies.get(from) ?? (copies.get(null) as Mount);
+  const copy = cloneTree(ids, { mount: original, dentry: original.root }, true);
+  if (from !== null) {
+    // A slave hears of it and tells nobody but its own peers.
+    for (const m of subtree(copy)) {
+      const { group } = m;
+      makePrivate(m, false);
+      if (group !== null) becomeSlave(m, group);
+      if (parent.group !== null) makeShared(ids, m);
+    }
+  }
+  if (parent.group !== null) copies.set(parent.group, copy);
+  const place = topOf({ mount: parent, dentry });
+  hang(copy, place.mount, place.dentry);
 }
 
 function hang(mount: Mount, parent: Mount, mountpoint: Dentry): void {
@@ -124,8 +172,7 @@ function unhang(mount: Mount): void {
 function copyMount(ids: IdSource, mount: Mount, root: Dentry): Mount {
   const copy = countMount(new Mount(ids.uniqueId(), mount.fs, root, mount.flags, mount.source, mount.userNamespace));
   copy.lockedFlags = mount.lockedFlags;
-  copy.propagation = mount.propagation;
-  copy.peerGroup = mount.peerGroup;
+  copyPropagation(mount, copy);
   return copy;
 }
 
@@ -142,7 +189,7 @@ export function cloneTree(ids: IdSource, path: VfsPath, recursive: boolean, copi
   if (!recursive) return copy;
   for (const child of path.mount.children) {
     const point = child.mountpoint as Dentry;
-    if (child.propagation === 'unbindable' && copies === undefined) continue;
+    if (child.unbindable && copies === undefined) continue;
     if (!isBelow(point, path.dentry)) continue;
     const below = cloneTree(ids, { mount: child, dentry: child.root }, true, copies);
     below.locked = child.locked;
@@ -153,10 +200,10 @@ export function cloneTree(ids: IdSource, path: VfsPath, recursive: boolean, copi
 
 /** MS_BIND. */
 export function bindMount(ids: IdSource, source: VfsPath, target: VfsPath, recursive: boolean): 0 | Errno {
-  if (source.mount.propagation === 'unbindable' || (!recursive && coversLocked(source))) return EINVAL;
+  if (source.mount.unbindable || (!recursive && coversLocked(source))) return EINVAL;
   if (recursive && isFull(target.mount, treeSize(source.mount))) return ENOSPC;
   const copy = cloneTree(ids, source, recursive);
-  const r = attach(copy, target);
+  const r = attach(ids, copy, target);
   if (r !== 0) discardTree(copy);
   return r;
 }
@@ -166,15 +213,18 @@ export function coversLocked({ mount, dentry }: VfsPath): boolean {
   return mount.children.some((child) => child.locked && isBelow(child.mountpoint as Dentry, dentry));
 }
 
-/** MS_MOVE. `source` must be the root of an attached mount; not beneath itself (ELOOP). */
-export function moveMount(source: VfsPath, target: VfsPath): 0 | Errno {
+/** MS_MOVE. `source` must be the root of an attached mount, and that not on a shared one; not beneath itself (ELOOP). */
+export function moveMount(ids: IdSource, source: VfsPath, target: VfsPath): 0 | Errno {
   const { mount } = source;
-  if (source.dentry !== mount.root || mount.parent === null || mount.locked) return EINVAL;
+  if (source.dentry !== mount.root || mount.parent === null || mount.locked || mount.parent.group !== null) return EINVAL;
   for (let m: Mount | null = topOf(target).mount; m !== null; m = m.parent) if (m === mount) return ELOOP;
   const directory = (mount.root.inode as Inode).isDirectory;
   if (directory !== (topOf(target).dentry.inode as Inode).isDirectory) return ENOTDIR;
+  const { parent, mountpoint } = mount;
   unhang(mount);
-  return attach(mount, target);
+  const r = attach(ids, mount, target);
+  if (r !== 0) hang(mount, parent, mountpoint as Dentry);
+  return r;
 }
 
 /** umount2(2). EINVAL: not a mount point. EBUSY: mounts hang below, unless `detach`. */
@@ -183,6 +233,12 @@ export function unmount(path: VfsPath, detach: boolean): 0 | Errno {
   if (path.dentry !== mount.root) return EINVAL;
   if (mount.parent === null || mount.locked) return EINVAL;
   if (!detach && mount.children.length > 0) return EBUSY;
+  const { parent, mountpoint } = mount;
+  for (const { mount: receiver } of receivers(parent)) {
+    const copy = receiver.mountedOn(mountpoint as Dentry);
+    // What others have put on their copy keeps it.
+    if (copy !== null && copy.root === mount.root && (detach || copy.children.length === 0)) discardTree(copy);
+  }
   discardTree(mount);
   return 0;
 }
@@ -191,6 +247,7 @@ export function unmount(path: VfsPath, detach: boolean): 0 | Errno {
 export function discardTree(mount: Mount): void {
   for (const child of mount.children.slice()) discardTree(child);
   unhang(mount);
+  leaveAll(mount);
   if (--mount.fs.mounts === 0) mount.fs.release();
 }
 
@@ -240,7 +297,10 @@ export function cloneNamespace(
 ): { ns: MountNamespace; translate: (path: VfsPath) => VfsPath } {
   const copies = new Map<Mount, Mount>();
   const root = cloneTree(ids, { mount: ns.root, dentry: ns.root.root }, true, copies);
-  if (owner !== ns.owner) lockTree(root);
+  if (owner !== ns.owner) {
+    lockTree(root);
+    for (const mount of subtree(root)) makeSlave(mount); // what is done there does not come here
+  }
   return {
     ns: new MountNamespace(ids.uniqueId(), root, owner),
     translate: ({ mount, dentry }) => ({ mount: copies.get(mount) ?? mount, dentry }),
@@ -259,8 +319,8 @@ const LOCKABLE = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
 /** MS_SHARED and its like, MS_REC with `recursive`. */
 export function setPropagation(ids: IdSource, mount: Mount, propagation: Propagation, recursive: boolean): void {
   for (const m of recursive ? subtree(mount) : [mount]) {
-    m.propagation = propagation;
-    if (propagation === 'shared' && m.peerGroup === 0) m.peerGroup = ids.uniqueId();
-    else if (propagation === 'private' || propagation === 'unbindable') m.peerGroup = 0;
+    if (propagation === 'shared') makeShared(ids, m);
+    else if (propagation === 'slave') makeSlave(m);
+    else makePrivate(m, propagation === 'unbindable');
   }
 }

@@ -59,9 +59,9 @@ function superOptions(mount: Mount): string {
 }
 
 function propagationField(mount: Mount): string {
-  if (mount.propagation === 'shared') return `shared:${mount.peerGroup} `;
-  if (mount.propagation === 'slave') return `master:${mount.peerGroup} `;
-  return mount.propagation === 'unbindable' ? 'unbindable ' : '';
+  const shared = mount.group === null ? '' : `shared:${mount.group.id} `;
+  const master = mount.master === null ? '' : `master:${mount.master.id} `;
+  return shared + master + (mount.unbindable ? 'unbindable ' : '');
 }
 
 /** /proc/PID/mounts (and /etc/mtab): `root` is the process's root. */

@@ -2,6 +2,7 @@
 import type { ByteString } from '../../lib/byte_string.ts';
 import { ROOT_USER_NAMESPACE, type UserNamespace } from '../kernel/user_namespace.ts';
 import type { Filesystem, Inode } from './inode.ts';
+import type { PeerGroup } from './propagation.ts';
 
 /** A name in a directory. A null inode is a cached "no such file". A dentry without parent is a filesystem's root. */
 export class Dentry {
@@ -41,7 +42,7 @@ export const MS_NODIRATIME = 2048;
 export const MS_RELATIME = 1 << 21;
 export const MS_STRICTATIME = 1 << 24;
 
-/** mount_namespaces(7). Kept as data: events do not travel between namespaces of one sandbox. */
+/** What MS_SHARED and its like make of a mount (mount_namespaces(7)). */
 export type Propagation = 'private' | 'shared' | 'slave' | 'unbindable';
 
 /** One attachment of a (part of a) filesystem. */
@@ -58,9 +59,11 @@ export class Mount {
   parent: Mount | null = null;
   mountpoint: Dentry | null = null;
   children: Mount[] = [];
-  propagation: Propagation = 'private';
-  /** Peer group of a shared mount, master of a slave; 0 = none. */
-  peerGroup = 0;
+  /** Shares what is mounted on it with these; null: with nobody. */
+  group: PeerGroup | null = null;
+  /** Receives from these; null: from nobody. */
+  master: PeerGroup | null = null;
+  unbindable = false;
   /** Whose: set-user-ID files count for it and those below. */
   readonly userNamespace: UserNamespace;
   /** A less privileged mount namespace got it as part of a tree: it stays where it is. */

@@ -5,6 +5,7 @@ import type { Credentials } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { lookupChild, unhash } from './dentry_cache.ts';
 import type { Inode } from './inode.ts';
+import { isMountpoint } from './mount.ts';
 import { IN_DELETE } from './notify.ts';
 import type { Dentry } from './path.ts';
 import { checkMountWrite, checkPermission, checkSticky, MAY_EXEC, MAY_WRITE } from './permission.ts';
@@ -40,7 +41,7 @@ export function unlinkFile(task: Task, dirfd: number, path: ByteString): 0 | Err
   if (walk.trailingSlash) return inode.isDirectory ? EISDIR : ENOTDIR;
   const denied = checkRemoval(dentry, task.creds, false);
   if (denied !== 0) return denied;
-  if (dentry.mountCount > 0) return EBUSY;
+  if (isMountpoint(task.namespaces.mount, dentry)) return EBUSY;
   const r = (walk.dentry.inode as Inode).unlink(walk.name, inode);
   if (r !== 0) return r;
   unhash(dentry);
@@ -61,7 +62,7 @@ export function removeDirectory(task: Task, dirfd: number, path: ByteString): 0 
   const inode = dentry.inode as Inode;
   const denied = checkRemoval(dentry, task.creds, true);
   if (denied !== 0) return denied;
-  if (dentry.mountCount > 0) return EBUSY;
+  if (isMountpoint(task.namespaces.mount, dentry)) return EBUSY;
   const r = (walk.dentry.inode as Inode).rmdir(walk.name, inode);
   if (r !== 0) return r;
   unhash(dentry);

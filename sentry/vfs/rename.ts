@@ -6,7 +6,7 @@ import { CAP_MKNOD, hasCap } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { exchangeDentries, instantiate, lookupChild, moveDentry } from './dentry_cache.ts';
 import type { Inode } from './inode.ts';
-import { isBelow } from './mount.ts';
+import { isBelow, isMountpoint } from './mount.ts';
 import { Dentry } from './path.ts';
 import { checkMountWrite, checkPermission, MAY_EXEC, MAY_WRITE } from './permission.ts';
 import { checkRemoval } from './remove.ts';
@@ -87,7 +87,8 @@ function checkRights(task: Task, to: Walk, source: Dentry, target: Dentry, flags
       if (r !== 0) return r;
     }
   }
-  return source.mountCount > 0 || target.mountCount > 0 ? EBUSY : 0;
+  const { mount } = task.namespaces;
+  return isMountpoint(mount, source) || isMountpoint(mount, target) ? EBUSY : 0;
 }
 
 function perform(task: Task, from: Walk, to: Walk, source: Dentry, target: Dentry, flags: number): 0 | Errno {

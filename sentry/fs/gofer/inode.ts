@@ -251,7 +251,10 @@ export class GoferInode extends Inode {
     this.known = { ...this.known, nlink: 0 };
     this.stale = false;
     this.fs.keepFid(this);
+    const held = this.fid >= 0;
     this.dropFid();
+    // As long as the gofer holds a file that has no name, the host does not take its room back.
+    if (held && this.isRegular) this.fs.client.flushClunks();
     this.fs.dropIdle(this);
     this.fs.direct?.forget(this);
     if (this.boundSocket >= 0) this.fs.kernel.host.close(this.takeBoundSocket());
