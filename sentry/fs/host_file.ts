@@ -12,6 +12,8 @@ import { RWF_APPEND, RWF_DSYNC, RWF_SYNC } from './host_io.ts';
 
 const LSEEK = 8;
 const PAGE_SIZE = 4096;
+/** Bytes of one host read: what it brings is still in the processor's cache when it is copied on. Not above the scratch buffer's size. */
+const CHUNK = 256 << 10;
 
 /** Whose file it is: told what its open files do. */
 export interface HostFileOwner {
@@ -41,7 +43,7 @@ export class HostFile extends PositionedFile {
     const { hostIo, ioScratch } = task.kernel;
     let done = 0;
     while (dst.remaining > 0) {
-      const want = Math.min(dst.remaining, ioScratch.length);
+      const want = Math.min(dst.remaining, CHUNK);
       const n = hostIo.read(this.hostFd, want, offset + done);
       if (n === EAGAIN) return this.readWaiting(dst, offset, done, task);
       if (n <= 0) return done > 0 ? done : n;
