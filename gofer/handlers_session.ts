@@ -1,5 +1,5 @@
 /** Conversation: version, attach, flush, clunk. */
-import { EINVAL, ENOENT, EOPNOTSUPP, EPERM, EPROTO } from '../abi/errno.ts';
+import { EINVAL, ENOENT, EPERM, EPROTO } from '../abi/errno.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT } from '../abi/stat.ts';
 import { getLen64 } from '../abi/struct.ts';
 import { attrIdentity, attrMode } from '../lib/p9/attr.ts';
@@ -130,7 +130,8 @@ function statfs(c: Connection): number {
 
 export const SESSION_HANDLERS: Readonly<Record<number, Handler>> = {
   [Tversion.type]: version,
-  [Tauth.type]: (c) => (c.read(Tauth) === null ? EPROTO : EOPNOTSUPP),
+  // "None is needed", as clients of 9P2000.L understand it.
+  [Tauth.type]: (c) => (c.read(Tauth) === null ? EPROTO : ENOENT),
   [Tattach.type]: attach,
   // Requests are answered in order, one at a time: what is to be flushed has been answered.
   [Tflush.type]: (c) => (c.read(Tflush) === null ? EPROTO : c.reply(Rflush, {})),

@@ -18,7 +18,7 @@ fi
 if [ "$(id -u)" != 0 ] || [ "$ID" != debian ]; then exit 0; fi
 
 declare -A packages=([containerd]=containerd [runc]=runc [busybox]=busybox-static [debootstrap]=debootstrap [ip]=iproute2
-  [script]=bsdutils [dockerd]=docker.io [kubectl]=kubernetes-client [iptables]=iptables [strace]=strace [python3]=python3 [sqlite3]=sqlite3 [git]=git)
+  [script]=bsdutils [dockerd]=docker.io [kubectl]=kubernetes-client [iptables]=iptables [strace]=strace [python3]=python3 [sqlite3]=sqlite3 [git]=git [diodls]=diod)
 wanted=()
 for program in "${!packages[@]}"; do
   command -v "$program" >/dev/null 2>&1 || [ -x "/usr/sbin/$program" ] || wanted+=("${packages[$program]}")
