@@ -9,9 +9,11 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 static int put(const char *path, const char *text)
@@ -83,6 +85,38 @@ static void enter_with_range(int more)
 	CHECK(write(ready[1], "", 1) == 1);
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 	CHECK(getuid() == 0 && setgroups(0, NULL) == 0);
+}
+
+/* the same user outside of the namespace is out of reach */
+static void outside_cannot_be_looked_into(void)
+{
+	int life[2];
+	char c, path[64];
+	become_user();
+	CHECK(pipe(life) == 0);
+	pid_t outside = fork();
+	if (outside == 0) {
+		close(life[1]);
+		CHECK(read(life[0], &c, 1) == 0);
+		_exit(0);
+	}
+	map_own();
+	FAILS(ptrace(PTRACE_ATTACH, outside, NULL, NULL), EPERM);
+	struct iovec here = { &c, 1 }, there = { &c, 1 };
+	FAILS(process_vm_readv(outside, &here, 1, &there, 1, 0), EPERM);
+	snprintf(path, sizeof path, "/proc/%d/mem", outside);
+	FAILS(open(path, O_RDWR), EACCES);
+	int fd = syscall(SYS_pidfd_open, outside, 0);
+	FAILS(syscall(SYS_pidfd_getfd, fd, 0, 0), EPERM);
+	/* who makes a namespace reaches into it */
+	pid_t inside = fork();
+	if (inside == 0) {
+		close(life[1]);
+		CHECK(unshare(CLONE_NEWUSER) == 0);
+		CHECK(read(life[0], &c, 1) == 0);
+		_exit(0);
+	}
+	CHECK(process_vm_readv(inside, &here, 1, &there, 1, 0) == 1);
 }
 
 static void unmapped_is_nobody(void)
@@ -320,6 +354,7 @@ int main(void)
 	PART(mounts_of_others_are_locked);
 	PART(parent_writes_ranges);
 	PART(links_and_ioctls);
+	PART(outside_cannot_be_looked_into);
 	PART(threads_stay_together);
 	PART(credentials_are_translated);
 	PART(depth_is_limited);

@@ -7,7 +7,8 @@
  */
 import { EACCES, EINVAL, EPERM, ERANGE } from '../../abi/errno.ts';
 import { CLOCK_BOOTTIME, CLOCK_MONOTONIC, NSEC_PER_SEC } from '../../abi/time.ts';
-import { CAP_SYS_TIME, hasCapIn } from './credentials.ts';
+import { CAP_SYS_TIME, type Credentials, hasCapIn } from './credentials.ts';
+import type { Kernel } from './kernel.ts';
 import type { Task } from './task.ts';
 import { ROOT_USER_NAMESPACE, type UserNamespace } from './user_namespace.ts';
 
@@ -58,8 +59,7 @@ export function offsetsText({ monotonic, boottime }: TimeNamespace): string {
 }
 
 /** "monotonic 86400 0" a line. */
-export function writeOffsets(namespace: TimeNamespace, text: string, writer: Task): number {
-  const { kernel } = writer;
+export function writeOffsets(namespace: TimeNamespace, text: string, kernel: Kernel, opener: Credentials): number {
   const next = { monotonic: namespace.monotonic, boottime: namespace.boottime };
   const lines = text.replace(/\n$/, '').split('\n');
   if (lines.length > 2) return EINVAL;
@@ -74,7 +74,7 @@ export function writeOffsets(namespace: TimeNamespace, text: string, writer: Tas
     const now = clock === 'monotonic' ? kernel.now() : kernel.bootTime();
     if (now + next[clock] < 0) return ERANGE; // no clock runs before its beginning
   }
-  if (!hasCapIn(writer.creds, CAP_SYS_TIME, namespace.owner)) return EPERM;
+  if (!hasCapIn(opener, CAP_SYS_TIME, namespace.owner)) return EPERM;
   if (namespace.frozen) return EACCES;
   Object.assign(namespace, next);
   return 0;

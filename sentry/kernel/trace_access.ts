@@ -11,5 +11,6 @@ export function mayTrace(observer: Task, target: Task): boolean {
   const sameUser = [theirs.uid, theirs.euid, theirs.suid].every((id) => id === mine.fsuid);
   const sameGroup = [theirs.gid, theirs.egid, theirs.sgid].every((id) => id === mine.fsgid);
   const dumpable = target.state === 'dead' || target.mm.dumpable === 1;
-  return sameUser && sameGroup && dumpable && (theirs.caps.permitted & ~mine.caps.permitted) === 0n;
+  // The same user inside of a namespace of its own is somebody else outside: it has been shut in.
+  return mine.namespace === theirs.namespace && sameUser && sameGroup && dumpable && (theirs.caps.permitted & ~mine.caps.permitted) === 0n;
 }

@@ -47,22 +47,28 @@ test('who may write what into a map', () => {
   const machine = new FakeMachine();
   const child = below();
   const own = machine.process(credentialsIn(user, child));
-  expect(writeIdMap(child, 'gids', '0 1000 1', own)).toBe(EPERM);
-  expect(writeIdMap(child, 'uids', '0 1000 2', own)).toBe(EPERM);
-  expect(writeIdMap(child, 'uids', '0 1000 1 1', own)).toBe(EINVAL);
-  expect(writeIdMap(child, 'uids', '0 4294967295 1', own)).toBe(EINVAL);
-  expect(writeIdMap(child, 'uids', '0 1000 1', own)).toBe(0);
-  expect(writeIdMap(child, 'uids', '0 1000 1', own)).toBe(EPERM);
-  expect(writeSetgroups(child, 'deny\n', own)).toBe(0);
-  expect(writeSetgroups(child, 'allow', own)).toBe(EPERM);
-  expect(writeIdMap(child, 'gids', '0 1000 1', own)).toBe(0);
+  expect(writeIdMap(child, 'gids', '0 1000 1', own, own.creds)).toBe(EPERM);
+  expect(writeIdMap(child, 'uids', '0 1000 2', own, own.creds)).toBe(EPERM);
+  expect(writeIdMap(child, 'uids', '0 1000 1 1', own, own.creds)).toBe(EINVAL);
+  expect(writeIdMap(child, 'uids', '0 4294967295 1', own, own.creds)).toBe(EINVAL);
+  expect(writeIdMap(child, 'uids', '0 1000 1', own, own.creds)).toBe(0);
+  expect(writeIdMap(child, 'uids', '0 1000 1', own, own.creds)).toBe(EPERM);
+  expect(writeSetgroups(child, 'deny\n', own.creds)).toBe(0);
+  expect(writeSetgroups(child, 'allow', own.creds)).toBe(EPERM);
+  expect(writeIdMap(child, 'gids', '0 1000 1', own, own.creds)).toBe(0);
   expect(idMapText(child, 'uids', own)).toBe('         0       1000          1\n');
   // Below: numbers go through both maps.
   const grandchild = below(child, 1000);
   const deep = machine.process(credentialsIn(own.creds, grandchild));
-  expect(writeIdMap(grandchild, 'uids', '5 0 1', deep)).toBe(0);
+  expect(writeIdMap(grandchild, 'uids', '5 0 1', deep, deep.creds)).toBe(0);
   expect(grandchild.uids.toKernel(5)).toBe(1000);
   expect(idMapText(grandchild, 'uids', machine.process())).toBe('         5       1000          1\n');
   // A stranger of another namespace.
-  expect(writeIdMap(below(child), 'uids', '0 0 1', machine.process({ ...user, euid: 5 }))).toBe(EPERM);
+  const stranger = machine.process({ ...user, euid: 5 });
+  expect(writeIdMap(below(child), 'uids', '0 0 1', stranger, stranger.creds)).toBe(EPERM);
+  // A file that somebody without power has opened, written by root.
+  expect(writeIdMap(below(), 'uids', '0 0 1', machine.process(), credentialsIn(user, below()))).toBe(EPERM);
+  const fresh = below();
+  expect(writeIdMap(fresh, 'uids', '0 0 1', machine.process(), credentialsIn(user, fresh))).toBe(EPERM);
+  expect(writeIdMap(fresh, 'uids', '0 0 1', machine.process(), rootCredentials())).toBe(0);
 });

@@ -38,16 +38,18 @@ export function idMapText(namespace: UserNamespace, kind: MapKind, reader: Task)
     .join('');
 }
 
-/** 0, or the errno of the write. */
-export function writeIdMap(namespace: UserNamespace, kind: MapKind, text: string, writer: Task): number {
+/**
+ * 0, or the errno of the write. Who opened the file decides: a program with more power may have been given it as its output. What takes
+ * power over the parent takes both.
+ */
+export function writeIdMap(namespace: UserNamespace, kind: MapKind, text: string, writer: Task, creds: Credentials): number {
   const { parent } = namespace;
-  const { creds } = writer;
   if (parent === null || namespace[kind].ranges.length > 0) return EPERM;
   if (creds.namespace !== namespace && creds.namespace !== parent) return EPERM;
   if (!hasCapIn(creds, CAP_SYS_ADMIN, namespace)) return EPERM;
   const rows = parseRows(text);
   if (rows === null) return EINVAL;
-  if (!mayMap(namespace, parent, kind, rows, creds)) return EPERM;
+  if (!mayMap(namespace, parent, kind, rows, creds, writer.creds)) return EPERM;
   const ranges: IdRange[] = [];
   for (const { inside, outside, count } of rows) {
     const kernel = parent[kind].rangeToKernel(outside, count);
@@ -84,7 +86,14 @@ function parseRows(text: string): MapRow[] | null {
 }
 
 /** One's own number alone may always be mapped (groups: once setgroups(2) is denied); more takes power over the parent. */
-function mayMap(namespace: UserNamespace, parent: UserNamespace, kind: MapKind, rows: readonly MapRow[], creds: Credentials): boolean {
+function mayMap(
+  namespace: UserNamespace,
+  parent: UserNamespace,
+  kind: MapKind,
+  rows: readonly MapRow[],
+  creds: Credentials,
+  writer: Credentials,
+): boolean {
   const [only] = rows;
   if (kind === 'uids' && rows.some((row) => row.outside === 0)) {
     const power = creds.namespace === namespace ? namespace.makerHadSetfcap : hasCapIn(creds, CAP_SETFCAP, parent);
@@ -95,12 +104,13 @@ function mayMap(namespace: UserNamespace, parent: UserNamespace, kind: MapKind, 
     if (kind === 'uids' && id === creds.euid) return true;
     if (kind === 'gids' && id === creds.egid && !namespace.setgroupsAllowed) return true;
   }
-  return hasCapIn(creds, kind === 'uids' ? CAP_SETUID : CAP_SETGID, parent);
+  const needed = kind === 'uids' ? CAP_SETUID : CAP_SETGID;
+  return hasCapIn(creds, needed, parent) && hasCapIn(writer, needed, parent);
 }
 
 /** /proc/PID/setgroups: "deny" before gid_map is written, and never "allow" again. */
-export function writeSetgroups(namespace: UserNamespace, text: string, writer: Task): number {
-  if (!hasCapIn(writer.creds, CAP_SYS_ADMIN, namespace)) return EPERM;
+export function writeSetgroups(namespace: UserNamespace, text: string, opener: Credentials): number {
+  if (!hasCapIn(opener, CAP_SYS_ADMIN, namespace)) return EPERM;
   const word = text.replace(/\s+$/, '');
   if (word !== 'allow' && word !== 'deny') return EINVAL;
   if (word === 'allow') return namespace.setgroupsAllowed ? 0 : EPERM;

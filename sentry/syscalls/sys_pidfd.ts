@@ -65,7 +65,7 @@ function mayAttach(task: Task, target: Task): boolean {
   const sameUser = [theirs.uid, theirs.euid, theirs.suid].every((uid) => uid === mine.uid);
   const sameGroup = [theirs.gid, theirs.egid, theirs.sgid].every((gid) => gid === mine.gid);
   const withinCaps = (theirs.caps.permitted & ~mine.caps.permitted) === 0n;
-  if (sameUser && sameGroup && withinCaps && target.mm.dumpable === 1) return true;
+  if (mine.namespace === theirs.namespace && sameUser && sameGroup && withinCaps && target.mm.dumpable === 1) return true;
   return task.group === target.group || hasCapIn(mine, CAP_SYS_PTRACE, theirs.namespace);
 }
 

@@ -98,7 +98,7 @@ function idMap(kind: MapKind): TaskFile {
   return {
     mode: RW,
     read: (t, reader) => idMapText(t.creds.namespace, kind, reader),
-    write: (t, text, writer) => writeIdMap(t.creds.namespace, kind, text, writer),
+    write: (t, text, writer, opener) => writeIdMap(t.creds.namespace, kind, text, writer, opener),
   };
 }
 function refused(text: string): TaskFile {
@@ -139,7 +139,7 @@ export const TASK_FILES: Readonly<Record<string, TaskFile>> = {
   setgroups: {
     mode: RW,
     read: (t) => (t.creds.namespace.setgroupsAllowed ? 'allow\n' : 'deny\n'),
-    write: (t, text, writer) => writeSetgroups(t.creds.namespace, text, writer),
+    write: (t, text, _writer, opener) => writeSetgroups(t.creds.namespace, text, opener),
   },
   smaps: { mode: RO, secret: true, read: (t, reader) => smapsText(t, reader.fs.root) },
   smaps_rollup: { mode: RO, secret: true, read: (t) => smapsRollupText(t) },
@@ -170,7 +170,7 @@ export const PROCESS_FILES: Readonly<Record<string, TaskFile>> = {
   timens_offsets: {
     mode: RW,
     read: (t) => offsetsText(t.namespaces.timeForChildren),
-    write: (t, text, writer) => writeOffsets(t.namespaces.timeForChildren, text, writer),
+    write: (t, text, writer, opener) => writeOffsets(t.namespaces.timeForChildren, text, writer.kernel, opener),
   },
   timers: { mode: RO, secret: true, read: timersText },
   timerslack_ns: { mode: 0o666, read: (t) => `${t.timerSlack}\n`, write: writeTimerSlack },

@@ -2,6 +2,7 @@
 import { EACCES, EINVAL, type Errno, ESRCH } from '../../../abi/errno.ts';
 import { S_IFLNK } from '../../../abi/stat.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
+import type { Credentials } from '../../kernel/credentials.ts';
 import type { Task } from '../../kernel/task.ts';
 import { mayTrace } from '../../kernel/trace_access.ts';
 import { NO_ID } from '../../kernel/user_namespace.ts';
@@ -47,7 +48,8 @@ export interface TaskFile {
   readonly mode: number;
   readonly secret?: boolean;
   readonly read: (target: Task, reader: Task, fs: ProcFilesystem) => Content | Errno;
-  readonly write?: (target: Task, text: ByteString, writer: Task) => number;
+  /** opener: whoever opened the file, which may not be who writes. */
+  readonly write?: (target: Task, text: ByteString, writer: Task, opener: Credentials) => number;
 }
 
 export class TaskFileInode extends GeneratedInode {
@@ -68,14 +70,14 @@ export class TaskFileInode extends GeneratedInode {
   override open(_flags = 0, context?: OpenContext): FileImpl | Errno {
     const reader = context?.task ?? null;
     if (this.spec.secret && reader !== null && !mayTrace(reader, this.target)) return EACCES;
-    return new GeneratedFile(this);
+    return new GeneratedFile(this, context?.creds ?? null);
   }
   generate(reader: Task): Content | Errno {
     return isAlive(this.target) ? this.spec.read(this.target, reader, this.fs as ProcFilesystem) : ESRCH;
   }
-  override store(text: ByteString, writer: Task): number {
+  override store(text: ByteString, writer: Task, opener: Credentials): number {
     if (!isAlive(this.target)) return ESRCH;
-    return this.spec.write === undefined ? EINVAL : this.spec.write(this.target, text, writer);
+    return this.spec.write === undefined ? EINVAL : this.spec.write(this.target, text, writer, opener);
   }
 }
 

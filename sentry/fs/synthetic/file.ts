@@ -5,6 +5,7 @@
 import { EINVAL, EIO, type Errno, isErrno } from '../../../abi/errno.ts';
 import { S_IFLNK, S_IFREG } from '../../../abi/stat.ts';
 import { type ByteString, byteString, bytesOf } from '../../../lib/byte_string.ts';
+import type { Credentials } from '../../kernel/credentials.ts';
 import type { Task } from '../../kernel/task.ts';
 import { type FileDescription, type FileImpl, PositionedFile } from '../../vfs/file.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
@@ -24,7 +25,8 @@ export abstract class GeneratedInode extends SyntheticInode {
     super(fs, ino, S_IFREG | permissions);
   }
   abstract generate(reader: Task): Content | Errno;
-  store(_text: ByteString, _writer: Task): number {
+  /** `opener`: whoever opened the file. */
+  store(_text: ByteString, _writer: Task, _opener: Credentials): number {
     return EIO;
   }
   open(): FileImpl | Errno {
@@ -35,10 +37,13 @@ export abstract class GeneratedInode extends SyntheticInode {
 export class GeneratedFile extends PositionedFile {
   private readonly inode: GeneratedInode;
   private content: Uint8Array | null = null;
+  /** Whoever opened it; a descriptor may have been handed to a more powerful writer. */
+  private readonly opener: Credentials | null;
 
-  constructor(inode: GeneratedInode) {
+  constructor(inode: GeneratedInode, opener: Credentials | null = null) {
     super();
     this.inode = inode;
+    this.opener = opener;
   }
   override size(): number {
     return 0;
@@ -56,7 +61,7 @@ export class GeneratedFile extends PositionedFile {
     const bytes = new Uint8Array(src.remaining);
     const n = src.take(bytes);
     if (n < 0) return n;
-    const r = this.inode.store(byteString(bytes, 0, n), task);
+    const r = this.inode.store(byteString(bytes, 0, n), task, this.opener ?? task.creds);
     return r < 0 ? r : n;
   }
   override truncate(): number {
@@ -84,7 +89,7 @@ export class SyntheticFile extends GeneratedInode {
   generate(reader: Task): Content | Errno {
     return this.make(reader);
   }
-  override store(text: ByteString, writer: Task): number {
+  override store(text: ByteString, writer: Task, _opener: Credentials): number {
     return this.take === null ? EIO : this.take(text, writer);
   }
 }
