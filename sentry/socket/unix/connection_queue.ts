@@ -133,13 +133,14 @@ export class ConnectionQueue {
           else this.forgetUrgent(segment);
           continue;
         }
+        const attached = segment.rights !== null;
         const put = dst.put(Uint8Array.of(segment.urgent), 0, 1);
         if (put < 0) return total > 0 ? total : put;
         total++;
         this.attach(segment, message, peek);
         if (peek) i++;
         else this.forgetUrgent(segment);
-        if (current) break;
+        if (current || attached) break;
         continue;
       }
       const wanted = Math.min(segment.length, dst.remaining);
