@@ -39,6 +39,8 @@ export class IpcNamespace {
   readonly sem = new SemaphoreTable();
   readonly msg = new MessageQueueTable();
   readonly owner: UserNamespace;
+  /** Made by unshare(2) or clone(2): it ends with its last task. A container's own lasts as long as the container. */
+  temporary = false;
   private queues: MqueueFilesystem | null = null;
   constructor(id: number, owner = ROOT_USER_NAMESPACE) {
     this.id = id;
@@ -79,6 +81,24 @@ export interface NewNamespaces {
   readonly relocate: ((path: VfsPath) => VfsPath) | null;
 }
 
+function temporaryIpc(kernel: Kernel, owner: UserNamespace): IpcNamespace {
+  const ipc = new IpcNamespace(kernel.uniqueId(), owner);
+  ipc.temporary = true;
+  return ipc;
+}
+
+/**
+ * The task has left `ipc`, or ends. With the last one go the segments, which hold memory of the host. (On Linux an open file of
+ * /proc/PID/ns keeps them; here it keeps an empty namespace.)
+ */
+export function leaveIpcNamespace(task: Task, ipc: IpcNamespace): void {
+  if (!ipc.temporary) return;
+  for (const other of task.kernel.rootPidNamespace.tasks.values()) {
+    if (other !== task && other.state !== 'dead' && other.namespaces.ipc === ipc) return;
+  }
+  for (const segment of [...ipc.shm.objects()]) segment.destroy();
+}
+
 /**
  * clone(2), unshare(2): the set with fresh ones for CLONE_NEW* in `flags`, owned by the user namespace of `creds`, which are those
  * after CLONE_NEWUSER. EPERM without CAP_SYS_ADMIN there.
@@ -93,7 +113,7 @@ export function cloneNamespaces(task: Task, flags: number, creds: Credentials): 
   const namespaces = {
     mount: mounts?.ns ?? now.mount,
     uts: (flags & CLONE_NEWUTS) !== 0 ? now.uts.copy(kernel.uniqueId(), owner) : now.uts,
-    ipc: (flags & CLONE_NEWIPC) !== 0 ? new IpcNamespace(kernel.uniqueId(), owner) : now.ipc,
+    ipc: (flags & CLONE_NEWIPC) !== 0 ? temporaryIpc(kernel, owner) : now.ipc,
     net: (flags & CLONE_NEWNET) !== 0 ? new NetNamespace(kernel.uniqueId(), owner) : now.net,
     pidForChildren: (flags & CLONE_NEWPID) !== 0 ? new PidNamespace(now.pidForChildren, kernel.uniqueId(), owner) : now.pidForChildren,
     time: now.time,

@@ -16,7 +16,7 @@ import {
   CLONE_THREAD,
   CLONE_VM,
 } from '../../abi/sched.ts';
-import { cloneNamespaces } from '../kernel/namespaces.ts';
+import { cloneNamespaces, leaveIpcNamespace } from '../kernel/namespaces.ts';
 import type { Task } from '../kernel/task.ts';
 import { newUserNamespace } from '../kernel/user_namespace_change.ts';
 import { flags, syscall } from './definition.ts';
@@ -45,7 +45,9 @@ function unshare(task: Task, what: number): number {
     task.fds = own;
   }
   if (fresh.relocate !== null) task.fs.relocate(fresh.relocate);
+  const { ipc } = task.namespaces;
   task.namespaces = fresh.namespaces;
+  if (ipc !== fresh.namespaces.ipc) leaveIpcNamespace(task, ipc);
   return 0;
 }
 
