@@ -4,7 +4,7 @@
  * Runs the workloads on the host, under runc, under gVisor and under tsvisor on each platform, interleaved round by round, and
  * writes medians and ratios: docs/bench/results.{md,json}, micro.svg, programs.svg. Nothing here passes or fails by a time.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -59,10 +59,13 @@ const PROGRAMS = [
   'volume-read-1g',
 ];
 
+/** KVM where the machine has it. */
+const DEFAULT_TARGETS = `host,runc,gvisor,tsvisor-ptrace,tsvisor-systrap${existsSync('/dev/kvm') ? ',tsvisor-kvm' : ''}`;
+
 const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },
-    targets: { type: 'string', default: 'host,runc,gvisor,tsvisor-ptrace,tsvisor-systrap' },
+    targets: { type: 'string', default: DEFAULT_TARGETS },
     rows: { type: 'string', default: MICRO.join(',') },
     programs: { type: 'string', default: PROGRAMS.join(',') },
     rootfs: { type: 'string', default: join(ROOT, '.cache/images/debian-rootfs') },
@@ -89,6 +92,7 @@ function makeTargets(work: string, volume: string): Target[] {
     gvisor: () => runtime('gvisor', gvisor, ['--platform=systrap', '--network=none', '--ignore-cgroups']),
     'tsvisor-ptrace': () => runtime('tsvisor-ptrace', ours, ['--platform=ptrace', '--network=none']),
     'tsvisor-systrap': () => runtime('tsvisor-systrap', ours, ['--platform=systrap', '--network=none']),
+    'tsvisor-kvm': () => runtime('tsvisor-kvm', ours, ['--platform=kvm', '--network=none']),
   };
   return list(options.targets).map((name) => {
     const make = known[name];
@@ -120,7 +124,12 @@ function startToExit(samples: Samples, target: Target, errors: string[]): void {
 }
 
 /** Targets that containerd can start: the platform of our shim, null for runc's. */
-const BY_CONTAINERD: Readonly<Record<string, string | null>> = { runc: null, 'tsvisor-ptrace': 'ptrace', 'tsvisor-systrap': 'systrap' };
+const BY_CONTAINERD: Readonly<Record<string, string | null>> = {
+  runc: null,
+  'tsvisor-ptrace': 'ptrace',
+  'tsvisor-systrap': 'systrap',
+  'tsvisor-kvm': 'kvm',
+};
 
 function containerdRun(samples: Samples, target: Target, containerd: BenchContainerd | null, errors: string[]): void {
   const platform = BY_CONTAINERD[target.name];

@@ -250,6 +250,8 @@ export interface ThreadEvents {
 
 export interface Platform {
   readonly name: 'ptrace' | 'systrap' | 'kvm';
+  /** How it works on this host, for the log. */
+  readonly description: string;
   /** The application may use [minAddress, maxAddress). */
   readonly minAddress: number;
   readonly maxAddress: number;

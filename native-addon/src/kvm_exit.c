@@ -22,6 +22,11 @@
 #define INT_80 0x80
 /* Error code of #GP: it is about a gate. */
 #define GATE 2
+#define INVALID_OPCODE 6
+#define GENERAL_PROTECTION 13
+#define PAGE_FAULT 14
+/* Error code of #PF. */
+#define USER_ACCESS 4
 
 /* What the processor pushed, lowest address first; the error code, where there is one, lies before it. */
 struct frame {
@@ -212,6 +217,8 @@ static enum outcome exception(struct vcpu *v, struct thread *t, struct slot *slo
 	if (vector == 14 && f->rip == guest.lstar && vm.entry == ENTRY_FAULT)
 		return call(v, t, slot, (int32_t)v->run->s.regs.regs.rax);
 	save(v, t, slot, f->rip, f->rsp, f->rflags);
+	slot->vector = vector;
+	slot->number = (int32_t)error;
 	switch (vector) {
 	case 0: return exit_signal(slot, SIGFPE, FPE_INTDIV, f->rip);
 	case 1: return debug_trap(v, t, slot);
@@ -249,6 +256,8 @@ static enum outcome port_access(struct vcpu *v, struct thread *t, struct slot *s
 {
 	struct kvm_run *run = v->run;
 	save_running(v, t, slot);
+	slot->vector = GENERAL_PROTECTION;
+	slot->number = 0;
 	slot->registers[RIP] = port_instruction(v, slot->registers[RIP]);
 	for (int i = 0; i < COMPLETIONS && run->exit_reason == KVM_EXIT_IO; i++) {
 		if (run->io.direction == KVM_EXIT_IO_IN)
@@ -300,6 +309,8 @@ static enum outcome host_fault(struct vcpu *v, struct thread *t, struct slot *sl
 	const uint64_t *r = slot->registers;
 	if (!is_stuck(v, r[RIP], r[RCX] ^ r[RSI] << 1 ^ r[RDI] << 2))
 		return OUTCOME_AGAIN;
+	slot->vector = PAGE_FAULT;
+	slot->number = USER_ACCESS;
 	return exit_signal(slot, SIGBUS, BUS_ADRERR, 0);
 }
 
@@ -317,6 +328,8 @@ enum outcome exit_handle(struct vcpu *v, struct thread *t, struct slot *slot, in
 		/* An instruction of the application's that the host would have had to emulate, and cannot. */
 		if (v->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION && (v->run->s.regs.sregs.cs.selector & 3) == 3) {
 			save_running(v, t, slot);
+			slot->vector = INVALID_OPCODE;
+			slot->number = 0;
 			return exit_signal(slot, SIGILL, ILL_ILLOPN, slot->registers[RIP]);
 		}
 		return lost_at(v, slot, LOSS_INTERNAL);

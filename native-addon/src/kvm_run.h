@@ -20,8 +20,8 @@ enum kind { KIND_CALL = 1, KIND_FAULT, KIND_INTERRUPT, KIND_LOST };
 struct slot {
 	uint32_t kind, signal, code, vcpu;
 	uint64_t address;
-	int32_t number; /* KIND_CALL: of the call; -1 for other entries. KIND_LOST: enum loss */
-	uint32_t pad;
+	int32_t number; /* KIND_CALL: of the call; -1 for other entries. KIND_LOST: enum loss. KIND_FAULT: the processor's error code */
+	uint32_t vector; /* KIND_FAULT */
 	uint64_t registers[REGISTERS];
 } __attribute__((aligned(256)));
 enum loss { LOSS_SHUTDOWN = 1, LOSS_ENTRY, LOSS_INTERNAL, LOSS_RING0, LOSS_EXIT, LOSS_MEMORY, LOSS_IOCTL, LOSS_LOOP };

@@ -110,6 +110,8 @@ static bool run_thread(struct vcpu *v, struct thread *t)
 			if (must_yield(t))
 				return true;
 			if (!is_canonical(slot->registers[RIP])) {
+				slot->vector = 13; /* as the processor says of a return there */
+				slot->number = 0;
 				exit_signal(slot, SIGSEGV, 0x80, 0);
 				return false;
 			}

@@ -4,8 +4,9 @@
  */
 import type { Errno } from '../../abi/errno.ts';
 import type { Host } from '../../lib/host.ts';
-import type { KvmReport } from '../../lib/kvm_probe.ts';
+import { describeKvm, type KvmReport } from '../../lib/kvm_probe.ts';
 import { native } from '../../native-addon/native.ts';
+import { CpuPlacement, type PlacedThread, type ThreadPlacement } from '../cpu_placement.ts';
 import { readHostMaps } from '../host_maps.ts';
 import type { HostPoll } from '../host_poll.ts';
 import type { Platform, ThreadContext, ThreadEvents } from '../platform.ts';
@@ -23,6 +24,8 @@ import {
   S_KIND,
   S_NUMBER,
   S_SIGNAL,
+  S_VCPU,
+  S_VECTOR,
   W_HEAD,
   W_RING,
   W_TAIL,
@@ -45,8 +48,20 @@ const BUSY_ROUNDS = 16;
 const VCPUS_PER_CPU = 4;
 const LEAST_VCPUS = 8;
 
+/** A vCPU's thread, as far as its CPU goes. It counts as running from the first resume after a stop until the next stop. */
+class Vcpu implements PlacedThread {
+  readonly tid: number;
+  running = true;
+  readonly placement: ThreadPlacement;
+  constructor(tid: number, placement: ThreadPlacement) {
+    this.tid = tid;
+    this.placement = placement;
+  }
+}
+
 export class KvmPlatform implements Platform {
   readonly name = 'kvm';
+  readonly description: string;
   readonly minAddress = MIN_ADDRESS;
   readonly maxAddress = STUB_BASE;
   readonly spaces = new Set<KvmSpace>();
@@ -59,12 +74,16 @@ export class KvmPlatform implements Platform {
   /** By index in the addon. */
   private readonly threads: (KvmThread | undefined)[] = [];
   private busyRounds = 0;
+  /** Whose threads have stopped before. */
+  private readonly vcpus: (Vcpu | undefined)[] = [];
+  private readonly placement: CpuPlacement;
 
   /** @throws Error with what the host refuses. */
   constructor(options: KvmOptions) {
     this.host = options.host;
     this.poll = options.poll;
     const { report, deviceFd } = options;
+    this.description = `kvm: ${describeKvm(report)}`;
     if (report.entry === 0) throw new Error(`platform kvm: ${report.message}`);
     const vdso = report.sameClock ? findVdso(options.host, options.procFd) : { start: 0, code: 0, end: 0 };
     const cpus = cpuCount(options.host);
@@ -74,6 +93,17 @@ export class KvmPlatform implements Platform {
     this.buffer = opened;
     this.words = new Int32Array(opened);
     this.vdsoBase = native.kvmVdso();
+    // Last: the vCPUs' threads begin on the kernel thread's CPU.
+    const present = this.vcpus;
+    this.placement = new CpuPlacement(
+      options.host,
+      {
+        *[Symbol.iterator]() {
+          for (const vcpu of present) if (vcpu !== undefined) yield vcpu;
+        },
+      },
+      false,
+    );
   }
 
   newAddressSpace(): ThreadContext | Errno {
@@ -98,7 +128,21 @@ export class KvmPlatform implements Platform {
     this.threads[thread.index] = undefined;
     native.kvmThreadFree(thread.index);
   }
-  resumed(): void {}
+  /** `vcpu`: that ran the thread last, and mostly will again. */
+  resumed(vcpu: number): void {
+    const known = this.vcpus[vcpu];
+    if (known !== undefined) known.running = true;
+    this.placement.resumed();
+  }
+  private stopped(vcpu: number): void {
+    let known = this.vcpus[vcpu];
+    if (known === undefined) {
+      known = new Vcpu(native.kvmVcpuThread(vcpu), this.placement.started(null));
+      this.vcpus[vcpu] = known;
+    }
+    known.running = false;
+    this.placement.stopped(known);
+  }
 
   wait(events: ThreadEvents, deadline: number): void {
     if (this.take(events) > 0) {
@@ -107,12 +151,14 @@ export class KvmPlatform implements Platform {
         native.kvmPreempt();
         this.poll.wait(0);
       }
+      this.placement.round(false);
       return;
     }
     this.busyRounds = 0;
-    const readable = native.kvmWait(this.poll.fd, this.timeoutUntil(deadline));
-    this.take(events);
+    const readable = native.kvmWait(this.poll.fd, this.timeoutUntil(this.placement.deadline(deadline)));
+    const handled = this.take(events);
     if (readable !== 0) this.poll.wait(0);
+    this.placement.round(handled === 0);
   }
   private timeoutUntil(deadline: number): number {
     if (deadline === 0) return 0;
@@ -147,6 +193,7 @@ export class KvmPlatform implements Platform {
     const { words } = this;
     const at = thread.at;
     thread.running = false;
+    this.stopped(words[at + S_VCPU] as number);
     if (thread.dead) {
       this.free(thread);
       return;
@@ -161,7 +208,8 @@ export class KvmPlatform implements Platform {
       case KIND_FAULT: {
         const low = (words[at + S_ADDRESS] as number) >>> 0;
         const high = (words[at + S_ADDRESS + 1] as number) >>> 0;
-        events.fault(thread, words[at + S_SIGNAL] as number, words[at + S_CODE] as number, high * 0x1_0000_0000 + low);
+        const trap = { error: words[at + S_NUMBER] as number, vector: words[at + S_VECTOR] as number };
+        events.fault(thread, words[at + S_SIGNAL] as number, words[at + S_CODE] as number, high * 0x1_0000_0000 + low, trap);
         return;
       }
       case KIND_INTERRUPT:

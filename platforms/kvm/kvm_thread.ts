@@ -3,7 +3,7 @@ import { native } from '../../native-addon/native.ts';
 import { REG, Registers, type ThreadContext } from '../platform.ts';
 import type { KvmPlatform } from './kvm_platform.ts';
 import type { KvmSpace } from './kvm_space.ts';
-import { S_NUMBER, S_REGISTERS, SLOT_WORDS, W_SLOTS } from './layout.ts';
+import { S_NUMBER, S_REGISTERS, S_VCPU, SLOT_WORDS, W_SLOTS } from './layout.ts';
 
 const USER_CS = 0x33n;
 const USER_SS = 0x2bn;
@@ -91,7 +91,7 @@ export class KvmThread implements ThreadContext {
   private go(step: number): void {
     if (this.dead) return;
     this.running = true;
-    this.platform.resumed();
+    this.platform.resumed(this.platform.words[this.at + S_VCPU] as number);
     native.kvmResume(this.index, step);
   }
   interrupt(): void {

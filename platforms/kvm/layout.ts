@@ -17,8 +17,9 @@ export const S_SIGNAL = 1;
 export const S_CODE = 2;
 export const S_VCPU = 3;
 export const S_ADDRESS = 4;
-/** Of a call; of a loss. */
+/** Of a call; of a loss; the error code of a fault. */
 export const S_NUMBER = 6;
+export const S_VECTOR = 7;
 export const S_REGISTERS = 8;
 
 // enum kind

@@ -34,6 +34,7 @@ const BUSY_ROUNDS = 16;
 
 export class PtracePlatform implements Platform {
   readonly name = 'ptrace';
+  readonly description = this.name;
   readonly minAddress = MIN_ADDRESS;
   readonly maxAddress = STUB_BASE;
   readonly host: Host;

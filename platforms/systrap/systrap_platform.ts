@@ -69,6 +69,7 @@ const PAGE = 4096;
 
 export class SystrapPlatform implements Platform {
   readonly name = 'systrap';
+  readonly description = this.name;
   readonly minAddress = MIN_ADDRESS;
   readonly maxAddress = STUB_BASE;
   readonly host: Host;

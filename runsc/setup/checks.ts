@@ -1,7 +1,8 @@
 /** What a sandbox needs of this machine, each looked at by itself. */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { arch, freemem, release } from 'node:os';
+import { describeKvm, reportKvm } from '../../lib/kvm_probe.ts';
 import { cgroupMounts } from '../container/cgroup.ts';
 import { findRuntime } from './containerd_config.ts';
 import { parseDaemonJson, runtimesOf } from './docker_config.ts';
@@ -67,13 +68,10 @@ export function checkPtrace(scope = read('/proc/sys/kernel/yama/ptrace_scope')):
   return ok('ptrace', scope === null ? 'no restriction' : `yama ${scope}`);
 }
 
+/** Tried, not only looked at: what it can do decides what --platform=kvm costs. */
 export function checkKvm(): Finding {
-  try {
-    accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
-    return ok('KVM', '/dev/kvm');
-  } catch {
-    return note('KVM', 'no /dev/kvm: not needed');
-  }
+  const report = reportKvm();
+  return report.entry !== 0 ? ok('KVM', describeKvm(report)) : note('KVM', `${report.message}: not needed`);
 }
 
 export function checkCgroups(mounts = cgroupMounts()): Finding {

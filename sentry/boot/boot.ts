@@ -33,6 +33,7 @@ export function boot(host: Host, argv: readonly string[]): number {
   kernel.system = system;
   kernel.patchesCalls = config.patchSyscalls;
   if (config.strace) kernel.strace = new Strace(SYSCALLS, log.line);
+  if (config.debug) log.line(`platform ${platform.description}`);
   registerDevices(kernel);
   registerFilesystems(kernel);
   const lifetime = new Lifetime(kernel, config, log);
