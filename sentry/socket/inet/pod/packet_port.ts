@@ -15,7 +15,8 @@ const ETH_P_ALL = 3;
 const SOCKADDR_LL_SIZE = 20;
 /** virtio-net header, Ethernet header with a VLAN tag, 64 KiB. */
 const FRAME_MAX = 10 + 18 + 65_536;
-const RECEIVE_BATCH = 32;
+/** In one turn of the loop: under a flood of small packets the application must have its turn, too. */
+const RECEIVE_BATCH = 8;
 const SEND_BATCH = 64;
 /** What waits for room in the host; more is lost, as on any link. */
 const MAX_WAITING = 1024;
