@@ -44,6 +44,14 @@ export class Settings {
   get windowScaling(): boolean {
     return this.number('net/ipv4/tcp_window_scaling', 1) !== 0;
   }
+  /** s, s, and a number. */
+  get keepAlive(): { readonly idle: number; readonly interval: number; readonly count: number } {
+    return {
+      idle: this.number('net/ipv4/tcp_keepalive_time', 7200),
+      interval: this.number('net/ipv4/tcp_keepalive_intvl', 75),
+      count: this.number('net/ipv4/tcp_keepalive_probes', 9),
+    };
+  }
   get forwards4(): boolean {
     return this.number('net/ipv4/ip_forward', 0) !== 0;
   }

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <linux/errqueue.h>
 #include <linux/tcp.h>
 #include <poll.h>
 #include <signal.h>
@@ -212,6 +213,32 @@ static void fast_open(void)
 	FAILS(sendto(c, "x", 1, MSG_FASTOPEN, (void *)&at, sizeof at), EISCONN);
 }
 
+static void zero_copy(void)
+{
+	int c, s;
+	char b[100], control[128];
+	pair(&c, &s);
+	FAILS(recvmsg(c, &(struct msghdr){0}, MSG_ERRQUEUE), EAGAIN);
+	CHECK(set(c, SOL_SOCKET, SO_ZEROCOPY, 1) == 0 && send(c, b, sizeof b, MSG_ZEROCOPY) == sizeof b);
+	CHECK(send(c, b, sizeof b, MSG_ZEROCOPY) == sizeof b && recv(s, b, sizeof b, MSG_WAITALL) == sizeof b);
+	CHECK(recv(s, b, sizeof b, MSG_WAITALL) == sizeof b && ready(c, 0) & POLLERR);
+	unsigned low = 0, next = 0;
+	while (next < 2) {
+		struct msghdr h = {.msg_control = control, .msg_controllen = sizeof control};
+		if (recvmsg(c, &h, MSG_ERRQUEUE) < 0) {
+			CHECK(errno == EAGAIN && ready(c, 0) & POLLERR);
+			continue;
+		}
+		struct cmsghdr *m = CMSG_FIRSTHDR(&h);
+		struct sock_extended_err *e = (void *)CMSG_DATA(m);
+		CHECK(m->cmsg_level == IPPROTO_IP && m->cmsg_type == IP_RECVERR && e->ee_errno == 0 && e->ee_origin == SO_EE_ORIGIN_ZEROCOPY);
+		CHECK(e->ee_info == next && e->ee_data >= e->ee_info);
+		low = e->ee_info;
+		next = e->ee_data + 1;
+	}
+	CHECK(next == 2 && low <= 1);
+}
+
 static void self(void)
 {
 	/* a socket that connects to itself: both sides open at once */
@@ -234,6 +261,7 @@ int main(void)
 	PART(balanced);
 	PART(deferred);
 	PART(fast_open);
+	PART(zero_copy);
 	PART(self);
 	return 0;
 }

@@ -16,14 +16,16 @@ import {
   isErrno,
 } from '../../../abi/errno.ts';
 import * as I from '../../../abi/in.ts';
-import { POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
 import {
   AF_UNSPEC,
+  MSG_ERRQUEUE,
   MSG_FASTOPEN,
   MSG_MORE,
   MSG_OOB,
   MSG_PEEK,
   MSG_TRUNC,
+  MSG_ZEROCOPY,
   SHUT_RD,
   SHUT_WR,
   SO_DEBUG,
@@ -35,9 +37,12 @@ import {
   SO_RCVLOWAT,
   SO_REUSEADDR,
   SO_REUSEPORT,
+  SO_ZEROCOPY,
   SOCK_STREAM,
   SOL_SOCKET,
 } from '../../../abi/socket.ts';
+import { ErrorQueue } from '../../../netstack/error_queue.ts';
+import { ORIGIN_ZEROCOPY } from '../../../netstack/icmp_error.ts';
 import type { Binding } from '../../../netstack/ports.ts';
 import { CLOSED, type Connection, ESTABLISHED, LISTEN, SYN_SENT, TcpOptions } from '../../../netstack/tcp/connection.ts';
 import type { Listener } from '../../../netstack/tcp/listener.ts';
@@ -54,10 +59,14 @@ import { DEFAULT_BUFFER } from '../socket_options.ts';
 import { decodeInetAddress, familyOf } from './inet_address.ts';
 import { InetSocket, intBytes } from './inet_socket.ts';
 import type { Network } from './networks.ts';
+import { errorControl } from './received_controls.ts';
 import { getTcpOption, setTcpOption } from './tcp_options.ts';
 
 /** What an accepted socket has from the one that listened. */
 const INHERITED = [SO_DEBUG, SO_REUSEADDR, SO_DONTROUTE, SO_KEEPALIVE, SO_OOBINLINE, SO_PRIORITY, SO_REUSEPORT, SO_RCVLOWAT, SO_MARK];
+/** SO_EE_CODE_ZEROCOPY_COPIED. */
+const CODE_COPIED = 1;
+const NOTHING = new Uint8Array(0);
 const DISCARD = { put: (_bytes: Uint8Array, start: number, end: number) => end - start };
 
 export class InetStream extends InetSocket {
@@ -75,11 +84,17 @@ export class InetStream extends InetSocket {
     if (this.file !== null) tellUrgent(this.file);
     this.queue.notify(POLLPRI);
   };
+  private readonly completions = new ErrorQueue();
+  private completed = 0;
   /** What close(2) waits for (SO_LINGER). */
   private lingering: Connection | null = null;
 
   constructor(task: Task, network: Network, family: number) {
     super(task, network, family, SOCK_STREAM, I.IPPROTO_TCP);
+    const { keepAlive } = network.stack.settings;
+    this.tcp.keepIdle = keepAlive.idle * 1e9;
+    this.tcp.keepInterval = keepAlive.interval * 1e9;
+    this.tcp.keepCount = keepAlive.count;
   }
   override get isStream(): boolean {
     return true;
@@ -243,12 +258,31 @@ export class InetStream extends InetSocket {
       this.stack.deliver();
     }
     this.tcp.cork = cork;
+    if (total > 0 && (message.flags & MSG_ZEROCOPY) !== 0 && this.options.get(SO_ZEROCOPY) !== 0) this.complete();
     return total > 0 ? total : n;
+  }
+  /** MSG_ZEROCOPY: the bytes were copied, the caller may use its memory again at once; it is told so. */
+  private complete(): void {
+    const number = this.completed++;
+    const { last } = this.completions;
+    const done = { errno: 0 as const, origin: ORIGIN_ZEROCOPY, type: 0, code: CODE_COPIED, data: number };
+    const rest = { from: null, destination: null, port: 0, payload: NOTHING };
+    if (last !== null && last.data === number - 1) this.completions.replaceLast({ ...done, ...rest, info: last.info });
+    else this.completions.push({ ...done, ...rest, info: number });
+    this.queue.notify(POLLERR);
+  }
+  private receiveCompletion(message: IncomingMessage): number {
+    const completion = this.completions.next();
+    if (completion === null) return EAGAIN;
+    message.resultFlags |= MSG_ERRQUEUE;
+    message.control = { others: [errorControl(this, completion)] };
+    return 0;
   }
   override receive(_task: Task, dst: Sink, message: IncomingMessage): number {
     const c = this.connection;
-    if (c === null) return ENOTCONN;
+    if (c === null) return (message.flags & MSG_ERRQUEUE) !== 0 ? EAGAIN : ENOTCONN;
     if ((message.flags & MSG_OOB) !== 0) return this.receiveUrgent(c, dst, message);
+    if ((message.flags & MSG_ERRQUEUE) !== 0) return this.receiveCompletion(message);
     const target = (message.flags & MSG_TRUNC) !== 0 ? DISCARD : dst;
     const n = c.read(target, dst.remaining, (message.flags & MSG_PEEK) !== 0);
     if (n > 0) this.stack.deliver();
@@ -304,7 +338,8 @@ export class InetStream extends InetSocket {
 
   override poll(_file: FileDescription): number {
     if (this.listener !== null) return this.listener.waiting > 0 ? POLLIN | POLLRDNORM : 0;
-    return this.connection === null ? POLLHUP | POLLOUT | POLLWRNORM : this.connection.poll();
+    const told = this.completions.length > 0 ? POLLERR : 0;
+    return told | (this.connection === null ? POLLHUP | POLLOUT | POLLWRNORM : this.connection.poll());
   }
   override name(): Uint8Array {
     const c = this.connection;
