@@ -23,3 +23,4 @@ export const SIOCSIFMTU = 0x8922;
 export const SIOCSIFNAME = 0x8923;
 export const SIOCSIFHWADDR = 0x8924;
 export const SIOCSIFTXQLEN = 0x8943;
+export const SIOCETHTOOL = 0x8946;

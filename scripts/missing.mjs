@@ -26,5 +26,7 @@ const suites = {
   'integration/cri': existsSync('/usr/lib/cni/bridge') || 'containernetworking-plugins',
   'integration/docker': (program('dockerd') && program('docker')) || 'docker.io',
   'integration/kubernetes': program('kubectl') || 'kubectl (kubernetes-client)',
+  'integration/network/tools':
+    ['ip', 'ping', 'traceroute', 'tcpdump', 'iptables-legacy', 'ifconfig'].find((name) => !program(name)) ?? true,
 };
 for (const [suite, lack] of Object.entries(suites)) if (lack !== true) console.log(`${suite}: no ${lack}`);

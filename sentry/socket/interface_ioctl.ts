@@ -1,5 +1,5 @@
 /** The questions about interfaces that any socket answers (netdevice(7)); interface_change.ts has the changes. */
-import { EADDRNOTAVAIL, EFAULT, ENODEV, type Errno, isErrno } from '../../abi/errno.ts';
+import { EADDRNOTAVAIL, EFAULT, ENODEV, EOPNOTSUPP, type Errno, isErrno } from '../../abi/errno.ts';
 import * as I from '../../abi/if.ts';
 import { AF_INET } from '../../abi/socket.ts';
 import { getLen64 } from '../../abi/struct.ts';
@@ -38,6 +38,7 @@ const KNOWN: readonly number[] = [
   I.SIOCGIFHWADDR,
   I.SIOCGIFINDEX,
   I.SIOCGIFTXQLEN,
+  I.SIOCETHTOOL,
 ];
 
 /** By number for SIOCGIFNAME, by name for the others. */
@@ -64,6 +65,8 @@ function fill(task: Task, command: number, device: NetDevice, request: Uint8Arra
     case I.SIOCGIFMTU:
       view.setInt32(I.IFNAMSIZ, device.mtu, true);
       return 0;
+    case I.SIOCETHTOOL:
+      return EOPNOTSUPP; // no driver has anything to tell
     case I.SIOCGIFMETRIC:
       view.setInt32(I.IFNAMSIZ, 0, true);
       return 0;
