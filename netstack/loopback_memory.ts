@@ -4,20 +4,24 @@
  */
 import { type BufferPool, SMALLEST_POOLED } from '../lib/buffer_pool.ts';
 
-/** Lengths that are remembered, and packets of each. */
+/** Lengths that are remembered, and bytes of all small packets that lie here. */
 const MAX_LENGTHS = 256;
-const MAX_EACH = 32;
+const MAX_BYTES = 1 << 20;
 
 export class LoopbackMemory {
   readonly keepsSmall = true;
   private readonly large: BufferPool;
   private readonly small = new Map<number, Uint8Array[]>();
+  private held = 0;
   constructor(large: BufferPool) {
     this.large = large;
   }
   take(length: number): Uint8Array {
     if (length >= SMALLEST_POOLED) return this.large.take(length);
-    return this.small.get(length)?.pop() ?? new Uint8Array(length);
+    const bytes = this.small.get(length)?.pop();
+    if (bytes === undefined) return new Uint8Array(length);
+    this.held -= length;
+    return bytes;
   }
   /** Bytes that came from here and that nobody looks at any more. */
   give(bytes: Uint8Array): void {
@@ -27,11 +31,12 @@ export class LoopbackMemory {
       return;
     }
     const there = this.small.get(length);
-    if (there !== undefined) {
-      if (there.length < MAX_EACH) there.push(bytes);
-      return;
+    if (this.held + length > MAX_BYTES || (there === undefined && this.small.size >= MAX_LENGTHS)) {
+      this.small.clear();
+      this.held = 0;
     }
-    if (this.small.size >= MAX_LENGTHS) this.small.clear();
-    this.small.set(length, [bytes]);
+    this.held += length;
+    if (there !== undefined && this.small.has(length)) there.push(bytes);
+    else this.small.set(length, [bytes]);
   }
 }
