@@ -37,7 +37,7 @@ export class Reassembly {
     this.expire();
     const key = `${packet.source}${packet.destination}${packet.protocol}:${fragment.id}`;
     const entry = this.making.get(key) ?? this.begin(key);
-    if (entry.pieces.length >= MAX_PIECES || this.bytes + length > MAX_BYTES || collides(entry, fragment.offset, end)) {
+    if (entry.pieces.length >= MAX_PIECES || this.bytes + length > MAX_BYTES || collides(entry, fragment, end)) {
       this.drop(entry);
       return null;
     }
@@ -68,9 +68,14 @@ export class Reassembly {
   }
 }
 
-function collides(entry: Making, offset: number, end: number): boolean {
-  if (entry.total >= 0 && end > entry.total) return true;
-  return entry.pieces.some((piece) => offset < piece.offset + piece.bytes.length && piece.offset < end);
+/** It overlaps, or contradicts what is known of the end: behind it, another one, or one before what is there. */
+function collides(entry: Making, { offset, more }: { offset: number; more: boolean }, end: number): boolean {
+  if (entry.total >= 0 && (end > entry.total || !more)) return true;
+  for (const piece of entry.pieces) {
+    const pieceEnd = piece.offset + piece.bytes.length;
+    if ((offset < pieceEnd && piece.offset < end) || (!more && pieceEnd > end)) return true;
+  }
+  return false;
 }
 
 /** With an IP header of the usual kind, so that it can be shown and quoted. */
