@@ -18,6 +18,9 @@ import { SIGINFO_SIZE } from '../../abi/signal_frame.ts';
 import { setLen64 } from '../../abi/struct.ts';
 import type { SignalInfo } from './signal_state.ts';
 
+/** The last of sigaction(2)'s codes for SIGIO. */
+const POLL_HUP = 6;
+
 type Layout = 'kill' | 'queue' | 'timer' | 'child' | 'fault' | 'poll' | 'sys';
 
 /** Kernel codes (> 0, below SI_KERNEL) mean what their signal says. */
@@ -30,7 +33,8 @@ function layoutOf({ signal, code }: SignalInfo): Layout {
   if (signal === SIGSYS) return 'sys';
   if (signal === SIGIO) return 'poll';
   if (signal === SIGSEGV || signal === SIGBUS || signal === SIGFPE || signal === SIGILL || signal === SIGTRAP) return 'fault';
-  return 'kill';
+  // F_SETSIG chose another signal for readiness.
+  return code <= POLL_HUP ? 'poll' : 'kill';
 }
 
 export function encodeSignalInfo(info: SignalInfo): Uint8Array {

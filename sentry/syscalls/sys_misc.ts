@@ -1,5 +1,5 @@
 /** Small calls that belong nowhere else: personality(2), syslog(2), kcmp(2), process_vm_readv(2). */
-import { EBADF, EFAULT, EINVAL, ENOSYS, EPERM, type Errno, ESRCH, isErrno } from '../../abi/errno.ts';
+import { EBADF, EFAULT, EINVAL, EPERM, type Errno, ESRCH, isErrno } from '../../abi/errno.ts';
 import { CAP_SYSLOG, hasCap } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { mayTrace } from '../kernel/trace_access.ts';
@@ -122,5 +122,4 @@ export const MISC_CALLS = {
     run: (task, pid, l, ln, r, rn, options) => copyBetween(task, true, pid, l, ln, r, rn, options),
   }),
   kcmp: syscall({ x64: 312, man: 'kcmp(2)', args: [int, int, int, size, size], run: kcmp }),
-  remap_file_pages: syscall({ x64: 216, man: 'remap_file_pages(2)', args: [], run: () => ENOSYS }),
 };

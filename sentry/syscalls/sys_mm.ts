@@ -2,6 +2,7 @@
 import { EACCES, EAGAIN, EBADF, EBUSY, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP, EPERM, type Errno, isErrno } from '../../abi/errno.ts';
 import {
   MAP_ANONYMOUS,
+  MAP_FIXED,
   MAP_HUGETLB,
   MAP_LOCKED,
   MAP_PRIVATE,
@@ -148,6 +149,19 @@ function madvise(task: Task, address: number, bytes: number, advice: number): nu
 }
 
 /** Every mapped page counts as resident: what the host has evicted it will bring back. */
+/** As Linux has it since 4.0: another mapping of the same file over this part of the first one. */
+function remap_file_pages(task: Task, address: number, bytes: number, prot: number, page: number, _flags: number): number {
+  const start = address - (address % PAGE_SIZE);
+  const length = bytes - (bytes % PAGE_SIZE);
+  if (prot !== 0 || length === 0 || page + length / PAGE_SIZE > Number.MAX_SAFE_INTEGER / PAGE_SIZE) return EINVAL;
+  const vma = task.mm.vmas.find(start);
+  if (vma === null || !vma.shared || vma.file === null || start + length > vma.end) return EINVAL;
+  const file = vma.file.hold();
+  const r = task.mm.map(task.thread, task.group.limits, start, length, vma.prot, MAP_SHARED | MAP_FIXED, file, page * PAGE_SIZE);
+  file.release();
+  return isErrno(r) ? r : 0;
+}
+
 function mincore(task: Task, address: number, length: number, vector: number): number {
   if (address % PAGE_SIZE !== 0) return EINVAL;
   const pages = pageUp(length) / PAGE_SIZE;
@@ -235,6 +249,7 @@ export const MEMORY_CALLS = {
   munmap: syscall({ x64: 11, man: 'munmap(2)', args: [addr, size], run: munmap }),
   brk: syscall({ x64: 12, man: 'brk(2)', args: [addr], run: brk }),
   mremap: syscall({ x64: 25, man: 'mremap(2)', args: [addr, size, size, flags, addr], run: mremap }),
+  remap_file_pages: syscall({ x64: 216, man: 'remap_file_pages(2)', args: [addr, size, flags, size, flags], run: remap_file_pages }),
   msync: syscall({ x64: 26, man: 'msync(2)', args: [addr, size, flags], run: msync }),
   mincore: syscall({ x64: 27, man: 'mincore(2)', args: [addr, size, addr], run: mincore }),
   madvise: syscall({ x64: 28, man: 'madvise(2)', args: [addr, size, int], run: madvise }),

@@ -19,7 +19,7 @@ const DN_EVENTS: readonly (readonly [bit: number, events: number])[] = [
 const DN_MULTISHOT = 0x8000_0000;
 // sigaction(2): si_code POLL_MSG and the band that belongs to it
 const POLL_MSG = 3;
-const MSG_BAND = 0x440;
+const MSG_BAND = 0x441;
 
 export class DirectoryNotice implements WatchOwner, DirectoryWatcher {
   private readonly file: FileDescription;

@@ -46,6 +46,7 @@ const SHOWN: Readonly<Record<string, string | number>> = {
 
 /** A number with its bounds: [start, least, most]. Root of the sandbox may write it. */
 const NUMBERS: Readonly<Record<string, readonly [start: number, least: number, most: number]>> = {
+  'fs/dir-notify-enable': [1, 0, 1],
   'fs/file-max': [2 ** 53 - 1, 0, 2 ** 53 - 1],
   'fs/inotify/max_queued_events': [16384, 0, 2 ** 31 - 1],
   'fs/inotify/max_user_instances': [128, 0, 2 ** 31 - 1],
