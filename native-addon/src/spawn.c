@@ -46,7 +46,7 @@ struct plan {
 	const int32_t *fds;
 	size_t fd_count;
 	const int32_t *options;
-	int sync_read, error_write;
+	int sync_read, sync_write, error_write;
 };
 
 static long raw(long nr, long a, long b, long c, long d, long e)
@@ -106,7 +106,8 @@ static int child(void *argument)
 	char go;
 	uint64_t blocked = (uint32_t)o[OPT_BLOCK_LOW] | (uint64_t)(uint32_t)o[OPT_BLOCK_HIGH] << 32;
 
-	/* The parent writes the maps and the cgroups first; it dies or gives up by closing. */
+	/* The parent writes the maps and the cgroups first; it dies or gives up by closing. Our own copy would keep the pipe open for ever. */
+	raw(SYS_close, p->sync_write, 0, 0, 0, 0);
 	if (raw(SYS_read, p->sync_read, (long)&go, 1, 0, 0) != 1)
 		fail(p, STEP_SYNC, -EPIPE);
 	if (o[OPT_PDEATHSIG] != 0)
@@ -234,6 +235,7 @@ static void run(struct request *q, char *stack, int32_t result[3])
 		return;
 	}
 	q->plan.sync_read = sync[0];
+	q->plan.sync_write = sync[1];
 	q->plan.error_write = report[1];
 	int pid = clone_in(&q->plan, q->plan.options[OPT_NETNS_FD], stack, &result[1]);
 	/* The descriptor table is not shared, so these are the parent's alone. */
