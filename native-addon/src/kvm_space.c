@@ -44,7 +44,7 @@ int space_new(void)
 		}
 		return i;
 	}
-	return -ENOMEM;
+	return -EAGAIN;
 }
 
 static void free_tables(uint64_t table, int level)
