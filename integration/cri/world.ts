@@ -44,6 +44,8 @@ export class CriWorld {
   readonly cri: CriClient;
   readonly bridge: string;
   #names = 0;
+  /** Mounts of others, from before. */
+  readonly #before = new Set(readFileSync('/proc/mounts', 'utf8').split('\n'));
 
   private constructor(containerd: Containerd, bridge: string) {
     this.containerd = containerd;
@@ -165,7 +167,7 @@ export class CriWorld {
     const { folder } = this.containerd;
     return [
       ...processesOf(this.containerd.address),
-      ...lines('/proc/mounts').filter((l) => l.includes(`${folder}/`) || /netns\/cni-/.test(l)),
+      ...lines('/proc/mounts').filter((l) => l.includes(`${folder}/`) || (/netns\/cni-/.test(l) && !this.#before.has(l))),
       ...list(join(folder, 'state/runsc/k8s.io')).filter((n) => !n.startsWith('.')),
       ...list('/sys/fs/cgroup/memory').filter(
         (n) => n.startsWith(`tsvisor-pod${process.pid}-`) && list(join('/sys/fs/cgroup/memory', n)).some((c) => /^[0-9a-f]{64}$/.test(c)),

@@ -56,7 +56,7 @@ suite('kill -9', () => {
   /** containerd died between the answer to Start and its own note of it: its record says created for ever, with every runtime. */
   function unwedge(id: string): void {
     process.stderr.write(`kills: containerd forgot that it had started ${id}\n`);
-    world.containerd.ctr(['-n', 'k8s.io', 'tasks', 'kill', '-s', 'SIGKILL', id]);
+    world.containerd.ctr(['-n', 'k8s.io', 'tasks', 'rm', '-f', id]);
   }
 
   /** What is said of the container and what can be seen of it agree, after a while. */
