@@ -23,7 +23,7 @@ for (const version of ['system', ...OTHER_VERSIONS] as Version[]) {
       writeFileSync(path, text);
       expect(runsc('install')).toMatchObject({ status: 0, stdout: expect.stringContaining('changed') });
       expect(runsc('install')).toMatchObject({ status: 0, stdout: expect.stringContaining('unchanged') });
-      expect(dump()).toMatch(/runtimes\.runsc\][^]*?runtime_type = ['"]io\.containerd\.runsc\.v1['"]/);
+      expect(dump()).toMatch(/runtimes\.runsc\][\s\S]*?runtime_type = ['"]io\.containerd\.runsc\.v1['"]/);
       expect(readFileSync(`${path}.before-runsc`, 'utf8')).toBe(text);
       expect(runsc('uninstall').status).toBe(0);
       expect(readFileSync(path, 'utf8')).toBe(text);

@@ -10,10 +10,10 @@ function rig() {
     timers,
     now: () => clock.now,
     due: Number.POSITIVE_INFINITY,
-    then: () => {},
+    resume: () => {},
     atRound(round: number, then: () => void) {
       this.due = round;
-      this.then = then;
+      this.resume = then;
     },
   };
   let trims = 0;
@@ -22,7 +22,7 @@ function rig() {
     kernel.rounds += rounds;
     if (kernel.rounds >= kernel.due) {
       kernel.due = Number.POSITIVE_INFINITY;
-      kernel.then();
+      kernel.resume();
     }
     clock.now += 1e9;
     timers.fireDue(clock.now);
