@@ -21,4 +21,5 @@ done
 mkdir -p "$t/net/ipv6/conf/all"
 echo 0 >"$t/net/ipv6/conf/all/disable_ipv6"
 mount --move "$t" /proc/sys
+rmdir "$t"
 exec "$@"

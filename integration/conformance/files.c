@@ -12,11 +12,13 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
+static char top[] = "/tmp/files-test-XXXXXX";
 static char base[64];
 
+/* a fresh directory for one part, below the one that is removed at the end */
 static void enter(void)
 {
-	strcpy(base, "/tmp/files-test-XXXXXX");
+	snprintf(base, sizeof base, "%s/XXXXXX", top);
 	CHECK(mkdtemp(base) && chmod(base, 0755) == 0 && chdir(base) == 0);
 }
 
@@ -289,7 +291,9 @@ static void large_file_through_memory(void)
 
 int main(void)
 {
+	char command[64];
 	umask(022);
+	CHECK(mkdtemp(top) && chmod(top, 0755) == 0);
 	PART(open_flags);
 	PART(positions_and_vectors);
 	PART(links_and_renames);
@@ -300,5 +304,7 @@ int main(void)
 	PART(locks);
 	PART(size_limit);
 	PART(large_file_through_memory);
+	snprintf(command, sizeof command, "rm -rf %s", top);
+	CHECK(system(command) == 0);
 	return 0;
 }
