@@ -3,7 +3,8 @@ cd /tmp
 exec 2>&1
 set -m
 sleep 30 & job=$!
-kill -STOP $job; sleep 0.2; jobs | sed 's/  */ /g'; kill -CONT $job; kill $job; wait $job 2>/dev/null; echo "wait $?"
+kill -STOP $job; until jobs -s | grep -q .; do sleep 0.05; done; jobs | sed 's/  */ /g'
+kill -CONT $job; while jobs -s | grep -q .; do sleep 0.05; done; kill $job; wait $job 2>/dev/null; echo "wait $?"
 set +m
 trap 'echo trapped USR1' USR1; kill -USR1 $$; trap - USR1
 (trap 'echo leaving' EXIT; exit 4); echo "subshell $?"
