@@ -12,7 +12,7 @@ suite('the life of a container', () => {
   });
   afterEach(async () => {
     expect(await eventually(() => world.leftovers().length === 0)).toBe(true);
-  });
+  }, 20_000);
   afterAll(() => world.close());
 
   const status = (id: string): string => (JSON.parse(world.runsc(['state', id]).stdout) as { status: string }).status;
@@ -97,13 +97,14 @@ suite('the life of a container', () => {
     world.runsc(['delete', '--force', id]);
   });
 
-  test('list, ps, events, debug', () => {
+  test('list, ps, events, debug', async () => {
     const { id, pidFile } = create('sleep 1000');
     world.runsc(['start', id]);
     expect(JSON.parse(world.runsc(['list', '--format', 'json']).stdout)).toMatchObject([{ id, status: 'running' }]);
     expect(JSON.parse(world.runsc(['ps', '--format', 'json', id]).stdout)).toEqual([Number(readFileSync(pidFile))]);
     expect(JSON.parse(world.runsc(['events', '--stats', id]).stdout)).toMatchObject({ type: 'stats', id });
-    expect(world.runsc(['debug', '--stacks', id]).stdout).toContain('sleep');
+    // The shell becomes sleep a moment after start.
+    expect(await eventually(() => world.runsc(['debug', '--stacks', id]).stdout.includes('sleep'))).toBe(true);
     world.runsc(['delete', '--force', id]);
   });
 
