@@ -17,8 +17,11 @@ start() {
 start
 sql 'create database t; use t; create table a(id int primary key auto_increment, v varchar(100)) engine=innodb;
   insert into a(v) select seq from seq_1_to_2000; select count(*), sum(id) from a'
-kill -9 $server
-wait $server 2>/dev/null || echo "ended with $?"
+# bash tells of the death whenever it notices: here, and to nobody.
+{
+  kill -9 $server
+  wait $server
+} 2>/dev/null || echo "ended with $?"
 start
 sql 'select count(*), sum(id) from t.a; check table t.a'
 mariadb-admin -S /run/mysqld/s shutdown
