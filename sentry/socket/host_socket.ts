@@ -2,9 +2,9 @@
  * A stream socket of the host that stands for standard input or output: what `docker`, systemd and Node give a program in place of a pipe.
  * In the sandbox it is an unnamed, connected AF_UNIX socket, whatever it is outside: addresses of the host are not the guest's to see.
  */
-import { EAGAIN, EINVAL, EPIPE } from '../../abi/errno.ts';
+import { EAGAIN, EINVAL, EOPNOTSUPP, EPIPE } from '../../abi/errno.ts';
 import { POLLHUP, POLLIN, POLLOUT, POLLRDNORM } from '../../abi/poll.ts';
-import { AF_UNIX, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM } from '../../abi/socket.ts';
+import { AF_UNIX, MSG_PEEK, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM } from '../../abi/socket.ts';
 import type { HostEndpoint } from '../fs/host_endpoint.ts';
 import type { HostQueue } from '../fs/host_stream.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -66,7 +66,9 @@ export class HostSocket extends Socket {
     return this.held === null;
   }
 
-  receive(task: Task, dst: Sink, _message: IncomingMessage): number {
+  receive(task: Task, dst: Sink, message: IncomingMessage): number {
+    // What a read takes from the host cannot be given back: refused rather than lost.
+    if ((message.flags & MSG_PEEK) !== 0) return EOPNOTSUPP;
     if ((this.closedFor & POLLIN) !== 0) return 0;
     const scratch = task.kernel.ioScratch;
     const n = this.endpoint.stream.read(scratch, Math.min(dst.remaining, CHUNK));

@@ -45,7 +45,7 @@ const MADV_FREE = 8;
 const MADV_HWPOISON = 100;
 const MADV_SOFT_OFFLINE = 101;
 /** Hints that change nothing an application can observe. */
-const HINTS = new Set([0, 1, 2, 3, 12, 13, 14, 15, 16, 17, 20, 21, 22, 23, 25]);
+const HINTS: ReadonlySet<number> = new Set([0, 1, 2, 3, 12, 13, 14, 15, 16, 17, 20, 21, 22, 23, 25]);
 
 // mlockall(2), mlock2(2)
 const MCL_CURRENT = 1;

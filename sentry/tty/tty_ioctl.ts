@@ -65,7 +65,21 @@ export interface Side {
 }
 
 /** Commands that a background process of the terminal may not use. */
-const CHANGES = new Set([TCSETA, TCSETAW, TCSETAF, TCSETS, TCSETSW, TCSETSF, TCSETS2, TCSETSW2, TCSETSF2, TCSBRK, TCSBRKP, TCXONC, TCFLSH]);
+const CHANGES: ReadonlySet<number> = new Set([
+  TCSETA,
+  TCSETAW,
+  TCSETAF,
+  TCSETS,
+  TCSETSW,
+  TCSETSF,
+  TCSETS2,
+  TCSETSW2,
+  TCSETSF2,
+  TCSBRK,
+  TCSBRKP,
+  TCXONC,
+  TCFLSH,
+]);
 
 /** What both sides answer; ENOTTY for the rest. */
 export function terminalIoctl(task: Task, terminal: Terminal, side: Side, command: number, argument: number): number {
