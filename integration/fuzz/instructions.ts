@@ -15,7 +15,7 @@ const PAGE = 4096;
 const PATTERN = 0x5a;
 /** ns that a case may run before it is kicked; that a kick and a well-behaved program may take. */
 const CASE_NS = 3e6;
-const KICK_NS = 5e9;
+const KICK_NS = 20e9;
 /** Cases between looks at the witness and a well-behaved program. */
 const LOOK_EVERY = 64;
 const OWN_SIGNALS = new Set([SIGILL, SIGTRAP, SIGFPE, SIGBUS, SIGSEGV]);
@@ -124,6 +124,8 @@ export interface InstructionFuzz {
   readonly cases: number;
   /** Bytes that no case holds: what an emulated processor gets wrong by itself. */
   readonly without?: readonly number[];
+  /** Told now and then how many cases have run. */
+  readonly progress?: (done: number) => void;
 }
 export interface InstructionFindings {
   readonly findings: readonly string[];
@@ -132,7 +134,7 @@ export interface InstructionFindings {
   readonly ends: ReadonlyMap<string, number>;
 }
 
-export function fuzzInstructions({ platform, seed, seconds, cases, without = [] }: InstructionFuzz): InstructionFindings {
+export function fuzzInstructions({ platform, seed, seconds, cases, without = [], progress }: InstructionFuzz): InstructionFindings {
   const random = new Random(seed);
   const findings: string[] = [];
   const ends = new Map<string, number>();
@@ -191,6 +193,7 @@ export function fuzzInstructions({ platform, seed, seconds, cases, without = [] 
     if (bad || done % LOOK_EVERY === 0) {
       thread.space.release();
       thread = space(platform);
+      progress?.(done);
       if (!behaves()) findings.push(`the witness suffers after ${Buffer.from(bytes).toString('hex')}`);
     }
   }

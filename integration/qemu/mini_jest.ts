@@ -21,8 +21,15 @@ export interface Outcome {
   readonly failed: readonly string[];
 }
 
+/** What is told of a run while it goes on. */
+export interface Listener {
+  /** The test of this group begins. */
+  readonly began: (group: string, name: string) => void;
+  readonly failed: (name: string, line: string) => void;
+}
+
 /** Defines the globals, collects what `suites` describe, runs it. */
-export async function runSuites(suites: () => void, log: (name: string, line: string) => void): Promise<Outcome> {
+export async function runSuites(suites: () => void, listener: Listener): Promise<Outcome> {
   const groups: Group[] = [];
   const now = (): Group => groups[groups.length - 1] as Group;
   const test: Test = (name, body) => void now().tests.push({ name, run: body as () => void });
@@ -54,13 +61,14 @@ export async function runSuites(suites: () => void, log: (name: string, line: st
   for (const group of groups) {
     await call(group.before);
     for (const { name, run } of group.tests) {
+      listener.began(group.name, name);
       try {
         await call(group.beforeEach);
         await run();
         passed++;
       } catch (e) {
         failed.push(name);
-        log(name, `FAILED ${group.name}: ${name}: ${(e as Error).stack ?? e}`);
+        listener.failed(name, `FAILED ${group.name}: ${name}: ${(e as Error).stack ?? e}`);
       }
     }
     await call(group.after);

@@ -19,7 +19,7 @@
 #define DATA 0x600000ULL
 #define SPARE 0x601000ULL
 /* ns after which a run has failed. */
-#define PATIENCE_NS 200000000L
+#define PATIENCE_NS 900000000L
 #define ROUNDS 16
 
 static struct {
