@@ -5,7 +5,20 @@ import { HostPoll } from '../platforms/host_poll.ts';
 import { type Platform, REG, type ThreadContext, type ThreadEvents } from '../platforms/platform.ts';
 import { createPlatform, openSource } from '../platforms/select.ts';
 import { STUB_BASE } from '../platforms/stub_layout.ts';
-import { C_RESULT, SLOT_SIZE, SLOTS, STATE_POSTED, W_COMMANDS, W_KIND } from '../platforms/systrap/layout.ts';
+import {
+  C_RESULT,
+  DATA_SIZE,
+  M_LENGTH,
+  PIECE_WORDS,
+  SLOT_SIZE,
+  SLOTS,
+  STATE_POSTED,
+  W_CODE,
+  W_COMMANDS,
+  W_GATHERED,
+  W_KIND,
+  W_MEMORY,
+} from '../platforms/systrap/layout.ts';
 import { call, code, LOOP_FOREVER, mov, SYSCALL } from './machine_code.ts';
 
 const CODE = 0x40_0000;
@@ -139,6 +152,58 @@ test('a forged request is a request of the forger', () => {
   expect(next()).toMatch(/^syscall/);
   thread.space.release(); // it still runs; that must do
   expect(typeof platform.newAddressSpace()).toBe('object');
+});
+
+test('memory that a slot only claims to hold or to be writable is the forger’s own', () => {
+  const piece = (i: number, address: number, length: number): number[] => {
+    const at = SLOTS + (W_MEMORY + i * PIECE_WORDS) * 4;
+    return [...store(at, address % 2 ** 32), ...store(at + 4, Math.floor(address / 2 ** 32)), ...store(at + M_LENGTH * 4, length)];
+  };
+  const post = [
+    ...store(SLOTS + W_KIND * 4, 1),
+    ...store(SLOTS + W_CODE * 4, 1),
+    ...store(SLOTS + W_GATHERED * 4, 1),
+    ...store(SLOTS, STATE_POSTED),
+  ];
+  const nowhere = 0x1234_5000;
+  for (const target of [nowhere, STUB_BASE, SLOTS, 0]) {
+    const thread = program(piece(0, nowhere, DATA_SIZE), piece(2, target, -1), piece(3, target, 64), post, LOOP_FOREVER);
+    thread.resume();
+    expect(next()).toMatch(/^syscall/);
+    const bytes = new Uint8Array(2 * DATA_SIZE).fill(7);
+    // A claim of its own memory's content, no longer than there is room for it; whatever is beyond is read where it is not.
+    expect(thread.callMemory?.read(nowhere, bytes, 0, 2 * DATA_SIZE)).toBeLessThan(0);
+    thread.callMemory?.write(target, bytes, 0, 2 * DATA_SIZE);
+    thread.callMemory?.write(target, bytes, 0, 64);
+    thread.resumeWithResult(0);
+    thread.interrupt();
+    expect(next()).toMatch(/interrupted|exited|fault|syscall/);
+    thread.space.release();
+  }
+  const honest = program(call(7));
+  honest.resume();
+  expect(next()).toBe('syscall 7');
+  honest.space.release();
+});
+
+test('what a call has written to memory that is gone by then is the error of the call, and the thread lives', () => {
+  const buffer = 0x50_0000;
+  const thread = program(
+    [...mov.eax(0), ...mov.edi(0), ...mov.rax(buffer)],
+    [0x48, 0x89, 0xc6], // mov rsi, rax
+    [...mov.edx(16), ...mov.eax(0), ...SYSCALL],
+    [0x48, 0x89, 0xc7], // mov rdi, rax
+    [...mov.eax(500), ...SYSCALL],
+  );
+  thread.space.mapAnonymous(thread, buffer, PAGE, PROT_READ | PROT_WRITE);
+  thread.resume();
+  expect(next()).toBe('syscall 0');
+  expect(thread.callMemory?.write(buffer, Uint8Array.of(1, 2, 3), 0, 3)).toBe(3);
+  thread.space.unmap(thread, buffer, PAGE);
+  thread.resumeWithResult(3);
+  expect(next()).toBe('syscall 500');
+  expect([thread.args[0], thread.args[1]]).toEqual([2 ** 32 - 14, 2 ** 32 - 1]);
+  thread.space.release();
 });
 
 test('slots unmapped under the stub end the process', () => {

@@ -114,6 +114,12 @@ export interface SignalFrames {
   settle(): boolean;
 }
 
+/** Memory as `AddressSpace` reads and writes it. */
+export interface ThreadMemory {
+  read(address: number, into: Uint8Array, offset: number, count: number): number;
+  write(address: number, from: Uint8Array, offset: number, count: number): number;
+}
+
 /** One thread of an application. `data` is the Sentry's (its Task); the platform never looks inside. */
 export interface ThreadContext {
   data: unknown;
@@ -134,6 +140,11 @@ export interface ThreadContext {
 
   /** rax = result (number or errno), and nothing else fetched. */
   setResult?(result: number): void;
+  /**
+   * For what the system call that the thread has stopped at reads and writes: as the space's own, but what is read may be as old as the
+   * call, and what is written be there when the thread goes on or somebody looks through the space. Absent: the space's own.
+   */
+  readonly callMemory?: ThreadMemory;
   /** Absent: frames are built through `registers`, `xstate` and memory. */
   readonly frames?: SignalFrames;
   /** Ends a system-call stop: rax = result (number or errno), everything else unchanged, run on. */

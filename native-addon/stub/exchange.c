@@ -45,10 +45,11 @@ void post_started(struct slot *slot)
 /* What a reply says of the thread's state. 0: a frame cannot be built or taken down. */
 static int apply(struct slot *slot, uint32_t flags, struct ucontext *uc)
 {
+	int written = !(flags & REPLY_WRITE) || scatter(slot);
 	if (flags & REPLY_REGISTERS)
 		load_registers(&uc->mcontext, slot);
 	if (flags & REPLY_RESULT)
-		uc->mcontext.rax = slot->result;
+		uc->mcontext.rax = written ? slot->result : (uint64_t)-EFAULT;
 	if ((flags & REPLY_UNWIND) && !pop_frame(uc))
 		return 0;
 	return !(flags & REPLY_FRAME) || push_frame(&slot->frame, uc);
@@ -58,7 +59,7 @@ static int64_t apply_now(struct slot *slot, uint32_t flags, struct ucontext *uc)
 {
 	int ok = apply(slot, flags, uc);
 	save_registers(slot->regs, &uc->mcontext);
-	return ok ? 0 : -14; /* EFAULT */
+	return ok ? 0 : -EFAULT;
 }
 
 static int64_t carry_out(struct slot *slot, struct command *c, uint32_t op, int *held, struct ucontext *uc)

@@ -17,7 +17,7 @@ __attribute__((noreturn, visibility("hidden"))) void stub_upgrade(struct slot *s
 /* Whether the answer is about more than a result and memory. */
 static int needs_frame(const struct slot *slot, uint32_t state)
 {
-	if (state == STATE_REPLY && (slot->flags & ~(uint32_t)(REPLY_RESULT | REPLY_EXIT)))
+	if (state == STATE_REPLY && (slot->flags & ~(uint32_t)(REPLY_RESULT | REPLY_EXIT | REPLY_WRITE)))
 		return 1;
 	uint32_t count = slot->command_count;
 	for (uint32_t i = 0; i < count && i < MAX_COMMANDS; i++) {
@@ -44,6 +44,8 @@ static uint64_t finish(struct slot *slot)
 	}
 	if (slot->flags & REPLY_EXIT)
 		leave(slot);
+	if (slot->flags & REPLY_WRITE && !scatter(slot))
+		return (uint64_t)-EFAULT;
 	return slot->flags & REPLY_RESULT ? slot->result : slot->regs[RAX];
 }
 
@@ -62,6 +64,7 @@ __attribute__((used)) uint64_t on_fast(struct slot *slot)
 	slot->regs[SS] = USER_SS;
 	slot->regs[FS_BASE] = read_fs();
 	slot->regs[GS_BASE] = 0;
+	gather(slot);
 	post_request(slot, KIND_SYSCALL);
 	return finish(slot);
 }

@@ -186,13 +186,20 @@ int pop_frame(struct ucontext *uc)
 }
 
 __asm__(".text\n"
-	/* stub_copy(to, from, length): the handler of faults continues at stub_copy_failed what faults at stub_copy_here. */
+	/* stub_copy(to, from, length), stub_probe(at): the handler of faults continues at stub_copy_failed what faults here. */
 	".globl stub_copy\n"
 	"stub_copy:\n"
 	"	mov %rdx, %rcx\n"
 	".globl stub_copy_here\n"
 	"stub_copy_here:\n"
 	"	rep movsb\n"
+	"	xor %eax, %eax\n"
+	"	ret\n"
+	".globl stub_probe\n"
+	"stub_probe:\n"
+	".globl stub_probe_here\n"
+	"stub_probe_here:\n"
+	"	lock orb $0, (%rdi)\n"
 	"	xor %eax, %eax\n"
 	"	ret\n"
 	".globl stub_copy_failed\n"

@@ -9,8 +9,11 @@
 
 /* Copies; not 0 if either side cannot be reached (any part may have been copied). */
 int stub_copy(void *to, const void *from, uint64_t length);
-/* Where it faults, and where it goes on then. */
+/* Not 0 if the byte cannot be written; it keeps its value. */
+int stub_probe(void *at);
+/* Where they fault, and where they go on then. */
 void stub_copy_here(void);
+void stub_probe_here(void);
 void stub_copy_failed(void);
 
 /* The thread will enter the handler. 0: its stack cannot hold the frame; registers are unchanged. */

@@ -9,6 +9,7 @@
 #include "systrap_stub.h"
 
 #define MSG_DONTWAIT 0x40
+#define EFAULT 14
 
 /* signal(7), sigaction(2), x86-64 */
 #define SIG_ILL 4

@@ -42,6 +42,12 @@ uint32_t carry_out_all(struct slot *slot, uint32_t state, struct ucontext *uc);
 __attribute__((noreturn)) void leave(struct slot *slot);
 void serve(struct slot *slot, struct ucontext *uc);
 
+/* arguments.c */
+/* Copies what the call in regs reads, and looks whether what it writes can be written. */
+void gather(struct slot *slot);
+/* Puts into its place what the Sentry has written. 0: not all of it could be. */
+int scatter(const struct slot *slot);
+
 /* descriptors.c */
 /* Receives up to four descriptors; how many bytes the message had, or an errno. */
 int64_t receive(int *fds, void *payload, uint64_t length, uint64_t flags);

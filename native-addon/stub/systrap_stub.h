@@ -46,8 +46,8 @@ enum command_op {
 	OP_FRAME = 6, /* there is a signal frame; fpstate says where */
 };
 
-/* In the order in which they happen: registers, result, REPLY_UNWIND, REPLY_FRAME. */
-enum reply_flags { REPLY_RESULT = 1, REPLY_REGISTERS = 2, REPLY_EXIT = 4, REPLY_UNWIND = 8, REPLY_FRAME = 16 };
+/* In the order in which they happen: REPLY_WRITE, registers, result, REPLY_UNWIND, REPLY_FRAME. */
+enum reply_flags { REPLY_RESULT = 1, REPLY_REGISTERS = 2, REPLY_EXIT = 4, REPLY_UNWIND = 8, REPLY_FRAME = 16, REPLY_WRITE = 32 };
 
 /* OP_MAP_FILE, args[4]: with the descriptor that the command before has left open; leave it open for the next. */
 #define MAP_FD_HELD 1
@@ -59,7 +59,26 @@ struct command {
 	int64_t result;
 };
 
-#define MAX_COMMANDS 48
+#define MAX_COMMANDS 28
+
+/*
+ * Memory that a system call names, as far as it is small (arguments.c). What the call reads was copied to `data`, one piece behind the
+ * other, each from a multiple of 8 on; then there is room for what it writes, which the stub puts into its place when it goes on.
+ */
+#define DATA_SIZE 1280U
+#define PIECES 2
+struct piece {
+	uint64_t address;
+	uint32_t length; /* 0: none */
+	uint32_t offset; /* in `data`, of what is to be written */
+};
+struct call_memory {
+	struct piece in[PIECES];
+	struct piece out[PIECES];     /* can be written */
+	struct piece written[PIECES]; /* by the Sentry: REPLY_WRITE */
+	uint32_t gathered;            /* 1: `in` and `out` are of this call */
+	uint32_t pad;
+};
 
 /* stack_t */
 struct altstack {
@@ -104,12 +123,15 @@ struct slot {
 	uint32_t spin;          /* 0x150: cycles (TSC) to look at the state before sleeping */
 	uint32_t pad3[11];
 	struct command commands[MAX_COMMANDS]; /* 0x180 */
+	uint8_t data[DATA_SIZE];               /* 0x880 */
 	struct frame_order frame;              /* 0xd80 */
 	struct frame_peek peek;                /* 0xe50 */
 	uint64_t cpu_time;                     /* 0xe80: of the thread, ns, at a call that may be its last */
+	struct call_memory memory;             /* 0xe88 */
 };
 
 _Static_assert(__builtin_offsetof(struct slot, frame) == 0xd80 && __builtin_offsetof(struct slot, peek) == 0xe50 && __builtin_offsetof(struct slot, cpu_time) == 0xe80, "platforms/systrap/layout.ts");
+_Static_assert(__builtin_offsetof(struct slot, data) == 0x880 && __builtin_offsetof(struct slot, memory) == 0xe88 && sizeof(struct call_memory) == 104, "platforms/systrap/layout.ts");
 _Static_assert(sizeof(struct slot) <= SLOT_SIZE, "a page");
 
 struct global {

@@ -80,7 +80,12 @@ __attribute__((used)) struct departure on_trap(struct siginfo *info, struct ucon
 	slot->kind = KIND_SYSCALL;
 	slot->code = info->arch == AUDIT_ARCH_X86_64;
 	look_ahead(slot, uc);
-	exchange(slot, uc);
+	slot->fpstate = uc->mcontext.fpstate;
+	save_registers(slot->regs, &uc->mcontext);
+	if (slot->code == 1)
+		gather(slot);
+	post(slot);
+	serve(slot, uc);
 	return departure(slot, &uc->mcontext);
 }
 
@@ -115,13 +120,13 @@ static int kicked_inside(struct slot *slot, struct sigcontext *c)
 	return 1;
 }
 
-/* A fault of the handler's own, on this very stack: true if it is one that stub_copy expects. Otherwise the process is at its end. */
+/* A fault of the handler's own, on this very stack: true if it is one that stub_copy and stub_probe expect. Otherwise the process is at its end. */
 static int survives(struct ucontext *uc)
 {
 	uint64_t sp = uc->mcontext.rsp;
 	if (sp < STACKS || sp >= STACKS + MAX_THREADS * STACK_SIZE)
 		return 0;
-	if (uc->mcontext.rip != (uint64_t)stub_copy_here)
+	if (uc->mcontext.rip != (uint64_t)stub_copy_here && uc->mcontext.rip != (uint64_t)stub_probe_here)
 		__builtin_trap();
 	uc->mcontext.rip = (uint64_t)stub_copy_failed;
 	return 1;

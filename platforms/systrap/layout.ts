@@ -48,6 +48,7 @@ export const REPLY_REGISTERS = 2;
 export const REPLY_EXIT = 4;
 export const REPLY_UNWIND = 8;
 export const REPLY_FRAME = 16;
+export const REPLY_WRITE = 32;
 
 // Offsets in a slot, in 32-bit words.
 export const W_STATE = 0;
@@ -67,7 +68,7 @@ export const W_NONCE = 0x160 / 4;
 export const NONCE_WORDS = 4;
 export const W_COMMANDS = 0x180 / 4;
 export const COMMAND_WORDS = 16;
-export const MAX_COMMANDS = 48;
+export const MAX_COMMANDS = 28;
 /** Inside a command. */
 export const C_NR = 1;
 export const C_ARGS = 2;
@@ -95,6 +96,17 @@ export const P_STACK_FLAGS = 6;
 export const P_STACK_SIZE = 8;
 export const P_VALID = 10;
 export const W_CPU_TIME = 0xe80 / 4;
+/** struct call_memory: of each piece its words. */
+export const W_DATA = 0x880 / 4;
+export const DATA_SIZE = 1280;
+export const W_MEMORY = 0xe88 / 4;
+export const PIECE_WORDS = 4;
+export const M_LENGTH = 2;
+export const M_OFFSET = 3;
+/** Of pieces: two to read, then two to write; the two that the Sentry has written; whether the first four are of this call. */
+export const PIECES_GATHERED = 4;
+export const W_WRITTEN = W_MEMORY + PIECES_GATHERED * PIECE_WORDS;
+export const W_GATHERED = W_MEMORY + 6 * PIECE_WORDS;
 /** OP_MAP_FILE, argument 4. */
 export const MAP_FD_HELD = 1;
 export const MAP_FD_KEEP = 2;

@@ -380,6 +380,7 @@ export class SystrapPlatform implements Platform {
       thread.considerSite();
       this.placement.stopped(thread);
       events.syscall(thread);
+      thread.callMemory.settle(thread.space.threaded);
     } else if (kind === KIND_FAULT) {
       thread.interruptWanted = false;
       const low = (words[thread.at + W_ADDRESS] as number) >>> 0;

@@ -7,6 +7,7 @@ import type { AddressSpace, CodePolicy, ThreadContext } from '../platform.ts';
 import { ANONYMOUS_FLAGS, fileFlags, setBitOperation } from '../ptrace/injection.ts';
 import { HOST_CALL } from '../ptrace/requests.ts';
 import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
+import type { CallMemory, ProcessMemory } from './call_memory.ts';
 import { CallSites, type CodeMemory } from './call_sites.ts';
 import { MAX_THREADS, OP_HOST, OP_MAP_FILE, OP_THREAD, STATE_GONE, W_STATE } from './layout.ts';
 import type { SystrapPlatform } from './systrap_platform.ts';
@@ -16,7 +17,7 @@ const MSG_DONTWAIT = 0x40;
 const MADV_DONTNEED = 4;
 const ONE_BYTE = new Uint8Array(1);
 
-export class SystrapSpace implements AddressSpace, CodeMemory {
+export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
   vdsoBase: number;
   /** The host process, a child of ours that we have not reaped. */
   pid = 0;
@@ -28,6 +29,8 @@ export class SystrapSpace implements AddressSpace, CodeMemory {
   readonly socket: number;
   /** Threads with commands that have not run. */
   private readonly pending = new Set<SystrapThread>();
+  /** Of threads whose stubs have yet to write what their calls gave. */
+  private readonly writers: CallMemory[] = [];
   /** Threads that were told to end: their numbers are free once they say so. */
   private readonly leaving: SystrapThread[] = [];
   /** Numbers of ended threads with their slots' places: both serve again. */
@@ -138,6 +141,14 @@ export class SystrapSpace implements AddressSpace, CodeMemory {
   /** Everything deferred happens now. */
   flush(): void {
     if (this.pending.size > 0) for (const thread of this.pending) this.flushThread(thread);
+    while (this.writers.length > 0) (this.writers[this.writers.length - 1] as CallMemory).complete();
+  }
+  writing(memory: CallMemory): void {
+    this.writers.push(memory);
+  }
+  written(memory: CallMemory): void {
+    if (this.writers[this.writers.length - 1] === memory) this.writers.pop();
+    else this.writers.splice(this.writers.indexOf(memory), 1);
   }
   flushThread(thread: SystrapThread): void {
     if (thread.runCommands() < 0) this.platform.lose(thread, 'a deferred memory operation failed');
@@ -150,7 +161,10 @@ export class SystrapSpace implements AddressSpace, CodeMemory {
   write(address: number, from: Uint8Array, offset: number, count: number): number {
     if (address >= STUB_BASE) return EFAULT;
     this.flush();
-    return native.writeProcess(this.pid, address, from, offset, Math.min(count, STUB_BASE - address));
+    return this.writeNow(address, from, offset, Math.min(count, STUB_BASE - address));
+  }
+  writeNow(address: number, from: Uint8Array, offset: number, count: number): number {
+    return native.writeProcess(this.pid, address, from, offset, count);
   }
   readForced(address: number, into: Uint8Array, offset: number, count: number): number {
     this.flush();
@@ -260,6 +274,7 @@ export class SystrapSpace implements AddressSpace, CodeMemory {
     this.threads.clear();
     this.leaving.length = 0;
     this.pending.clear();
+    this.writers.length = 0;
     host.close(this.memfd);
     host.close(this.socket);
     if (this.memFd >= 0) host.close(this.memFd);

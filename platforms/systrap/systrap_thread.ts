@@ -6,6 +6,7 @@ import type { ThreadPlacement } from '../cpu_placement.ts';
 import { SPIN_CYCLES } from '../hot_callers.ts';
 import { REG, REGISTER_COUNT, Registers, type ThreadContext } from '../platform.ts';
 import { HOST_CALL } from '../ptrace/requests.ts';
+import { CallMemory } from './call_memory.ts';
 import {
   C_ARGS,
   C_NR,
@@ -81,6 +82,7 @@ export class SystrapThread implements ThreadContext {
   /** Index in the platform's list of running threads. */
   runIndex = -1;
   readonly frames: ThreadFrames;
+  readonly callMemory: CallMemory;
   /** REPLY_*: what the next reply tells the stub to do. */
   flags = 0;
   /** A frame was broken when somebody needed the registers before the thread was resumed: told then. */
@@ -106,6 +108,7 @@ export class SystrapThread implements ThreadContext {
     this.words = platform.window.words;
     this.placement = platform.placement.started(parent);
     this.frames = new ThreadFrames(this, platform.window);
+    this.callMemory = new CallMemory(space, platform.window, this.at);
   }
 
   stopped(): void {
@@ -123,6 +126,7 @@ export class SystrapThread implements ThreadContext {
       this.args.fill(0);
       return;
     }
+    this.callMemory.begin();
     this.sysno = words[regs + REG.rax * 2] as number;
     for (let i = 0; i < 6; i++) {
       const word = regs + (ARGUMENTS[i] as number) * 2;
@@ -259,7 +263,8 @@ export class SystrapThread implements ThreadContext {
   }
   private send(flags: number): void {
     const { words, at } = this;
-    words[at + W_FLAGS] = flags;
+    words[at + W_FLAGS] = flags | this.callMemory.end();
+    if (this.callMemory.failure !== 0) setWords(words, at + W_RESULT, this.callMemory.failure);
     words[at + W_SPIN] = this.placement.heat.cpu >= 0 ? SPIN_CYCLES : 0;
     words[at + W_COMMAND_COUNT] = this.commands;
     if (this.commands > 0) this.space.settled(this);
@@ -297,6 +302,7 @@ export class SystrapThread implements ThreadContext {
    */
   leave(): void {
     this.space.flushThread(this);
+    this.callMemory.complete();
     if (this.tid !== this.space.pid) this.send(REPLY_EXIT);
     this.space.left(this);
   }

@@ -12,7 +12,7 @@ import { EFAULT, EINVAL, ENAMETOOLONG, type Errno } from '../../abi/errno.ts';
 import { PATH_MAX } from '../../abi/fcntl.ts';
 import { TASK_SIZE } from '../../abi/mman.ts';
 import { type ByteString, byteString } from '../../lib/byte_string.ts';
-import type { ThreadContext } from '../../platforms/platform.ts';
+import type { ThreadContext, ThreadMemory } from '../../platforms/platform.ts';
 import type { MemoryMap } from '../mm/memory_map.ts';
 import type { FdTable } from '../vfs/fd_table.ts';
 import type { FsContext } from '../vfs/fs_context.ts';
@@ -184,12 +184,16 @@ export class Task {
 
   // User memory
 
+  /** For the arguments and results of its system call. Not for words that other threads signal through. */
+  get userMemory(): ThreadMemory {
+    return this.thread.callMemory ?? this.thread.space;
+  }
   /** Fills `into`; 0, or EFAULT if any byte is missing. */
   copyIn(address: number, into: Uint8Array): 0 | Errno {
-    return this.thread.space.read(address, into, 0, into.length) === into.length ? 0 : EFAULT;
+    return this.userMemory.read(address, into, 0, into.length) === into.length ? 0 : EFAULT;
   }
   copyOut(address: number, bytes: Uint8Array): 0 | Errno {
-    return this.thread.space.write(address, bytes, 0, bytes.length) === bytes.length ? 0 : EFAULT;
+    return this.userMemory.write(address, bytes, 0, bytes.length) === bytes.length ? 0 : EFAULT;
   }
   /** `length` bytes, or EFAULT. The caller has capped the length. */
   readBytes(address: number, length: number): Uint8Array | Errno {
@@ -198,11 +202,11 @@ export class Task {
   }
   readU32(address: number): number {
     const bytes = this.kernel.scratch8;
-    return this.thread.space.read(address, bytes, 0, 4) === 4 ? this.kernel.scratch8View.getUint32(0, true) : EFAULT;
+    return this.userMemory.read(address, bytes, 0, 4) === 4 ? this.kernel.scratch8View.getUint32(0, true) : EFAULT;
   }
   writeU32(address: number, value: number): 0 | Errno {
     this.kernel.scratch8View.setUint32(0, value >>> 0, true);
-    return this.thread.space.write(address, this.kernel.scratch8, 0, 4) === 4 ? 0 : EFAULT;
+    return this.userMemory.write(address, this.kernel.scratch8, 0, 4) === 4 ? 0 : EFAULT;
   }
   /** A NUL-terminated string of at most `max` bytes without the NUL; EFAULT, or ENAMETOOLONG if no NUL came. */
   readString(address: number, max: number): ByteString | Errno {
@@ -212,7 +216,7 @@ export class Task {
     while (text.length <= max) {
       // Up to the end of the page: the next page may not exist and the string may end before it.
       const want = Math.min(4096 - (at % 4096), max + 1 - text.length, text === '' ? 256 : 4096);
-      const n = this.thread.space.read(at, chunk, 0, want);
+      const n = this.userMemory.read(at, chunk, 0, want);
       if (n <= 0) return EFAULT;
       const end = chunk.subarray(0, n).indexOf(0);
       if (end >= 0) return text + byteString(chunk, 0, end);
@@ -229,12 +233,12 @@ export class Task {
   userBuffer(address: number, length: number): UserBuffer | Errno {
     const count = Math.min(length, MAX_RW_COUNT);
     if (address + count > TASK_SIZE) return EFAULT;
-    return new UserBuffer(this.thread.space, [{ address, length: count }]);
+    return new UserBuffer(this.userMemory, [{ address, length: count }]);
   }
   /** A list of one range, as most are. */
   private oneRange(address: number): UserBuffer | Errno {
     const { scratch16, scratch16View: view } = this.kernel;
-    if (this.thread.space.read(address, scratch16, 0, 16) !== 16) return EFAULT;
+    if (this.userMemory.read(address, scratch16, 0, 16) !== 16) return EFAULT;
     const length = view.getInt32(12, true) * 0x1_0000_0000 + view.getUint32(8, true);
     if (length < 0) return EINVAL;
     return this.userBuffer(view.getUint32(4, true) * 0x1_0000_0000 + view.getUint32(0, true), length);
@@ -257,6 +261,6 @@ export class Task {
       if (take > 0) ranges.push({ address: at, length: take });
       total += take;
     }
-    return new UserBuffer(this.thread.space, ranges);
+    return new UserBuffer(this.userMemory, ranges);
   }
 }

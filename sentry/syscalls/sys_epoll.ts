@@ -26,7 +26,7 @@ function epollCreate1(task: Task, flagBits: number): number {
 
 function epollCtl(task: Task, epfd: number, op: number, target: number, address: number): number {
   const { scratch16, scratch16View: event } = task.kernel;
-  if (op !== EPOLL_CTL_DEL && task.thread.space.read(address, scratch16, 0, EPOLL_EVENT_SIZE) !== EPOLL_EVENT_SIZE) return EFAULT;
+  if (op !== EPOLL_CTL_DEL && task.userMemory.read(address, scratch16, 0, EPOLL_EVENT_SIZE) !== EPOLL_EVENT_SIZE) return EFAULT;
   const self = task.fds.get(epfd);
   const file = task.fds.get(target);
   if (isErrno(self) || isErrno(file) || file.isPath) return EBADF;
@@ -71,7 +71,7 @@ function collect(task: Task, epoll: EpollFile, address: number, max: number): nu
   const n = epoll.collect(pollScratchView, Math.min(max, Math.floor(pollScratchBytes.length / EPOLL_EVENT_SIZE)));
   if (n === 0) return 0;
   const length = n * EPOLL_EVENT_SIZE;
-  return task.thread.space.write(address, pollScratchBytes, 0, length) === length ? n : EFAULT;
+  return task.userMemory.write(address, pollScratchBytes, 0, length) === length ? n : EFAULT;
 }
 
 /** timeout: ms; negative = no limit. */

@@ -25,10 +25,10 @@ function pollUntil(task: Task, address: number, nfds: number, deadline: number, 
   const fits = length <= pollScratch.byteLength;
   const words = fits ? pollScratch : new Int32Array(nfds * 2);
   const bytes = fits ? task.kernel.pollScratchBytes : new Uint8Array(words.buffer);
-  if (length > 0 && task.thread.space.read(address, bytes, 0, length) !== length) return EFAULT;
+  if (length > 0 && task.userMemory.read(address, bytes, 0, length) !== length) return EFAULT;
   const count = scan(task, words, nfds);
   if (count === 0 && deadline !== 0) return pollBlocking(task, address, words.slice(0, nfds * 2), deadline, restart);
-  if (length > 0 && task.thread.space.write(address, bytes, 0, length) !== length) return EFAULT;
+  if (length > 0 && task.userMemory.write(address, bytes, 0, length) !== length) return EFAULT;
   return count;
 }
 

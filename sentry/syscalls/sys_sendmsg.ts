@@ -62,7 +62,7 @@ function send(task: Task, file: FileDescription, socket: Socket, message: Outgoi
 /** By hand: this is the busiest struct of all. */
 function readHeader(task: Task, address: number): MsghdrValue | Errno {
   const { scratch64, scratch64View: view } = task.kernel;
-  if (task.thread.space.read(address, scratch64, 0, Msghdr.size) !== Msghdr.size) return EFAULT;
+  if (task.userMemory.read(address, scratch64, 0, Msghdr.size) !== Msghdr.size) return EFAULT;
   return {
     msg_name: getLen64(view, 0),
     msg_namelen: view.getUint32(8, true),
@@ -174,7 +174,7 @@ function finishReceive(task: Task, socket: Socket, header: MsghdrValue, at: numb
   const { scratch16, scratch16View: tail } = task.kernel;
   setLen64(tail, 0, used);
   tail.setUint32(8, resultFlags >>> 0, true);
-  return task.thread.space.write(at + CONTROLLEN_OFFSET, scratch16, 0, 12) === 12 ? n : EFAULT;
+  return task.userMemory.write(at + CONTROLLEN_OFFSET, scratch16, 0, 12) === 12 ? n : EFAULT;
 }
 /** Null if there is nothing to tell. */
 function controlFor(task: Task, socket: Socket, header: MsghdrValue, message: IncomingMessage): ControlWriter | null {

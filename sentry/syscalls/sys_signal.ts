@@ -74,7 +74,7 @@ function dropPending(task: Task, signals: SignalSet): void {
 
 function writeSet(task: Task, address: number, set: SignalSet): number {
   task.kernel.scratch8View.setBigUint64(0, set, true);
-  return task.thread.space.write(address, task.kernel.scratch8, 0, 8) === 8 ? 0 : EFAULT;
+  return task.userMemory.write(address, task.kernel.scratch8, 0, 8) === 8 ? 0 : EFAULT;
 }
 
 function rt_sigprocmask(task: Task, how: number, set: number, oldSet: number, setSize: number): number {
@@ -94,7 +94,7 @@ function rt_sigprocmask(task: Task, how: number, set: number, oldSet: number, se
 function rt_sigpending(task: Task, set: number, setSize: number): number {
   if (setSize > SIGSET_SIZE) return EINVAL;
   task.kernel.scratch8View.setBigUint64(0, (task.pending.set | task.group.pending.set) & task.signalMask, true);
-  return task.thread.space.write(set, task.kernel.scratch8, 0, setSize) === setSize ? 0 : EFAULT;
+  return task.userMemory.write(set, task.kernel.scratch8, 0, setSize) === setSize ? 0 : EFAULT;
 }
 
 function rt_sigtimedwait(task: Task, set: number, info: number, timeout: number, setSize: number): SyscallResult {

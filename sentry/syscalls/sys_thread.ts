@@ -50,7 +50,7 @@ function setBase(task: Task, register: number, address: number): number {
 
 function writeWord(task: Task, address: number, value: number): number {
   setLen64(task.kernel.scratch8View, 0, value);
-  return task.thread.space.write(address, task.kernel.scratch8, 0, 8) === 8 ? 0 : EFAULT;
+  return task.userMemory.write(address, task.kernel.scratch8, 0, 8) === 8 ? 0 : EFAULT;
 }
 
 function set_robust_list(task: Task, head: number, length: number): number {

@@ -10,5 +10,5 @@ export function readSignalMask(task: Task, address: number, size: number): Signa
   if (address === 0) return null;
   if (size !== SIGSET_SIZE) return EINVAL;
   const { scratch8, scratch8View } = task.kernel;
-  return task.thread.space.read(address, scratch8, 0, 8) === 8 ? scratch8View.getBigUint64(0, true) : EFAULT;
+  return task.userMemory.read(address, scratch8, 0, 8) === 8 ? scratch8View.getBigUint64(0, true) : EFAULT;
 }

@@ -25,12 +25,12 @@ export function encodeTimespec(view: DataView, offset: number, ns: number): void
 /** A duration or time, ns; EFAULT, EINVAL. Exact up to 2^53 ns (104 days), then to a few ns. */
 export function readTimespec(task: Task, address: number): number {
   const { scratch16, scratch16View } = task.kernel;
-  return task.thread.space.read(address, scratch16, 0, 16) === 16 ? decodeTimespec(scratch16View, 0) : EFAULT;
+  return task.userMemory.read(address, scratch16, 0, 16) === 16 ? decodeTimespec(scratch16View, 0) : EFAULT;
 }
 /** struct timeval; microseconds beyond a second are carried over, as select(2) allows. */
 export function readTimeval(task: Task, address: number): number {
   const { scratch16, scratch16View: view } = task.kernel;
-  if (task.thread.space.read(address, scratch16, 0, 16) !== 16) return EFAULT;
+  if (task.userMemory.read(address, scratch16, 0, 16) !== 16) return EFAULT;
   const sec = seconds(view, 0);
   const usec = seconds(view, 8);
   if (sec < 0 || usec < 0) return EINVAL;

@@ -1,0 +1,190 @@
+/**
+ * Memory that a thread's system call names, while the thread is stopped at it: the stub has copied what is small and read
+ * (native-addon/stub/arguments.c), and puts what is small and written into its place when the thread goes on. Everything else is read and
+ * written in the process, at once.
+ *
+ * The slot is the application's to write: places and lengths are taken from it once a call and checked, bytes are copied out at each read.
+ * What it says there it could as well have written to the memory itself.
+ */
+import { EFAULT, type Errno } from '../../abi/errno.ts';
+import {
+  DATA_SIZE,
+  getWords,
+  M_LENGTH,
+  M_OFFSET,
+  PIECE_WORDS,
+  PIECES_GATHERED,
+  REPLY_WRITE,
+  setWords,
+  W_DATA,
+  W_GATHERED,
+  W_MEMORY,
+  W_WRITTEN,
+} from './layout.ts';
+
+/** The process's memory, and who is told of writes that wait. */
+export interface ProcessMemory {
+  read(address: number, into: Uint8Array, offset: number, count: number): number;
+  write(address: number, from: Uint8Array, offset: number, count: number): number;
+  /** As write, and nothing that waits is done before. */
+  writeNow(address: number, from: Uint8Array, offset: number, count: number): number;
+  /** This thread's writes wait; until `written`, `complete` must be called before anybody else looks at the memory. */
+  writing(memory: CallMemory): void;
+  written(memory: CallMemory): void;
+}
+export interface SlotViews {
+  readonly words: Int32Array;
+  readonly bytes: Uint8Array;
+}
+
+interface Piece {
+  address: number;
+  length: number;
+  /** Of its bytes in the slot's data. */
+  offset: number;
+  /** Written so far: from `low` to `high`; none if high is 0. */
+  low: number;
+  high: number;
+}
+const piece = (): Piece => ({ address: 0, length: 0, offset: 0, low: 0, high: 0 });
+/** Below it bytes are copied one by one: a view to copy from costs more. */
+const FEW = 32;
+
+export class CallMemory {
+  private readonly process: ProcessMemory;
+  private readonly slot: SlotViews;
+  /** The slot's first word. */
+  private readonly at: number;
+  /** Two to read, two to write. */
+  private readonly pieces: readonly [Piece, Piece, Piece, Piece] = [piece(), piece(), piece(), piece()];
+  /** `pieces` are of this call. */
+  private known = false;
+  /** What was copied is as old as the call, and nothing has been written since. */
+  private fresh = false;
+  /** The thread is stopped at a call. */
+  private open = false;
+  private waiting = false;
+  private broken = false;
+
+  constructor(process: ProcessMemory, slot: SlotViews, at: number) {
+    this.process = process;
+    this.slot = slot;
+    this.at = at;
+  }
+
+  /** The thread has stopped at a system call. */
+  begin(): void {
+    this.known = false;
+    this.fresh = true;
+    this.open = true;
+    this.broken = false;
+  }
+  /**
+   * The call has been looked at; maybe it waits now. Others may have changed on purpose what it reads; if there are other threads, they may
+   * take away what it writes, and it must learn of that before it takes the data from where they are.
+   */
+  settle(threaded: boolean): void {
+    this.fresh = false;
+    if (!threaded || !this.open) return;
+    this.complete();
+    this.open = false;
+  }
+
+  read(address: number, into: Uint8Array, offset: number, count: number): number {
+    if (this.fresh) {
+      if (!this.known) this.learn();
+      const [first, second] = this.pieces;
+      if (holds(first, address, count)) return this.copy(first.offset + (address - first.address), into, offset, count);
+      if (holds(second, address, count)) return this.copy(second.offset + (address - second.address), into, offset, count);
+    }
+    return this.process.read(address, into, offset, count);
+  }
+  write(address: number, from: Uint8Array, offset: number, count: number): number {
+    if (this.open) {
+      if (!this.known) this.learn();
+      this.fresh = false;
+      const [, , first, second] = this.pieces;
+      if (holds(first, address, count) && this.put(first, address - first.address, from, offset, count)) return count;
+      if (holds(second, address, count) && this.put(second, address - second.address, from, offset, count)) return count;
+    }
+    return this.process.write(address, from, offset, count);
+  }
+  /** What waits is written now. */
+  complete(): void {
+    if (!this.waiting) return;
+    this.waiting = false;
+    this.process.written(this);
+    const { bytes } = this.slot;
+    for (let i = 2; i < PIECES_GATHERED; i++) {
+      const { address, offset, low, high } = this.pieces[i] as Piece;
+      if (high === 0) continue;
+      const count = high - low;
+      const n = this.process.writeNow(address + low, bytes, (this.at + W_DATA) * 4 + offset + low, count);
+      if (n !== count) this.broken = true;
+      (this.pieces[i] as Piece).high = 0;
+    }
+  }
+  /** The thread goes on: what its reply has to say. */
+  end(): number {
+    this.open = false;
+    this.fresh = false;
+    if (!this.waiting) return 0;
+    this.waiting = false;
+    this.process.written(this);
+    const { words } = this.slot;
+    for (let i = 2; i < PIECES_GATHERED; i++) {
+      const { address, offset, low, high } = this.pieces[i] as Piece;
+      const w = this.at + W_WRITTEN + (i - 2) * PIECE_WORDS;
+      words[w + M_LENGTH] = high - (high === 0 ? 0 : low);
+      setWords(words, w, address + low);
+      words[w + M_OFFSET] = offset + low;
+    }
+    return REPLY_WRITE;
+  }
+  /** EFAULT if memory that could be written at the call could not be any more. */
+  get failure(): 0 | Errno {
+    return this.broken ? EFAULT : 0;
+  }
+
+  private learn(): void {
+    this.known = true;
+    const { words } = this.slot;
+    const there = words[this.at + W_GATHERED] === 1;
+    let offset = 0;
+    for (let i = 0, w = this.at + W_MEMORY; i < PIECES_GATHERED; i++, w += PIECE_WORDS) {
+      const piece = this.pieces[i] as Piece;
+      const length = there ? (words[w + M_LENGTH] as number) >>> 0 : 0;
+      piece.length = length <= DATA_SIZE - offset ? length : 0;
+      piece.address = getWords(words, w);
+      piece.offset = offset;
+      piece.high = 0;
+      offset = Math.min(offset + ((piece.length + 7) & ~7), DATA_SIZE);
+    }
+  }
+  private copy(from: number, into: Uint8Array, offset: number, count: number): number {
+    const { bytes } = this.slot;
+    const start = (this.at + W_DATA) * 4 + from;
+    if (count > FEW) into.set(bytes.subarray(start, start + count), offset);
+    else for (let i = 0; i < count; i++) into[offset + i] = bytes[start + i] as number;
+    return count;
+  }
+  /** False if it does not go on where the last one ended. */
+  private put(piece: Piece, at: number, from: Uint8Array, offset: number, count: number): boolean {
+    if (piece.high === 0) piece.low = at;
+    else if (at < piece.low || at > piece.high) return false;
+    const { bytes } = this.slot;
+    const start = (this.at + W_DATA) * 4 + piece.offset + at;
+    if (count > FEW) bytes.set(from.subarray(offset, offset + count), start);
+    else for (let i = 0; i < count; i++) bytes[start + i] = from[offset + i] as number;
+    piece.high = Math.max(piece.high, at + count);
+    if (!this.waiting) {
+      this.waiting = true;
+      this.process.writing(this);
+    }
+    return true;
+  }
+}
+
+function holds(piece: Piece, address: number, count: number): boolean {
+  return count > 0 && address >= piece.address && address + count <= piece.address + piece.length;
+}
