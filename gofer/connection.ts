@@ -12,6 +12,7 @@ import { Rlerror, Tversion } from '../lib/p9/messages.ts';
 import { Dirents } from './dirents.ts';
 import type { Fid, Mount } from './fid.ts';
 import { type HostCalls, STATX_SIZE } from './host_calls.ts';
+import { Watches } from './watches.ts';
 
 /** Answers one request: 0 when `reply` has begun the answer, or an errno. */
 export type Handler = (c: Connection) => number;
@@ -41,6 +42,7 @@ export class Connection {
   readonly channel: Channel;
   readonly dirents: Dirents;
   readonly mounts = new Map<string, Mount>();
+  readonly watches: Watches;
   /** After Tversion with P9_VERSION_EXTENDED. */
   extended = false;
   versioned = false;
@@ -68,6 +70,7 @@ export class Connection {
     this.maxFids = Math.min(MAX_FIDS, maxFids);
     this.channel = new Channel(host, socketFd, P9_MAX_MSIZE);
     this.dirents = new Dirents(calls);
+    this.watches = new Watches(calls);
     this.statAddress = host.addressOf(this.stat);
     for (const { name, rootFd, readonly, direct = false, store = false } of mounts) {
       const r = calls.stat(rootFd, this.statAddress);
@@ -152,10 +155,11 @@ export class Connection {
   get fidCount(): number {
     return this.fids.size;
   }
-  /** Forgets every fid (Tversion). */
+  /** Forgets every fid and watch (Tversion). */
   clear(): void {
     for (const fid of this.fids.values()) fid.release(this.calls);
     this.fids.clear();
+    this.watches.clear();
   }
 
   private dropDonated(): void {

@@ -5,6 +5,7 @@ import { EXTENDED_HANDLERS } from './handlers_extended.ts';
 import { FILE_HANDLERS } from './handlers_file.ts';
 import { SESSION_HANDLERS } from './handlers_session.ts';
 import { WALK_HANDLERS } from './handlers_walk.ts';
+import { WATCH_HANDLERS } from './handlers_watch.ts';
 import { XATTR_HANDLERS } from './handlers_xattr.ts';
 
 export const HANDLERS: Readonly<Record<number, Handler>> = {
@@ -14,4 +15,5 @@ export const HANDLERS: Readonly<Record<number, Handler>> = {
   ...DIRECTORY_HANDLERS,
   ...XATTR_HANDLERS,
   ...EXTENDED_HANDLERS,
+  ...WATCH_HANDLERS,
 };

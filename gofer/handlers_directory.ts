@@ -44,9 +44,10 @@ function readdir(c: Connection): number {
   if (!fid.isDirectory) return ENOTDIR;
   if (fid.openFd < 0) return EBADF;
   if (m.offset !== fid.told) {
-    const r = c.calls.rewind(fid.openFd);
-    if (r < 0) return r;
-    fid.told = 0;
+    const fd = c.calls.openDirectory(fid.fd);
+    if (fd < 0) return fd;
+    fid.closeFile(c.calls);
+    fid.openFd = fd;
   }
   const { out } = c.channel;
   c.begin(Rreaddir);

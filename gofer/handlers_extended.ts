@@ -152,16 +152,16 @@ function readdirx(c: Connection): number {
 
 function listDirectory(c: Connection, fid: Fid, how: number, count: number): number {
   if (!fid.isDirectory) return ENOTDIR;
-  let r = 0;
+  if ((how & READDIRX_RESTART) !== 0) fid.closeFile(c.calls);
   if (fid.openFd < 0) {
-    r = c.calls.openDirectory(fid.fd);
-    if (r < 0) return r;
-    fid.openFd = r;
-  } else if ((how & READDIRX_RESTART) !== 0) r = c.calls.rewind(fid.openFd);
+    const fd = c.calls.openDirectory(fid.fd);
+    if (fd < 0) return fd;
+    fid.openFd = fd;
+  }
   c.begin(Rreaddirx);
   const { out, outBase } = c.channel;
   const eof = out.take(1);
-  r = Math.min(r, c.calls.stat(fid.openFd, outBase + out.at));
+  const r = c.calls.stat(fid.openFd, outBase + out.at);
   if (r < 0) return r;
   out.take(ATTR_SIZE);
   const length = out.take(4);

@@ -116,7 +116,7 @@ function fsync(c: Connection): number {
   if (fid.openFd < 0 && !fid.isDirectory) return EBADF;
   const fd = fid.openFd < 0 ? c.calls.openDirectory(fid.fd) : fid.openFd;
   if (fd < 0) return fd;
-  const r = c.calls.fsync(fd, m.datasync !== 0);
+  const r = c.calls.fsync(fd);
   if (fd !== fid.openFd) c.calls.close(fd);
   return r < 0 ? r : c.reply(Rfsync, {});
 }

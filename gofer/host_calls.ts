@@ -29,10 +29,8 @@ import type { ByteString } from '../lib/byte_string.ts';
 import type { Host } from '../lib/host.ts';
 
 const NR = {
-  lseek: 8,
   truncate: 76,
   fsync: 74,
-  fdatasync: 75,
   fstatfs: 138,
   setxattr: 188,
   getxattr: 191,
@@ -56,6 +54,9 @@ const NR = {
   connect: 42,
   bind: 49,
   syncfs: 306,
+  inotify_init1: 294,
+  inotify_add_watch: 254,
+  inotify_rm_watch: 255,
 } as const;
 
 /** Bytes that statx(2) writes. */
@@ -182,9 +183,6 @@ export class HostCalls {
   getdents(fd: number, address: number, room: number): number {
     return this.host.syscall(NR.getdents64, fd, address, room);
   }
-  rewind(fd: number): number {
-    return this.host.syscall(NR.lseek, fd, 0, 0);
-  }
 
   // Extended attributes
 
@@ -216,11 +214,25 @@ export class HostCalls {
     return path.length >= SUN_PATH ? ENAMETOOLONG : this.host.syscall(NR.bind, socket, socketAddress(path), 2 + path.length + 1);
   }
 
+  // Watches
+
+  /** An inotify(7) instance that is read without waiting. */
+  notifier(): number {
+    return this.host.syscall(NR.inotify_init1, O_CLOEXEC | O_NONBLOCK);
+  }
+  /** Watches what a descriptor stands for, whatever becomes of its name. The watch's number. */
+  watch(notifier: number, fd: number, mask: number): number {
+    return this.host.syscall(NR.inotify_add_watch, notifier, this.descriptor(fd), mask);
+  }
+  unwatch(notifier: number, wd: number): number {
+    return this.host.syscall(NR.inotify_rm_watch, notifier, wd);
+  }
+
   syncfs(fd: number): number {
     return this.host.syscall(NR.syncfs, fd);
   }
-  fsync(fd: number, dataOnly: boolean): number {
-    return this.host.syscall(dataOnly ? NR.fdatasync : NR.fsync, fd);
+  fsync(fd: number): number {
+    return this.host.syscall(NR.fsync, fd);
   }
 
   /** Callers pass checked names and strings without NUL, below NAME_ROOM bytes. */

@@ -133,7 +133,7 @@ describe.each([
     const appender = open(inode(root.lookup('file', null)), O_WRONLY | O_APPEND);
     expect(write(appender, '!')).toBe(1);
     expect(read(file)).toBe('hello world!');
-    expect(file.impl.truncate(file, 5)).toBe(0);
+    expect(file.impl.truncate(file, 5, task.creds)).toBe(0);
     expect(read(file)).toBe('hello');
     expect(finish(file.impl.sync(file, false))).toBe(0);
     file.release();
@@ -150,10 +150,10 @@ describe.each([
     expect(finish(file.impl.pread(new BufferIo(back), 0, file, task))).toBe(bytes.length);
     expect(Buffer.compare(back.subarray(0, bytes.length), bytes)).toBe(0);
     expect(big.attributes().size).toBe(bytes.length);
-    file.impl.truncate(file, 100_000_000);
+    file.impl.truncate(file, 100_000_000, task.creds);
     expect(file.impl.seek(file, 0, SEEK_HOLE)).toBeGreaterThan(0);
     expect(file.impl.seek(file, 50_000_000, SEEK_DATA)).toBe(-6);
-    expect(file.impl.allocate(file, 0, 0, 4096)).toBe(0);
+    expect(file.impl.allocate(file, 0, 0, 4096, task.creds)).toBe(0);
     file.release();
     expect(big.attributes().size).toBe(100_000_000);
   });

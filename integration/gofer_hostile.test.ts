@@ -1,14 +1,14 @@
 /** A gofer whose client is hostile: malformed messages, names that lead out, objects that must not be opened, no end of fids. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { EACCES, EBADF, EINVAL, EISDIR, EPERM, EPROTO } from '../abi/errno.ts';
+import { EACCES, EBADF, EINVAL, EISDIR, ELOOP, EMFILE, EPERM, EPROTO } from '../abi/errno.ts';
 import { AT_REMOVEDIR, O_RDONLY, O_RDWR } from '../abi/fcntl.ts';
 import { S_IFCHR, S_IFREG } from '../abi/stat.ts';
 import { host } from '../lib/host.ts';
 import { Channel } from '../lib/p9/channel.ts';
-import { P9_MAX_MSIZE, P9_NO_OPEN, P9_NOFID, P9_VERSION, P9_VERSION_EXTENDED } from '../lib/p9/constants.ts';
+import { P9_MAX_MSIZE, P9_MAX_WATCHES, P9_NO_OPEN, P9_NOFID, P9_VERSION, P9_VERSION_EXTENDED } from '../lib/p9/constants.ts';
 import type { Body, Message } from '../lib/p9/message.ts';
 import * as p9 from '../lib/p9/messages.ts';
 import { buildGofer, type GoferProcess, idleKernel, mountGofer, startGofer, temporaryFolder } from './gofer_process.ts';
@@ -59,6 +59,39 @@ async function ended(): Promise<number | null> {
   channel.close();
   return await gofer.exited;
 }
+
+test('watches: what a client can reach, so many, and by its own numbers', async () => {
+  connect();
+  const watch = (names: string[]): Body<typeof p9.Rwatchx> | number => call(p9.Twatchx, { fid: 1, names }, p9.Rwatchx);
+  expect(watch(['..'])).toBe(EINVAL);
+  expect(watch(['dir', 'up', 'secret'])).toBe(ELOOP);
+  expect(call(p9.Tunwatchx, { wd: 1 }, p9.Runwatchx)).toBe(EINVAL);
+  const { wd } = ok(watch(['dir']));
+  const notifier = channel.takeDescriptor();
+  expect(notifier).toBeGreaterThan(0);
+  expect(ok(watch(['dir'])).wd).toBe(wd);
+  expect(channel.takeDescriptor()).toBe(-1); // it has had it
+  ok(watch(['relative'])); // the link, not what it leads to
+  writeFileSync(at('secret'), 'outside');
+  writeFileSync(at('root/dir/new'), '');
+  const events = Buffer.alloc(4096);
+  const n = host.syscall(0 /* read */, notifier, events, events.length);
+  expect(events.toString('latin1', 0, n)).toContain('new');
+  for (let at = 0; at < n; at += 16 + events.readUInt32LE(at + 12)) expect(events.readInt32LE(at)).toBe(wd);
+  for (let i = 0; i <= P9_MAX_WATCHES; i++) mkdirSync(at(`root/dir/sub/${i}`));
+  let last = 0;
+  for (let i = 0; i <= P9_MAX_WATCHES && last >= 0; i++) {
+    const r = watch(['dir', 'sub', String(i)]);
+    last = typeof r === 'number' ? r : 0;
+  }
+  expect(last).toBe(EMFILE);
+  ok(call(p9.Tunwatchx, { wd }, p9.Runwatchx));
+  ok(watch(['dir']));
+  host.close(notifier);
+  rmSync(at('root/dir/sub'), { recursive: true });
+  mkdirSync(at('root/dir/sub'));
+  expect(await ended()).toBe(0);
+});
 
 test('a root is given away only where it is meant to be; a store shows nothing', async () => {
   gofer = startGofer([

@@ -138,6 +138,15 @@ function cgroupOf(pid: string): string {
   }
 }
 
+/** The Sentry of the sandbox that `runsc do`, started as process `pid`, runs. @throws Error: there is none */
+export function sentryOf(pid: number): number {
+  for (const name of readdirSync('/proc').filter((n) => /^\d+$/.test(n))) {
+    const line = commandLine(name);
+    if (line.startsWith('runsc-sandbox') && line.includes(` do-${pid}-`)) return Number(name);
+  }
+  throw new Error(`no sandbox of process ${pid}`);
+}
+
 /** Until `condition` holds, for at most `patience` ms. */
 export async function eventually(condition: () => boolean, patience = 5000): Promise<boolean> {
   for (const end = Date.now() + patience; Date.now() < end; ) {

@@ -1,9 +1,9 @@
 /** What people do on volumes: databases that are killed, two containers at once, a full disk, git, whole trees copied. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { eventually, missing, RUNSC } from '../runsc_bundle.ts';
+import { eventually, missing, RUNSC, sentryOf } from '../runsc_bundle.ts';
 
 const suite = missing().length === 0 ? describe : describe.skip;
 
@@ -31,19 +31,6 @@ suite('volumes', () => {
     return { status, stdout, stderr };
   };
 
-  /** Processes of the sandbox that a `do` runs: the Sentry by its name, the gofer by its cgroup's neighbours is not to be told from others. */
-  function sentryOf(pid: number): number | null {
-    for (const name of readdirSync('/proc').filter((n) => /^\d+$/.test(n))) {
-      try {
-        const line = readFileSync(`/proc/${name}/cmdline`, 'latin1');
-        if (line.startsWith('runsc-sandbox') && line.includes(`\0do-${pid}-`)) return Number(name);
-      } catch {
-        // It ended meanwhile.
-      }
-    }
-    return null;
-  }
-
   test.each(['', '--directfs'])(
     'sqlite: nothing that was committed is lost when the Sentry is killed %s',
     async (flag) => {
@@ -60,10 +47,8 @@ suite('volumes', () => {
         child.stdout.on('data', (data) => (out += data));
         const lines = (): string[] => out.split('\n').slice(0, -1);
         expect(await eventually(() => lines().length >= rows, 60_000)).toBe(true);
-        const sentry = sentryOf(child.pid as number);
-        expect(sentry).not.toBeNull();
         const ended = new Promise((done) => child.on('close', done));
-        process.kill(sentry as number, 'SIGKILL');
+        process.kill(sentryOf(child.pid as number), 'SIGKILL');
         await ended;
         const committed = Number(lines().at(-1));
         const found = execFileSync('sqlite3', [join(path, 'db'), 'PRAGMA integrity_check; SELECT max(n) FROM t;'], { encoding: 'utf8' });

@@ -2,6 +2,17 @@
  * Numbers of 9P2000.L (the protocol that Linux's own 9p client speaks) and the caps both ends hold each other to. All integers
  * are little-endian; strings are a 16-bit length and bytes.
  */
+import {
+  IN_ATTRIB,
+  IN_CLOSE_WRITE,
+  IN_CREATE,
+  IN_DELETE,
+  IN_DELETE_SELF,
+  IN_MODIFY,
+  IN_MOVE_SELF,
+  IN_MOVED_FROM,
+  IN_MOVED_TO,
+} from '../../abi/inotify.ts';
 
 export const P9_VERSION = '9P2000.L';
 /** Answered to a client that wants a version we do not speak. */
@@ -25,6 +36,8 @@ export const P9_MAX_WALK_EXTENDED = 128;
 /** Bytes of one name (NAME_MAX), of any other string (a link's target, an attach name: PATH_MAX - 1). */
 export const P9_MAX_NAME = 255;
 export const P9_MAX_STRING = 4095;
+/** Objects of one connection that the host watches: root's share of fs.inotify.max_user_watches is for all. */
+export const P9_MAX_WATCHES = 8192;
 /** Fids one Tclunkx names. */
 export const P9_MAX_CLUNK = 512;
 /** Largest extended attribute value (XATTR_SIZE_MAX) and list. */
@@ -53,6 +66,13 @@ export const P9_SETATTR_CTIME = 0x040;
 /** The time that follows counts; without it the bit above means "now". */
 export const P9_SETATTR_ATIME_SET = 0x080;
 export const P9_SETATTR_MTIME_SET = 0x100;
+
+/**
+ * inotify(7) events of a watched object: changes alone. Who else reads a file is nothing that a container has to know, and its own
+ * Sentry and gofer would tell it all the time.
+ */
+export const P9_WATCHED_EVENTS =
+  IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF;
 
 // Tlock, Tgetlock
 export const P9_LOCK_TYPE_RDLCK = 0;

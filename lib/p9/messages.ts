@@ -190,3 +190,11 @@ export const Rsyncfsx = message('Rsyncfsx', 219, {});
 /** Trenameat with renameat2(2)'s flags. */
 export const Trenamex = message('Trenamex', 212, { olddirfid: u32, oldname: name, newdirfid: u32, newname: name, flags: u32 });
 export const Rrenamex = message('Rrenamex', 213, {});
+/**
+ * Watches the object at a place for changes (P9_WATCHED_EVENTS): `wd` is its number in the connection's inotify(7) instance, whose descriptor comes
+ * with the first answer. EMFILE: the connection has too many.
+ */
+export const Twatchx = message('Twatchx', 220, { fid: u32, names });
+export const Rwatchx = message('Rwatchx', 221, { wd: u32 });
+export const Tunwatchx = message('Tunwatchx', 222, { wd: u32 });
+export const Runwatchx = message('Runwatchx', 223, {});

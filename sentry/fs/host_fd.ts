@@ -10,6 +10,8 @@ export class HostFd {
   inMemory = false;
   /** Kernel time until which writes are left to the worker: the last one took long. */
   slowUntil = 0;
+  /** Asked before the descriptor is closed: what has to be done afterwards. */
+  closing: (() => (() => void) | null) | null = null;
   private users = 1;
   private readonly host: Host;
 
@@ -23,6 +25,9 @@ export class HostFd {
     return this;
   }
   release(): void {
-    if (--this.users === 0) this.host.close(this.fd);
+    if (--this.users > 0) return;
+    const closed = this.closing?.();
+    this.host.close(this.fd);
+    closed?.();
   }
 }

@@ -17,7 +17,7 @@ function memoryFile(flags = O_RDWR): { file: FileDescription; hostFd: HostFd; cl
   const hostFd = new HostFd(host, host.memfdCreate('test', 1));
   let closed = 0;
   const size = (): number => host.syscall(8 /* lseek */, hostFd.fd, 0, 2);
-  const owner = { kernel, currentSize: size, closed: () => void closed++ };
+  const owner = { kernel, currentSize: size, changing: () => null, closed: () => void closed++ };
   return { file: new FileDescription(new HostFile(owner, hostFd, true), flags), hostFd, closed: () => closed };
 }
 function finish(result: SyscallResult): number {
@@ -44,7 +44,7 @@ test('position, append, truncate, seek', () => {
   finish(write(file, '!'));
   expect(contents(file)).toBe('oXetwo!');
   expect(file.position).toBe(7);
-  expect(file.impl.truncate(file, 3)).toBe(0);
+  expect(file.impl.truncate(file, 3, task.creds)).toBe(0);
   expect(file.impl.seek(file, 0, 2)).toBe(3);
   expect(file.impl.mapping(file, true, 3)).toEqual({ hostFd: hostFd.fd, offset: 0 });
   file.release();

@@ -1,6 +1,7 @@
 /** An open regular file whose bytes are in a host file, reached through a descriptor of our own. */
 import { EAGAIN, EFAULT, EINVAL, type Errno } from '../../abi/errno.ts';
 import { __O_SYNC, O_APPEND, O_DSYNC, SEEK_DATA, SEEK_HOLE } from '../../abi/fcntl.ts';
+import type { Credentials } from '../kernel/credentials.ts';
 import { IO_FDATASYNC, IO_FSYNC, IO_READ, IO_WRITE } from '../kernel/io_worker.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
@@ -19,6 +20,8 @@ const CHUNK = 256 << 10;
 export interface HostFileOwner {
   readonly kernel: Kernel;
   currentSize(): number;
+  /** The content is about to change: what has to be done once it has; null: nothing, which is the rule. */
+  changing(creds: Credentials): (() => void) | null;
   /** One open file is gone; what the owner took for it goes back. */
   closed(file: HostFd, writable: boolean): void;
 }
@@ -87,6 +90,14 @@ export class HostFile extends PositionedFile {
   }
 
   override pwrite(src: Source, offset: number, file: FileDescription, task: Task): SyscallResult {
+    const changed = this.owner.changing(task.creds);
+    const n = this.writeNow(src, offset, file, task);
+    if (changed === null) return n;
+    if (typeof n !== 'number') return finishing(n, changed);
+    changed();
+    return n;
+  }
+  private writeNow(src: Source, offset: number, file: FileDescription, task: Task): SyscallResult {
     const { hostIo, ioScratch } = task.kernel;
     const append = (file.flags & O_APPEND) !== 0 ? RWF_APPEND : 0;
     if ((file.flags & O_DSYNC) !== 0) {
@@ -146,18 +157,32 @@ export class HostFile extends PositionedFile {
   override mapping(_file: FileDescription, _shared: boolean, _prot: number): HostMapping | Errno {
     return { hostFd: this.hostFd.fd, offset: 0 };
   }
-  override truncate(_file: FileDescription, size: number): number {
+  override truncate(_file: FileDescription, size: number, creds: Credentials): number {
     if (!this.writable || size < 0) return EINVAL;
-    return this.owner.kernel.host.ftruncate(this.hostFd.fd, size);
+    const changed = this.owner.changing(creds);
+    const r = this.owner.kernel.host.ftruncate(this.hostFd.fd, size);
+    changed?.();
+    return r;
   }
-  override allocate(_file: FileDescription, mode: number, offset: number, length: number): number {
-    return this.owner.kernel.host.fallocate(this.hostFd.fd, mode, offset, length);
+  override allocate(_file: FileDescription, mode: number, offset: number, length: number, creds: Credentials): number {
+    const changed = this.owner.changing(creds);
+    const r = this.owner.kernel.host.fallocate(this.hostFd.fd, mode, offset, length);
+    changed?.();
+    return r;
   }
   override sync(_file: FileDescription, dataOnly: boolean): SyscallResult {
     return this.owner.kernel.hostIo.worker.run(dataOnly ? IO_FDATASYNC : IO_FSYNC, this.hostFd, null, 0, 0, 0);
   }
   override release(_file: FileDescription): void {
     this.owner.closed(this.hostFd, this.writable);
+  }
+}
+
+function* finishing(transfer: Blocking, done: () => void): Blocking {
+  try {
+    return yield* transfer;
+  } finally {
+    done();
   }
 }
 

@@ -140,7 +140,7 @@ function* write(task: Task, info: SignalInfo, file: FileDescription): Blocking {
         if (bytes !== null && (yield { on: [], deadline: task.kernel.now() }) === 'signal' && isKilled(task)) return end(task, SIGKILL);
       }
     }
-    file.impl.truncate(file, Math.min(at, limit)); // the last pages may be holes
+    file.impl.truncate(file, Math.min(at, limit), task.creds); // the last pages may be holes
     return end(task, info.signal | CORE_DUMPED);
   } finally {
     file.release();

@@ -1,9 +1,9 @@
 /** The object of a call that changes metadata, by path or by descriptor. */
 import { EBADF, EINVAL, type Errno } from '../../abi/errno.ts';
 import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW } from '../../abi/fcntl.ts';
+import { IN_ATTRIB, IN_MODIFY } from '../../abi/inotify.ts';
 import type { Task } from '../kernel/task.ts';
 import type { AttributeChange } from '../vfs/inode.ts';
-import { IN_ATTRIB, IN_MODIFY } from '../vfs/notify.ts';
 import { inodeOf, type VfsPath } from '../vfs/path.ts';
 import { LOOKUP_EMPTY, LOOKUP_FOLLOW, resolve } from '../vfs/walk.ts';
 

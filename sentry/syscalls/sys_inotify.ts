@@ -1,7 +1,8 @@
 /** inotify_init(2), inotify_add_watch(2), inotify_rm_watch(2). */
 import { EBADF, EINVAL, EMFILE, type Errno, isErrno } from '../../abi/errno.ts';
 import { AT_FDCWD, O_CLOEXEC, O_NONBLOCK, O_RDONLY } from '../../abi/fcntl.ts';
-import * as N from '../fs/inotify/inotify.ts';
+import * as N from '../../abi/inotify.ts';
+import { InotifyInstance, MAX_INSTANCES } from '../fs/inotify/inotify.ts';
 import type { Task } from '../kernel/task.ts';
 import { FileDescription } from '../vfs/file.ts';
 import type { Inode } from '../vfs/inode.ts';
@@ -12,21 +13,21 @@ import { installFile } from './install_file.ts';
 
 const KNOWN = N.IN_ALL_EVENTS | N.IN_ONLYDIR | N.IN_DONT_FOLLOW | N.IN_EXCL_UNLINK | N.IN_MASK_CREATE | N.IN_MASK_ADD | N.IN_ONESHOT;
 /** Bits of events that cannot be asked for but are let through. */
-const TOLERATED = 0x4000_0000 | 0x2000 | N.IN_Q_OVERFLOW | N.IN_IGNORED;
+const TOLERATED = N.IN_ISDIR | N.IN_UNMOUNT | N.IN_Q_OVERFLOW | N.IN_IGNORED;
 
 function inotify_init1(task: Task, flagBits: number): number {
   if ((flagBits & ~(O_CLOEXEC | O_NONBLOCK)) !== 0) return EINVAL;
   const { inotify, anonymous } = task.kernel;
-  if (inotify.instances >= N.MAX_INSTANCES) return EMFILE;
+  if (inotify.instances >= MAX_INSTANCES) return EMFILE;
   const place = anonymous.path('anon_inode:inotify', 0o600);
-  const file = new FileDescription(new N.InotifyInstance(inotify), O_RDONLY | (flagBits & O_NONBLOCK), place);
+  const file = new FileDescription(new InotifyInstance(inotify), O_RDONLY | (flagBits & O_NONBLOCK), place);
   return installFile(task, file, (flagBits & O_CLOEXEC) !== 0);
 }
 
-function instanceOf(task: Task, number: number): N.InotifyInstance | Errno {
+function instanceOf(task: Task, number: number): InotifyInstance | Errno {
   const file = task.fds.get(number);
   if (isErrno(file) || file.isPath) return EBADF;
-  return file.impl instanceof N.InotifyInstance ? file.impl : EINVAL;
+  return file.impl instanceof InotifyInstance ? file.impl : EINVAL;
 }
 
 function inotify_add_watch(task: Task, number: number, pathAddress: number, mask: number): number {

@@ -1,6 +1,7 @@
 /** read(2), write(2) and their vector and positioned forms, lseek(2). */
 import { EAGAIN, EBADF, EFBIG, EINVAL, EISDIR, EOPNOTSUPP, ERESTARTSYS, type Errno, ESPIPE } from '../../abi/errno.ts';
 import { O_APPEND, SEEK_HOLE } from '../../abi/fcntl.ts';
+import { IN_ACCESS, IN_MODIFY } from '../../abi/inotify.ts';
 import { POLLHUP, POLLIN, POLLOUT } from '../../abi/poll.ts';
 import { SI_USER, SIGXFSZ } from '../../abi/signal.ts';
 import { S_IFIFO, S_IFMT, S_IFSOCK } from '../../abi/stat.ts';
@@ -10,7 +11,6 @@ import type { Task } from '../kernel/task.ts';
 import { type Blocking, type SyscallResult, waitFor } from '../kernel/wait.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import { LimitedSource, type Sink, type Source } from '../vfs/io.ts';
-import { IN_ACCESS, IN_MODIFY } from '../vfs/notify.ts';
 import { addr, fd, flags, int, long, size, syscall } from './definition.ts';
 
 /** size_t counts that are negative as ssize_t. */

@@ -1,6 +1,7 @@
 /** Transfers between files without user memory: sendfile(2), copy_file_range(2). */
 import { EAGAIN, EBADF, EFBIG, EINVAL, EISDIR, ERESTARTSYS, type Errno, ESPIPE } from '../../abi/errno.ts';
 import { O_APPEND, SEEK_CUR, SEEK_SET } from '../../abi/fcntl.ts';
+import { IN_ACCESS, IN_MODIFY } from '../../abi/inotify.ts';
 import { POLLHUP, POLLOUT } from '../../abi/poll.ts';
 import { off64, setLen64 } from '../../abi/struct.ts';
 import { RLIMIT_FSIZE } from '../kernel/rlimits.ts';
@@ -8,7 +9,6 @@ import { MAX_RW_COUNT, type Task } from '../kernel/task.ts';
 import { type Blocking, type SyscallResult, waitFor } from '../kernel/wait.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import { BufferIo } from '../vfs/io.ts';
-import { IN_ACCESS, IN_MODIFY } from '../vfs/notify.ts';
 import { addr, fd, flags, size, syscall } from './definition.ts';
 import { fileTooLarge, told } from './sys_readwrite.ts';
 

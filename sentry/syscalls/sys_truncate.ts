@@ -8,13 +8,13 @@ import {
   FALLOC_FL_ZERO_RANGE,
 } from '../../abi/fallocate.ts';
 import { AT_FDCWD } from '../../abi/fcntl.ts';
+import { IN_MODIFY } from '../../abi/inotify.ts';
 import { S_IALLUGO, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from '../../abi/stat.ts';
 import type { Credentials } from '../kernel/credentials.ts';
 import { RLIMIT_FSIZE } from '../kernel/rlimits.ts';
 import type { Task } from '../kernel/task.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import type { AttributeChange, Inode } from '../vfs/inode.ts';
-import { IN_MODIFY } from '../vfs/notify.ts';
 import { inodeOf } from '../vfs/path.ts';
 import { checkMountWrite, checkPermission, MAY_WRITE, modeAfterWrite } from '../vfs/permission.ts';
 import { changeAttributes, placeAt } from './attribute_target.ts';
@@ -52,7 +52,7 @@ function ftruncate(task: Task, number: number, wanted: number): number {
   if (typeof file === 'number') return file;
   if (file.isPath) return EBADF;
   if (!file.writable) return EINVAL;
-  const r = checkSize(task, wanted) || file.impl.truncate(file, wanted);
+  const r = checkSize(task, wanted) || file.impl.truncate(file, wanted, task.creds);
   if (r === 0 && file.path !== null) task.kernel.notify?.object(IN_MODIFY, file.path.dentry);
   return r;
 }
@@ -75,7 +75,7 @@ function fallocate(task: Task, number: number, allocateMode: number, offset: num
     const r = checkSize(task, offset + length);
     if (r !== 0) return r;
   }
-  const r = file.impl.allocate(file, allocateMode, offset, length);
+  const r = file.impl.allocate(file, allocateMode, offset, length, task.creds);
   if (r === 0 && file.path !== null) task.kernel.notify?.object(IN_MODIFY, file.path.dentry);
   return r;
 }

@@ -3,13 +3,13 @@
 import { VFS_CAP_FLAGS_EFFECTIVE, VFS_CAP_REVISION_3, XATTR_NAME_CAPS } from '../../abi/capability.ts';
 import { E2BIG, EBADF, EINVAL, ENAMETOOLONG, ENODATA, EOPNOTSUPP, EPERM, ERANGE, type Errno } from '../../abi/errno.ts';
 import { AT_FDCWD } from '../../abi/fcntl.ts';
+import { IN_ATTRIB } from '../../abi/inotify.ts';
 import { S_IALLUGO, S_ISGID, S_ISVTX } from '../../abi/stat.ts';
 import { XATTR_CREATE, XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_REPLACE, XATTR_SIZE_MAX } from '../../abi/xattr.ts';
 import { type ByteString, bytesOf } from '../../lib/byte_string.ts';
 import { CAP_FSETID, CAP_SETFCAP, CAP_SYS_ADMIN, hasCap, hasCapOver, inGroup } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Inode } from '../vfs/inode.ts';
-import { IN_ATTRIB } from '../vfs/notify.ts';
 import { inodeOf, type VfsPath } from '../vfs/path.ts';
 import { checkMountWrite, checkPermission, MAY_READ, MAY_WRITE, ownerOrCapable } from '../vfs/permission.ts';
 import { ACL_ACCESS, ACL_DEFAULT } from '../vfs/posix_acl.ts';

@@ -1,7 +1,8 @@
 /** close(2) of one descriptor: what happens besides giving the reference back. */
+
+import { IN_CLOSE_NOWRITE, IN_CLOSE_WRITE } from '../../abi/inotify.ts';
 import type { Task } from '../kernel/task.ts';
 import type { FileDescription } from './file.ts';
-import { IN_CLOSE_NOWRITE, IN_CLOSE_WRITE } from './notify.ts';
 
 /** Releases the process's record locks on the file, reports pending errors. The caller has taken the descriptor out of its table. */
 export function closeFile(task: Task, file: FileDescription): number {

@@ -1,12 +1,12 @@
 /** Making names: the part that mkdir, mknod, symlink, link and bind(2) have in common. */
 import { EEXIST, ENOENT, EPERM, type Errno, EXDEV } from '../../abi/errno.ts';
+import { IN_CREATE } from '../../abi/inotify.ts';
 import { S_IALLUGO, S_IFDIR, S_IFMT, S_ISGID, S_ISUID, S_ISVTX, S_IXGRP } from '../../abi/stat.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { Credentials } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { instantiate, lookupChild } from './dentry_cache.ts';
 import type { Inode } from './inode.ts';
-import { IN_CREATE } from './notify.ts';
 import { Dentry, inodeOf, type VfsPath } from './path.ts';
 import { checkMountWrite, checkPermission, createOptions, MAY_EXEC, MAY_READ, MAY_WRITE, ownerOrCapable } from './permission.ts';
 import { resolveParent } from './walk.ts';

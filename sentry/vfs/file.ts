@@ -8,6 +8,7 @@ import { EBADF, EINVAL, ENODEV, ENOTDIR, ENOTTY, type Errno, ESPIPE } from '../.
 import { O_ACCMODE, O_APPEND, O_NONBLOCK, O_PATH, O_RDWR, O_WRONLY, SEEK_CUR, SEEK_END, SEEK_SET } from '../../abi/fcntl.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
+import type { Credentials } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Blocking, SyscallResult, WaitQueue } from '../kernel/wait.ts';
 import type { AsyncNotice } from './async_notice.ts';
@@ -65,10 +66,11 @@ export abstract class FileImpl {
   mapping(_file: FileDescription, _shared: boolean, _prot: number): HostMapping | Errno {
     return ENODEV;
   }
-  truncate(_file: FileDescription, _size: number): number {
+  /** `creds`: of who changes the content; set-id bits may depend on them. */
+  truncate(_file: FileDescription, _size: number, _creds: Credentials): number {
     return EINVAL;
   }
-  allocate(_file: FileDescription, _mode: number, _offset: number, _length: number): number {
+  allocate(_file: FileDescription, _mode: number, _offset: number, _length: number, _creds: Credentials): number {
     return ENODEV;
   }
   sync(_file: FileDescription, _dataOnly: boolean): SyscallResult {

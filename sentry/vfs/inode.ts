@@ -123,6 +123,8 @@ export abstract class Inode {
   attachment: object | null = null;
   /** inotify(7) watches this very object: the dentry cache must not forget it. */
   watched = false;
+  /** `watched` has changed: who is told of changes by others begins or ends to listen. */
+  watchChanged(): void {}
   /** Says more about who may do what than the mode's bits: an access ACL. */
   accessRule: AccessRule | null = null;
   /** What objects that are made in this directory inherit (acl(5)). */

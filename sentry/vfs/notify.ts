@@ -3,21 +3,6 @@ import type { ByteString } from '../../lib/byte_string.ts';
 import type { Inode } from './inode.ts';
 import type { Dentry } from './path.ts';
 
-// inotify(7): event bits
-export const IN_ACCESS = 0x001;
-export const IN_MODIFY = 0x002;
-export const IN_ATTRIB = 0x004;
-export const IN_CLOSE_WRITE = 0x008;
-export const IN_CLOSE_NOWRITE = 0x010;
-export const IN_OPEN = 0x020;
-export const IN_MOVED_FROM = 0x040;
-export const IN_MOVED_TO = 0x080;
-export const IN_CREATE = 0x100;
-export const IN_DELETE = 0x200;
-export const IN_DELETE_SELF = 0x400;
-export const IN_MOVE_SELF = 0x800;
-export const IN_ISDIR = 0x4000_0000;
-
 /**
  * `kernel.notify` is null while nobody watches anything: callers test that first and then pay nothing else. The
  * listener decides who wants which event.

@@ -16,6 +16,7 @@ import {
   O_TRUNC,
   O_WRONLY,
 } from '../../abi/fcntl.ts';
+import { IN_CREATE, IN_MODIFY, IN_OPEN } from '../../abi/inotify.ts';
 import { S_IALLUGO, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../../abi/stat.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import { openWaiting } from '../fs/fifo_wait.ts';
@@ -25,7 +26,6 @@ import { TemporaryDentry } from './create.ts';
 import { instantiate, lookupChild } from './dentry_cache.ts';
 import { FileDescription, FileImpl } from './file.ts';
 import type { Inode, OpenContext } from './inode.ts';
-import { IN_CREATE, IN_MODIFY, IN_OPEN } from './notify.ts';
 import { Dentry, inodeOf, MS_NODEV, MS_NOEXEC, type VfsPath } from './path.ts';
 import {
   checkDirectoryWrite,

@@ -1,12 +1,12 @@
 /** Taking names away: unlink(2), rmdir(2). */
 import { EBUSY, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, type Errno } from '../../abi/errno.ts';
+import { IN_DELETE } from '../../abi/inotify.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { Credentials } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { lookupChild, unhash } from './dentry_cache.ts';
 import type { Inode } from './inode.ts';
 import { isMountpoint } from './mount.ts';
-import { IN_DELETE } from './notify.ts';
 import type { Dentry } from './path.ts';
 import { checkMountWrite, checkPermission, checkSticky, MAY_EXEC, MAY_WRITE } from './permission.ts';
 import { resolveParent, type Walk } from './walk.ts';

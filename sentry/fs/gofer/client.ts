@@ -9,6 +9,7 @@ import { Channel } from '../../../lib/p9/channel.ts';
 import { P9_MAX_CLUNK, P9_MAX_MSIZE, P9_NOFID, P9_VERSION_EXTENDED } from '../../../lib/p9/constants.ts';
 import type { Body, Message } from '../../../lib/p9/message.ts';
 import { Rattach, Rclunkx, Rlerror, Rversion, Tattach, Tclunkx, Tversion } from '../../../lib/p9/messages.ts';
+import type { HostWatches } from './host_watches.ts';
 
 /** An answer that takes longer means that the gofer hangs, and the whole sandbox with it. */
 const ANSWER_TIMEOUT_S = 60;
@@ -24,6 +25,8 @@ const CLUNK_BATCH = 64;
 export class GoferClient {
   /** Round trips so far, for tests and measurements. */
   roundTrips = 0;
+  /** Of all mounts of the connection; null: nothing is watched. */
+  watches: HostWatches | null = null;
   private readonly channel: Channel;
   private readonly log: (line: string) => void;
   private dead = false;
@@ -116,6 +119,7 @@ export class GoferClient {
   release(): void {
     if (--this.users > 0) return;
     this.dead = true;
+    this.watches?.close();
     this.channel.close();
   }
 

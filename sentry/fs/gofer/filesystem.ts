@@ -11,6 +11,7 @@ import type { HostFd } from '../host_fd.ts';
 import { viewOf } from './attributes.ts';
 import type { GoferClient } from './client.ts';
 import { DirectTree } from './direct.ts';
+import { HostWatches } from './host_watches.ts';
 import { GoferInode } from './inode.ts';
 import { type Entry, type Listing, readEntries } from './listing.ts';
 import type { OpenFiles } from './open_files.ts';
@@ -80,6 +81,9 @@ export class GoferFilesystem extends Filesystem {
   /** Files that are open, by identity: locks and sizes belong to the inode, also after its name was forgotten and found again. */
   readonly open = new Map<number, GoferInode>();
 
+  /** Objects that the application watches, by identity: they stay the same when others move them. */
+  private readonly watched = new Map<number, GoferInode>();
+
   private constructor(
     kernel: Kernel,
     client: GoferClient,
@@ -117,6 +121,24 @@ export class GoferFilesystem extends Filesystem {
     return new GoferFilesystem(kernel, client, options, fid, entry, device, rootFd);
   }
 
+  /** Who must be told of changes that we make; null: nobody watches anything on the host. */
+  get watches(): HostWatches | null {
+    const { watches } = this.client;
+    return watches === null || watches.idle ? null : watches;
+  }
+  /** The application begins or ends to watch an object. Where nobody else changes files there is nothing to hear. */
+  watchHost(inode: GoferInode): void {
+    if (this.exclusive) return;
+    const watches = (this.client.watches ??= new HostWatches(this.kernel, this.client));
+    if (inode.watched) {
+      this.watched.set(inode.ino, inode);
+      watches.add(inode);
+    } else {
+      this.watched.delete(inode.ino);
+      watches.remove(inode);
+    }
+  }
+
   stats(): FilesystemStats {
     const fid = this.root.fid;
     const s = this.client.call(Tstatfs, { fid }, Rstatfs);
@@ -148,7 +170,7 @@ export class GoferFilesystem extends Filesystem {
   /** The object of an entry at a name: one of several names leads to the same inode. */
   inodeFor(parent: GoferInode, name: ByteString, entry: Entry): GoferInode {
     const { ino, nlink, mode } = entry.attributes;
-    const known = this.open.get(ino) ?? this.linked.get(ino);
+    const known = this.open.get(ino) ?? this.linked.get(ino) ?? this.watched.get(ino);
     if (known?.sameObject(entry.attributes)) {
       known.told(entry);
       known.moveTo(parent, name);

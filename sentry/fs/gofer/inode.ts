@@ -29,6 +29,14 @@ export interface Place {
   readonly names: readonly ByteString[];
 }
 
+/** A name in a directory; '' stands for the directory itself. */
+export interface Name {
+  readonly inode: GoferInode;
+  readonly name: ByteString;
+}
+const NO_NAMES: readonly Name[] = [];
+const MAX_ALIASES = 8;
+
 const STATX = 332;
 const AT_EMPTY_PATH = 0x1000;
 const STATX_WANTED = 0xfff;
@@ -57,6 +65,8 @@ export class GoferInode extends Inode {
   /** Of a socket file that was made on the host, until somebody listens; -1: none. */
   private boundSocket = -1;
   private uses = 0;
+  /** Where it was known before, while it has several names; the latest first. */
+  private aliases: readonly Name[] = NO_NAMES;
   private files: OpenFiles | null = null;
   private xattrCache: XattrCache | null = null;
 
@@ -147,12 +157,46 @@ export class GoferInode extends Inode {
   override setAttributes(change: AttributeChange): 0 | Errno {
     const place = this.place();
     if (isErrno(place)) return place;
+    const { watches } = this.fs;
+    watches?.before();
     const answer = this.fs.client.call(Tsetattrx, attributeMessage(place, change), Rsetattrx);
+    watches?.after(...this.touched());
     if (isErrno(answer)) return answer;
     this.markStale();
     this.tell(readAttributes(viewOf(answer.attr), 0, this.fs.device));
     if (change.uid !== undefined || change.gid !== undefined || change.size !== undefined) this.contentChanged();
     return 0;
+  }
+
+  // Changes by others
+
+  override watchChanged(): void {
+    this.fs.watchHost(this);
+  }
+  changedByOthers(): void {
+    this.stale = true;
+    this.fs.fetched = null;
+  }
+  /** Around a change of ours that is no request to the gofer; null: nobody watches. */
+  changing(): (() => void) | null {
+    const { watches } = this.fs;
+    if (watches === null) return null;
+    watches.beginWriting(this);
+    return () => watches.endWriting(this);
+  }
+  /** What the host tells of when the object changes. */
+  touched(): readonly Name[] {
+    const self = { inode: this, name: '' };
+    return this.parent === null ? [self, ...this.aliases] : [self, { inode: this.parent, name: this.name }, ...this.aliases];
+  }
+  /** Others have removed its name: we must not be who keeps it alive. */
+  letGo(): void {
+    if (this.isOpen) return;
+    this.fs.keepFid(this);
+    this.dropFid();
+    this.fs.dropIdle(this);
+    this.fs.direct?.forget(this);
+    this.fs.client.flushClunks();
   }
 
   // Where it is
@@ -223,8 +267,14 @@ export class GoferInode extends Inode {
   }
   moveTo(parent: GoferInode, name: ByteString): void {
     if (this.parent === null && this.fid >= 0 && this !== this.fs.root) this.fs.touchFid(this);
+    if (this.known.nlink > 1 && this.parent !== null && !this.isDirectory) this.rememberAlias(this.parent, this.name);
     this.parent = parent;
     this.name = name;
+  }
+  /** The host tells of changes by the name that a descriptor was opened by. */
+  private rememberAlias(parent: GoferInode, name: ByteString): void {
+    if (this.aliases.some((alias) => alias.inode === parent && alias.name === name)) return;
+    this.aliases = [{ inode: parent, name }, ...this.aliases.slice(0, MAX_ALIASES - 1)];
   }
   /** Before its name goes: whoever has it open, or knows another name, must still reach it. */
   surviveName(): void {
@@ -392,7 +442,7 @@ export class GoferInode extends Inode {
   /** The last open file is gone. */
   unused(): void {
     if (this.fs.open.get(this.ino) === this) this.fs.open.delete(this.ino);
-    if (this.parent === null && this !== this.fs.root && this.attributes().nlink === 0) this.gone();
+    if ((this.parent === null || this.watched) && this !== this.fs.root && this.attributes().nlink === 0) this.gone();
   }
 
   // Extended attributes

@@ -57,7 +57,10 @@ function make(
   if (isErrno(place)) return place;
   const { uid, gid } = options;
   const what = { name, mode, uid, gid, target, open, newfid, major: major(rdev), minor: minor(rdev) };
+  const { watches } = fs;
+  watches?.before();
   const answer = fs.client.call(Tmakex, { ...place, ...what }, Rmakex);
+  watches?.after({ inode: directory, name });
   if (isErrno(answer)) return answer;
   const hostFd = fs.client.takeDescriptor();
   const attributes = readAttributes(viewOf(answer.attr), 0, fs.device);
@@ -69,7 +72,10 @@ export function linkObject(directory: GoferInode, name: ByteString, target: Gofe
   const { fs } = directory;
   const r = directory.ensureFid() || target.ensureFid();
   if (r !== 0) return r as Errno;
+  const { watches } = fs;
+  watches?.before();
   const answer = fs.client.call(Tlink, { dfid: directory.fid, fid: target.fid, name }, Rlink);
+  watches?.after({ inode: directory, name }, ...target.touched());
   if (isErrno(answer)) return answer;
   directory.namesChanged(null);
   target.markStale();
@@ -83,7 +89,10 @@ export function removeName(directory: GoferInode, name: ByteString, target: Gofe
   const r = directory.ensureFid();
   if (r !== 0) return r;
   if (!isDirectory) target.surviveName();
+  const { watches } = fs;
+  watches?.before();
   const answer = fs.client.call(Tunlinkat, { dirfd: directory.fid, name, flags: isDirectory ? AT_REMOVEDIR : 0 }, Runlinkat);
+  watches?.after({ inode: directory, name }, ...target.touched());
   if (isErrno(answer)) return answer;
   directory.namesChanged(name);
   nameGone(directory, name, target, isDirectory);
@@ -112,7 +121,11 @@ export function renameObject(
   const exchange = (flags & RENAME_EXCHANGE) !== 0;
   if (replaced !== null && !exchange && replaced !== target) replaced.surviveName();
   const request = { olddirfid: oldParent.fid, oldname: oldName, newdirfid: newParent.fid, newname: newName, flags };
+  const { watches } = fs;
+  watches?.before();
   const answer = fs.client.call(Trenamex, request, Rrenamex);
+  const gone = replaced === null ? [] : replaced.touched();
+  watches?.after({ inode: oldParent, name: oldName }, { inode: newParent, name: newName }, ...target.touched(), ...gone);
   if (isErrno(answer)) return answer;
   oldParent.namesChanged(exchange ? null : oldName);
   newParent.namesChanged(null);

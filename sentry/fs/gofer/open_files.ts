@@ -3,6 +3,7 @@ import { EMFILE, type Errno, ESTALE, isErrno } from '../../../abi/errno.ts';
 import { O_RDONLY, O_RDWR, O_WRONLY } from '../../../abi/fcntl.ts';
 import { P9_NOFID } from '../../../lib/p9/constants.ts';
 import { Rwalkx, Twalkx } from '../../../lib/p9/messages.ts';
+import type { Credentials } from '../../kernel/credentials.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { FileImpl } from '../../vfs/file.ts';
 import { HostFd } from '../host_fd.ts';
@@ -52,7 +53,7 @@ export class OpenFiles implements HostFileOwner {
 
   /** The descriptor that came with the creation: open(2) wants it next. */
   expectWriter(fd: number): void {
-    this.writeFile = new HostFd(this.kernel.host, fd);
+    this.writeFile = this.written(fd);
     this.inode.fs.created?.dropUnusedWriter();
     this.inode.fs.created = this;
   }
@@ -65,6 +66,10 @@ export class OpenFiles implements HostFileOwner {
 
   currentSize(): number {
     return this.inode.attributes().size;
+  }
+  /** The host's echo of what we do ends here; see host_watches.ts. */
+  changing(_creds: Credentials): (() => void) | null {
+    return this.inode.changing();
   }
   closed(file: HostFd, writable: boolean): void {
     const { inode } = this;
@@ -88,9 +93,16 @@ export class OpenFiles implements HostFileOwner {
     const shared = writable ? this.writeFile : (this.readFile ?? this.inode.fs.takeIdle(this.inode));
     if (shared !== null) return shared;
     const fd = this.ask(writable ? O_RDWR : O_RDONLY);
-    if (fd >= 0) return new HostFd(this.kernel.host, fd);
+    if (fd >= 0) return writable ? this.written(fd) : new HostFd(this.kernel.host, fd);
     const only = writable && accessMode === O_WRONLY ? this.ask(O_WRONLY) : fd;
-    return only >= 0 ? new HostFd(this.kernel.host, only) : (only as Errno);
+    return only >= 0 ? this.written(only) : (only as Errno);
+  }
+  /** A descriptor for writing: that it is closed the host tells those who watch, and they have heard it from us. */
+  private written(fd: number): HostFd {
+    const { inode } = this;
+    const file = new HostFd(this.kernel.host, fd);
+    file.closing = () => inode.changing();
+    return file;
   }
 
   /** A shared mount's open file keeps a fid as well: its name may come to mean something else. */

@@ -34,10 +34,10 @@ export class XattrCache {
   }
   set(name: ByteString, value: Uint8Array, flags: number): 0 | Errno {
     if (!served(name)) return EOPNOTSUPP;
-    return this.change(this.call(XATTRX_SET, name, value, flags));
+    return this.change(XATTRX_SET, name, value, flags);
   }
   remove(name: ByteString): 0 | Errno {
-    return served(name) ? this.change(this.call(XATTRX_REMOVE, name, NOTHING, 0)) : ENODATA;
+    return served(name) ? this.change(XATTRX_REMOVE, name, NOTHING, 0) : ENODATA;
   }
   list(): ByteString[] | Errno {
     if (this.names !== null) return this.names;
@@ -52,7 +52,11 @@ export class XattrCache {
     this.names = null;
   }
 
-  private change(r: Uint8Array | Errno): 0 | Errno {
+  private change(operation: number, name: ByteString, value: Uint8Array, flags: number): 0 | Errno {
+    const { watches } = this.inode.fs;
+    watches?.before();
+    const r = this.call(operation, name, value, flags);
+    watches?.after(...this.inode.touched());
     this.names = null;
     this.inode.markStale();
     return isErrno(r) ? r : 0;

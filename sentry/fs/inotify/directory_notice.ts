@@ -1,10 +1,10 @@
 /** F_NOTIFY (fcntl(2), "File and directory change notification"): what happens in a directory as a signal to the file's owner. */
 import { ENOTDIR } from '../../../abi/errno.ts';
+import * as N from '../../../abi/inotify.ts';
 import type { Task } from '../../kernel/task.ts';
 import { signalOwner } from '../../vfs/async_notice.ts';
 import type { FileDescription } from '../../vfs/file.ts';
 import type { DirectoryWatcher } from '../../vfs/notify.ts';
-import * as N from '../../vfs/notify.ts';
 import type { Event, Watch, WatchOwner } from './inotify.ts';
 
 /** fcntl(2): the argument's bits, and the event bits of notify.ts that each stands for. */

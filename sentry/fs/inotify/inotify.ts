@@ -3,6 +3,22 @@
  * instance is the file that events are read from.
  */
 import { EAGAIN, EEXIST, EFAULT, EINVAL, ENOSPC, ENOTTY, type Errno } from '../../../abi/errno.ts';
+import {
+  IN_ALL_EVENTS,
+  IN_ATTRIB,
+  IN_DELETE_SELF,
+  IN_EXCL_UNLINK,
+  IN_IGNORED,
+  IN_ISDIR,
+  IN_MASK_ADD,
+  IN_MASK_CREATE,
+  IN_MOVE_SELF,
+  IN_MOVED_FROM,
+  IN_MOVED_TO,
+  IN_ONESHOT,
+  IN_Q_OVERFLOW,
+  INOTIFY_EVENT_SIZE,
+} from '../../../abi/inotify.ts';
 import { FIONREAD } from '../../../abi/ioctl.ts';
 import { POLLIN, POLLRDNORM } from '../../../abi/poll.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
@@ -12,26 +28,13 @@ import { WaitQueue } from '../../kernel/wait.ts';
 import { type FileDescription, FileImpl } from '../../vfs/file.ts';
 import type { Inode } from '../../vfs/inode.ts';
 import type { Sink } from '../../vfs/io.ts';
-import * as N from '../../vfs/notify.ts';
+import type { FsNotify } from '../../vfs/notify.ts';
 import type { Dentry } from '../../vfs/path.ts';
-
-// inotify(7): what else comes with events, and flags of inotify_add_watch(2)
-export const IN_Q_OVERFLOW = 0x4000;
-export const IN_IGNORED = 0x8000;
-export const IN_ONLYDIR = 0x0100_0000;
-export const IN_DONT_FOLLOW = 0x0200_0000;
-export const IN_EXCL_UNLINK = 0x0400_0000;
-export const IN_MASK_CREATE = 0x1000_0000;
-export const IN_MASK_ADD = 0x2000_0000;
-export const IN_ONESHOT = 0x8000_0000 | 0;
-export const IN_ALL_EVENTS = 0xfff;
 
 /** fs.inotify: max_queued_events, max_user_instances, max_user_watches; the latter two for the whole sandbox. */
 const MAX_QUEUED = 16_384;
 export const MAX_INSTANCES = 128;
 const MAX_WATCHES = 65_536;
-/** struct inotify_event without the name; names are padded to its multiple. */
-const HEADER = 16;
 
 /** What events of a watch go to: an inotify instance, or the file of F_NOTIFY. */
 export interface WatchOwner {
@@ -53,7 +56,9 @@ export interface Event {
   readonly name: ByteString;
 }
 
-export class InotifyHub implements N.FsNotify {
+const OVERFLOW: Event = { wd: -1, mask: IN_Q_OVERFLOW, cookie: 0, name: '' };
+
+export class InotifyHub implements FsNotify {
   instances = 0;
   private readonly kernel: Kernel;
   private readonly watches = new Map<Inode, Watch[]>();
@@ -68,26 +73,41 @@ export class InotifyHub implements N.FsNotify {
   object(mask: number, dentry: Dentry): void {
     const { inode, parent } = dentry;
     if (inode === null) return;
-    const bits = mask | (inode.isDirectory ? N.IN_ISDIR : 0);
+    const bits = mask | (inode.isDirectory ? IN_ISDIR : 0);
     if (parent?.inode != null) this.tell(parent.inode, bits, dentry.name, 0, dentry.deleted);
     this.tell(inode, bits, '', 0, false);
   }
   entry(mask: number, directory: Inode, name: ByteString, child: Inode): void {
-    this.tell(directory, mask | (child.isDirectory ? N.IN_ISDIR : 0), name, 0, false);
+    this.tell(directory, mask | (child.isDirectory ? IN_ISDIR : 0), name, 0, false);
   }
   moved(from: Inode, oldName: ByteString, to: Inode, newName: ByteString, child: Inode): void {
-    this.cookie = (this.cookie + 1) >>> 0;
-    const directory = child.isDirectory ? N.IN_ISDIR : 0;
-    this.tell(from, N.IN_MOVED_FROM | directory, oldName, this.cookie, false);
-    this.tell(to, N.IN_MOVED_TO | directory, newName, this.cookie, false);
-    this.tell(child, N.IN_MOVE_SELF | directory, '', 0, false);
+    const cookie = this.nextCookie();
+    const directory = child.isDirectory ? IN_ISDIR : 0;
+    this.tell(from, IN_MOVED_FROM | directory, oldName, cookie, false);
+    this.tell(to, IN_MOVED_TO | directory, newName, cookie, false);
+    this.tell(child, IN_MOVE_SELF | directory, '', 0, false);
   }
   linkCount(inode: Inode): void {
-    this.tell(inode, N.IN_ATTRIB, '', 0, false);
+    this.tell(inode, IN_ATTRIB, '', 0, false);
+  }
+  /** What others did to an object on the host: `mask` and `name` as its inotify(7) tells them; `cookie`: of our own. */
+  foreign(inode: Inode, mask: number, name: ByteString, cookie: number): void {
+    this.tell(inode, mask & (IN_ALL_EVENTS | IN_ISDIR), name, cookie, false);
+  }
+  /** For the two halves of a rename. */
+  nextCookie(): number {
+    this.cookie = (this.cookie + 1) >>> 0;
+    return this.cookie;
+  }
+  /** Events of these objects are lost: every instance that watches one of them hears of it. */
+  overflow(inodes: Iterable<Inode>): void {
+    const owners = new Set<WatchOwner>();
+    for (const inode of inodes) for (const { instance } of this.watches.get(inode) ?? []) owners.add(instance);
+    for (const owner of owners) owner.push(OVERFLOW);
   }
   deleted(inode: Inode): void {
     if (!this.watches.has(inode)) return;
-    this.tell(inode, N.IN_DELETE_SELF, '', 0, false);
+    this.tell(inode, IN_DELETE_SELF, '', 0, false);
     for (const watch of (this.watches.get(inode) ?? []).slice()) watch.instance.drop(watch);
   }
 
@@ -106,10 +126,12 @@ export class InotifyHub implements N.FsNotify {
     if (this.count >= MAX_WATCHES) return ENOSPC;
     this.count++;
     const others = this.watches.get(watch.inode);
-    if (others === undefined) this.watches.set(watch.inode, [watch]);
-    else others.push(watch);
-    watch.inode.watched = true;
     this.kernel.notify = this;
+    if (others === undefined) {
+      this.watches.set(watch.inode, [watch]);
+      watch.inode.watched = true;
+      watch.inode.watchChanged();
+    } else others.push(watch);
     return 0;
   }
   remove(watch: Watch): void {
@@ -118,6 +140,7 @@ export class InotifyHub implements N.FsNotify {
     else {
       this.watches.delete(watch.inode);
       watch.inode.watched = false;
+      watch.inode.watchChanged();
     }
     if (--this.count === 0) this.kernel.notify = null;
   }
@@ -172,7 +195,7 @@ export class InotifyInstance extends FileImpl {
     const last = this.events[this.events.length - 1];
     if (last !== undefined && same(last, event)) return;
     if (this.events.length > MAX_QUEUED) return;
-    this.events.push(this.events.length === MAX_QUEUED ? { wd: -1, mask: IN_Q_OVERFLOW, cookie: 0, name: '' } : event);
+    this.events.push(this.events.length === MAX_QUEUED ? OVERFLOW : event);
     this.queue.notify(POLLIN | POLLRDNORM);
   }
 
@@ -203,7 +226,7 @@ export class InotifyInstance extends FileImpl {
     if (command !== FIONREAD) return ENOTTY;
     return task.writeU32(
       argument,
-      this.events.reduce((sum, { name }) => sum + HEADER + paddedLength(name), 0),
+      this.events.reduce((sum, { name }) => sum + INOTIFY_EVENT_SIZE + paddedLength(name), 0),
     );
   }
   override release(): void {
@@ -231,14 +254,14 @@ function same(a: Event, b: Event): boolean {
 }
 /** With at least one NUL; 0 for no name. */
 function paddedLength(name: ByteString): number {
-  return name === '' ? 0 : Math.ceil((name.length + 1) / HEADER) * HEADER;
+  return name === '' ? 0 : Math.ceil((name.length + 1) / INOTIFY_EVENT_SIZE) * INOTIFY_EVENT_SIZE;
 }
 function encode({ wd, mask, cookie, name }: Event): Uint8Array {
-  const out = Buffer.alloc(HEADER + paddedLength(name));
+  const out = Buffer.alloc(INOTIFY_EVENT_SIZE + paddedLength(name));
   out.writeInt32LE(wd, 0);
   out.writeUInt32LE(mask >>> 0, 4);
   out.writeUInt32LE(cookie, 8);
   out.writeUInt32LE(paddedLength(name), 12);
-  out.write(name, HEADER, 'latin1');
+  out.write(name, INOTIFY_EVENT_SIZE, 'latin1');
   return out;
 }

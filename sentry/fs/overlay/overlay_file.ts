@@ -2,6 +2,7 @@
 import { EIO, type Errno } from '../../../abi/errno.ts';
 import { O_RDONLY, O_TRUNC, SEEK_DATA, SEEK_HOLE } from '../../../abi/fcntl.ts';
 import { PROT_READ, PROT_WRITE } from '../../../abi/mman.ts';
+import type { Credentials } from '../../kernel/credentials.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { Blocking, SyscallResult } from '../../kernel/wait.ts';
 import { FileDescription, type FileImpl, type HostMapping } from '../../vfs/file.ts';
@@ -158,8 +159,8 @@ class OverlayFileImpl extends TmpFileImpl {
     }
     return lower.impl.mapping(lower, shared, prot);
   }
-  override allocate(file: FileDescription, mode: number, offset: number, length: number): number {
+  override allocate(file: FileDescription, mode: number, offset: number, length: number, creds: Credentials): number {
     const r = this.inode.copyUp();
-    return r !== 0 ? r : super.allocate(file, mode, offset, length);
+    return r !== 0 ? r : super.allocate(file, mode, offset, length, creds);
   }
 }

@@ -91,5 +91,8 @@ class Nobody implements HostFileOwner {
   currentSize(): number {
     return 0;
   }
+  changing(): null {
+    return null;
+  }
   closed(): void {}
 }

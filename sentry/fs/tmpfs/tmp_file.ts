@@ -89,12 +89,14 @@ export class TmpFileImpl extends PositionedFile {
     const hostFd = this.inode.data.hostFd();
     return hostFd < 0 ? (hostFd as Errno) : { hostFd, offset: 0 };
   }
-  override truncate(_file: FileDescription, size: number): number {
-    return size < 0 ? EINVAL : this.inode.setAttributes({ size });
+  override truncate(_file: FileDescription, size: number, creds: Credentials): number {
+    const r = size < 0 ? EINVAL : this.inode.setAttributes({ size });
+    if (r === 0) this.inode.dropPrivileges(creds);
+    return r;
   }
-  override allocate(_file: FileDescription, mode: number, offset: number, length: number): number {
+  override allocate(_file: FileDescription, mode: number, offset: number, length: number, creds: Credentials): number {
     const r = this.inode.data.allocate(mode, offset, length);
-    if (r === 0) this.inode.touchModify();
+    if (r === 0) this.inode.written(creds);
     return r;
   }
   override release(): void {
