@@ -206,6 +206,37 @@ test('what a call has written to memory that is gone by then is the error of the
   thread.space.release();
 });
 
+test('a sequence that covers the stub restarts its own thread alone', () => {
+  const other = program(call(7), LOOP_FOREVER);
+  other.resume();
+  expect(next()).toBe('syscall 7');
+  const thread = program(call(7), call(8), LOOP_FOREVER);
+  const area = STACK - PAGE;
+  const sequence = area + 64;
+  const signature = new Uint32Array([0x12345678]);
+  const escape = CODE + PAGE / 2;
+  const loop = Uint8Array.from(LOOP_FOREVER);
+  thread.space.write(escape - 4, new Uint8Array(signature.buffer), 0, 4);
+  thread.space.write(escape, loop, 0, loop.length);
+  // struct rseq_cs: all of the stub's code, and where to go when the host takes the processor away there
+  const description = new BigUint64Array([0n, BigInt(STUB_BASE), 0x10000n, BigInt(escape)]);
+  thread.space.write(sequence, new Uint8Array(description.buffer), 0, 32);
+  thread.resume();
+  expect(next()).toBe('syscall 7');
+  thread.setRseq?.(area, signature[0] as number);
+  const pointer = new BigUint64Array([BigInt(sequence)]);
+  thread.space.write(area + 8, new Uint8Array(pointer.buffer), 0, 8);
+  thread.resumeWithResult(0);
+  thread.interrupt(); // it is in the stub, or in its loop: either way it is the host that moves it
+  expect(next()).toMatch(/^(syscall 8|interrupted|exited)$/);
+  other.resumeWithResult(0);
+  other.interrupt();
+  expect(next()).toMatch(/^(interrupted|exited)$/);
+  thread.space.release();
+  other.space.release();
+  expect(typeof platform.newAddressSpace()).toBe('object');
+});
+
 test('slots unmapped under the stub end the process', () => {
   const thread = program(call(7));
   thread.resume();

@@ -155,6 +155,13 @@ export interface ThreadContext {
   resumeSingleStep(): void;
   /** Asks a running thread to stop. Event `interrupted` follows, unless another stop comes first. No effect on a stopped one. */
   interrupt(): void;
+  /**
+   * The thread's rseq area (rseq(2)) is the host's to keep from now on: it writes the CPU's number there and restarts sequences. The Sentry
+   * has seen that the area can be written. A forked thread inherits it, a new one has none. Absent: applications are preempted unseen.
+   */
+  setRseq?(address: number, signature: number): void;
+  /** The area is not the host's any more; an errno where it cannot be written. A running thread keeps it until it ends. */
+  dropRseq?(): number;
   /** CPU time it has used in the application, ns. */
   cpuTime(): number;
   /** Ends this thread alone; stopped or running. No event follows. The last thread of a space: use space.release(). */
@@ -217,7 +224,7 @@ export interface AddressSpace {
    */
   changeWord?(via: ThreadContext, address: number, operation: number): 0 | Errno;
   /** membarrier(2): what the command says about the threads of this space. A platform without it: none is offered. */
-  membarrier?(via: ThreadContext, command: number): 0 | Errno;
+  membarrier?(via: ThreadContext, command: number, flags: number, cpu: number): 0 | Errno;
   /** The platform may rewrite system calls in this space from now on. A forked space needs it anew. */
   patchCalls?(policy: CodePolicy): void;
   /** All code is what it was, and stays so: somebody debugs it. */
@@ -263,6 +270,8 @@ export interface Platform {
   readonly name: 'ptrace' | 'systrap' | 'kvm';
   /** How it works on this host, for the log. */
   readonly description: string;
+  /** Threads are the host's, and it restarts their sequences (rseq(2)): setRseq is there. */
+  readonly restartsSequences?: boolean;
   /** The application may use [minAddress, maxAddress). */
   readonly minAddress: number;
   readonly maxAddress: number;

@@ -85,8 +85,20 @@ static int64_t carry_out(struct slot *slot, struct command *c, uint32_t op, int 
 	return -38;
 }
 
+#define RSEQ_SIZE 32
+#define RSEQ_FLAG_UNREGISTER 1
+
+void drop_rseq(struct slot *slot)
+{
+	if (slot->rseq == 0)
+		return;
+	host6(__NR_rseq, slot->rseq, RSEQ_SIZE, RSEQ_FLAG_UNREGISTER, slot->rseq_signature, 0, 0);
+	slot->rseq = 0;
+}
+
 void leave(struct slot *slot)
 {
+	drop_rseq(slot);
 	/* After this store neither slot nor stack is ours: no C code may follow. */
 	__asm__ volatile("movl %1, %0\n\tmovl %2, %%eax\n\txorl %%edi, %%edi\n\tsyscall\n\tud2"
 			 : "=m"(slot->state)

@@ -38,6 +38,8 @@ void post_started(struct slot *slot);
 uint32_t wait_reply(struct slot *slot);
 /* Carries out what came with `state`; the state as it is in this process: in a forked child there is no reply yet. */
 uint32_t carry_out_all(struct slot *slot, uint32_t state, struct ucontext *uc);
+/* The host is to write to the thread's rseq area no more: who frees that memory learns of the thread's end before the host does. */
+void drop_rseq(struct slot *slot);
 /* The thread ends. */
 __attribute__((noreturn)) void leave(struct slot *slot);
 void serve(struct slot *slot, struct ucontext *uc);

@@ -121,7 +121,10 @@ struct slot {
 	uint32_t command_count; /* 0x144 */
 	uint64_t result;        /* 0x148 */
 	uint32_t spin;          /* 0x150: cycles (TSC) to look at the state before sleeping */
-	uint32_t pad3[11];
+	uint32_t pad3[3];
+	uint32_t nonce[4]; /* 0x160 */
+	uint64_t rseq;      /* 0x170: the thread's area, registered with the host; 0: none */
+	uint32_t rseq_signature, pad4;
 	struct command commands[MAX_COMMANDS]; /* 0x180 */
 	uint8_t data[DATA_SIZE];               /* 0x880 */
 	struct frame_order frame;              /* 0xd80 */
@@ -132,6 +135,7 @@ struct slot {
 
 _Static_assert(__builtin_offsetof(struct slot, frame) == 0xd80 && __builtin_offsetof(struct slot, peek) == 0xe50 && __builtin_offsetof(struct slot, cpu_time) == 0xe80, "platforms/systrap/layout.ts");
 _Static_assert(__builtin_offsetof(struct slot, data) == 0x880 && __builtin_offsetof(struct slot, memory) == 0xe88 && sizeof(struct call_memory) == 104, "platforms/systrap/layout.ts");
+_Static_assert(__builtin_offsetof(struct slot, rseq) == 0x170, "platforms/systrap/layout.ts");
 _Static_assert(sizeof(struct slot) <= SLOT_SIZE, "a page");
 
 struct global {

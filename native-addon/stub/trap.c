@@ -58,6 +58,9 @@ static void look_ahead(struct slot *slot, const struct ucontext *uc)
 		peek_frame(&slot->peek, uc);
 		break;
 	case __NR_exit:
+		drop_rseq(slot);
+		slot->cpu_time = cpu_time();
+		break;
 	case __NR_exit_group:
 	case __NR_execve:
 		slot->cpu_time = cpu_time();

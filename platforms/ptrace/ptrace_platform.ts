@@ -10,6 +10,7 @@ import { CpuPlacement } from '../cpu_placement.ts';
 import type { HostPoll } from '../host_poll.ts';
 import { HostProc } from '../host_proc.ts';
 import { type Platform, REG, type Registers, type ThreadContext, type ThreadEvents } from '../platform.ts';
+import { hostRestartsSequences } from '../rseq_probe.ts';
 import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
 import { DescriptorChannel } from './descriptor_channel.ts';
 import { FORK_FLAGS } from './injection.ts';
@@ -39,6 +40,7 @@ export class PtracePlatform implements Platform {
   readonly maxAddress = STUB_BASE;
   readonly host: Host;
   readonly proc: HostProc;
+  readonly restartsSequences: boolean;
   readonly tracer: Tracer;
   readonly channel: DescriptorChannel;
   readonly placement: CpuPlacement;
@@ -57,6 +59,7 @@ export class PtracePlatform implements Platform {
     this.host = options.host;
     this.poll = options.poll;
     this.proc = new HostProc(options.host, options.procFd);
+    this.restartsSequences = hostRestartsSequences(options.host);
     this.tracer = new Tracer(options.host);
     this.channel = new DescriptorChannel(options.host);
     this.childFd = native.childEventFd();
@@ -79,6 +82,7 @@ export class PtracePlatform implements Platform {
     if (pid < 0) return pid as Errno;
     const thread = this.adopt(new PtraceThread(this, new PtraceSpace(this, pid, this.seed.vdsoBase), pid, via));
     thread.takeStopOf(via);
+    thread.inheritRseq(via);
     return thread;
   }
   adopt(thread: PtraceThread): PtraceThread {

@@ -63,8 +63,8 @@ export class PtraceSpace implements AddressSpace {
     if (address >= STUB_BASE) return EFAULT;
     return done((via as PtraceThread).call(HOST_CALL.futex, address, FUTEX_WAKE_OP, 0, 0, address, operation));
   }
-  membarrier(via: ThreadContext, command: number): 0 | Errno {
-    return done((via as PtraceThread).call(HOST_CALL.membarrier, command, 0));
+  membarrier(via: ThreadContext, command: number, flags: number, cpu: number): 0 | Errno {
+    return done((via as PtraceThread).call(HOST_CALL.membarrier, command, flags, cpu));
   }
   setBit(via: ThreadContext, address: number, bit: number): 0 | Errno {
     if (address >= STUB_BASE) return EFAULT;

@@ -1,13 +1,14 @@
 /** A traced thread. */
 
 import { ENOMEM } from '../../abi/errno.ts';
+import { RSEQ_FLAG_UNREGISTER, RSEQ_SIZE } from '../../abi/rseq.ts';
 import { native } from '../../native-addon/native.ts';
 import type { ThreadPlacement } from '../cpu_placement.ts';
 import { REG, Registers, type ThreadContext } from '../platform.ts';
 import { inject, injectClone, THREAD_LOST } from './injection.ts';
 import type { PtracePlatform } from './ptrace_platform.ts';
 import type { PtraceSpace } from './ptrace_space.ts';
-import { PTRACE_CONT, PTRACE_SYSEMU, PTRACE_SYSEMU_SINGLESTEP } from './requests.ts';
+import { HOST_CALL, PTRACE_CONT, PTRACE_SYSEMU, PTRACE_SYSEMU_SINGLESTEP } from './requests.ts';
 import { ARG_WORDS, STOP_ARGS, STOP_CODE, STOP_NUMBER } from './stops.ts';
 import { clearXstate } from './tracer.ts';
 
@@ -37,6 +38,8 @@ export class PtraceThread implements ThreadContext {
   private atCall = false;
   private numberLow = 0;
   private numberHigh = 0;
+  private rseqArea = 0;
+  private rseqSignature = 0;
 
   constructor(platform: PtracePlatform, space: PtraceSpace, tid: number, parent: PtraceThread | null) {
     this.platform = platform;
@@ -144,6 +147,22 @@ export class PtraceThread implements ThreadContext {
     this.space.threads.delete(this);
     if (this.running) this.platform.tracer.interrupt(this.tid);
     else this.leave();
+  }
+  setRseq(address: number, signature: number): void {
+    this.rseqArea = address;
+    this.rseqSignature = signature;
+    this.call(HOST_CALL.rseq, address, RSEQ_SIZE, 0, signature);
+  }
+  /** A process forked from `other`'s: the host has copied its registration. */
+  inheritRseq(other: PtraceThread): void {
+    this.rseqArea = other.rseqArea;
+    this.rseqSignature = other.rseqSignature;
+  }
+  dropRseq(): number {
+    if (this.rseqArea === 0 || this.running) return 0;
+    const address = this.rseqArea;
+    this.rseqArea = 0;
+    return this.call(HOST_CALL.rseq, address, RSEQ_SIZE, RSEQ_FLAG_UNREGISTER, this.rseqSignature);
   }
   /** The stopped thread makes its last call. */
   leave(): void {

@@ -35,4 +35,5 @@ export const HOST_CALL = {
   eventfd2: 290,
   prlimit64: 302,
   membarrier: 324,
+  rseq: 334,
 } as const;

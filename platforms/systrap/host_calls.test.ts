@@ -79,4 +79,7 @@ test('constraints hold', () => {
     expect(run(157, [option, value])).toBe(TRAP);
   expect(run(47, [0n])).toBe(ALLOW);
   expect(run(47, [2n])).toBe(TRAP);
+  for (const options of [0n, 1n]) expect(run(334, [4096n, 32n, options, 5n])).toBe(ALLOW);
+  expect(run(334, [4096n, 32n, 2n, 5n])).toBe(TRAP);
+  expect(run(334, [4096n, 64n, 0n, 5n])).toBe(TRAP);
 });

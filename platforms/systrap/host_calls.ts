@@ -17,8 +17,8 @@ const FILE_MAP_VARIES = 0x1 | 0x2 | 0x10 | 0x4000;
 /** Advice about one's own pages that changes nothing else: NORMAL to DONTNEED, FREE, REMOVE, fork, huge page, dump, fork-wipe, reclaim, populate. */
 const ADVICE = [0, 1, 2, 3, 4, 8, 9, 10, 11, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23];
 
-/** PRIVATE_EXPEDITED and PRIVATE_EXPEDITED_SYNC_CORE with their registrations: the calling process alone. */
-const MEMBARRIERS = [8, 16, 32, 64];
+/** PRIVATE_EXPEDITED, PRIVATE_EXPEDITED_SYNC_CORE, PRIVATE_EXPEDITED_RSEQ with their registrations: the calling process alone. */
+const MEMBARRIERS = [8, 16, 32, 64, 128, 256];
 
 /** The frequent ones first: the filter tries them in this order. */
 export const HOST_CALLS: readonly HostCall[] = [
@@ -79,9 +79,18 @@ export const HOST_CALLS: readonly HostCall[] = [
     nr: 324,
     when: [
       { arg: 0, values: MEMBARRIERS },
-      { arg: 1, values: [0] },
+      { arg: 1, values: [0, 1] },
     ],
     reason: 'barriers in its own threads, wherever they run',
+  },
+  {
+    name: 'rseq',
+    nr: 334,
+    when: [
+      { arg: 1, values: [32] },
+      { arg: 2, values: [0, 1] },
+    ],
+    reason: 'the thread’s own restartable sequences: the host writes CPU numbers to its memory and moves its instruction pointer there',
   },
   { name: 'exit', nr: 60, reason: 'a thread ends' },
 ];

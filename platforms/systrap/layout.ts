@@ -66,6 +66,9 @@ export const W_SPIN = 0x150 / 4;
 /** Random words that prove that a process sees this slot (fork). Unused by the stub. */
 export const W_NONCE = 0x160 / 4;
 export const NONCE_WORDS = 4;
+/** The thread's rseq area, as registered with the host, and its signature; 0: none, or the stub has unregistered it. */
+export const W_RSEQ = 0x170 / 4;
+export const W_RSEQ_SIGNATURE = 0x178 / 4;
 export const W_COMMANDS = 0x180 / 4;
 export const COMMAND_WORDS = 16;
 export const MAX_COMMANDS = 28;

@@ -12,6 +12,7 @@ import { SPIN_NS } from '../hot_callers.ts';
 import type { Platform, ThreadContext, ThreadEvents } from '../platform.ts';
 import { __WALL, HOST_CALL } from '../ptrace/requests.ts';
 import { describeEnd } from '../ptrace/stops.ts';
+import { hostRestartsSequences } from '../rseq_probe.ts';
 import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
 import {
   KIND_BROKEN_FRAME,
@@ -77,6 +78,7 @@ export class SystrapPlatform implements Platform {
   readonly window = new SlotWindow();
   /** The processor has what the fast way needs. */
   readonly patchesCalls = native.canPatchCalls();
+  readonly restartsSequences: boolean;
   readonly placement: CpuPlacement;
   /** By pid; the seed is not among them. */
   readonly spaces = new Map<number, SystrapSpace>();
@@ -98,6 +100,7 @@ export class SystrapPlatform implements Platform {
   /** @throws Error with what the host refuses. */
   constructor(options: SystrapOptions) {
     this.host = options.host;
+    this.restartsSequences = hostRestartsSequences(options.host);
     this.poll = options.poll;
     this.proc = new HostProc(options.host, options.procFd);
     this.childFd = native.childEventFd();
@@ -186,6 +189,7 @@ export class SystrapPlatform implements Platform {
     const nonce = this.window.randomize(this.host, child.at + W_NONCE, NONCE_WORDS);
     via.needFrame();
     child.startLike(via);
+    child.inheritRseq(via);
     const sent = this.host.sendWithFds(via.space.socket, new Uint8Array(1), [slots, theirs], 0x40 /* MSG_DONTWAIT */);
     if (sent < 0) return sent;
     via.push(OP_FORK, 0);

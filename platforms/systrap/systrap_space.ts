@@ -9,7 +9,7 @@ import { HOST_CALL } from '../ptrace/requests.ts';
 import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
 import type { CallMemory, ProcessMemory } from './call_memory.ts';
 import { CallSites, type CodeMemory } from './call_sites.ts';
-import { MAX_THREADS, OP_HOST, OP_MAP_FILE, OP_THREAD, STATE_GONE, W_STATE } from './layout.ts';
+import { MAX_THREADS, OP_HOST, OP_MAP_FILE, OP_THREAD, STATE_GONE, setWords, W_RSEQ, W_STATE } from './layout.ts';
 import type { SystrapPlatform } from './systrap_platform.ts';
 import { SystrapThread } from './systrap_thread.ts';
 
@@ -120,8 +120,8 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
     if (address >= STUB_BASE) return EFAULT;
     return this.now(via as SystrapThread, HOST_CALL.futex, address, FUTEX_WAKE_OP, 0, 0, address, operation);
   }
-  membarrier(via: ThreadContext, command: number): 0 | Errno {
-    return this.now(via as SystrapThread, HOST_CALL.membarrier, command, 0, 0);
+  membarrier(via: ThreadContext, command: number, flags: number, cpu: number): 0 | Errno {
+    return this.now(via as SystrapThread, HOST_CALL.membarrier, command, flags, cpu);
   }
   setBit(via: ThreadContext, address: number, bit: number): 0 | Errno {
     if (address >= STUB_BASE) return EFAULT;
@@ -236,7 +236,9 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
       this.free.push({ index, place: -1 });
       return place as Errno;
     }
-    this.platform.window.words[this.platform.window.wordOf(place) + W_STATE] = 0;
+    const at = this.platform.window.wordOf(place);
+    this.platform.window.words[at + W_STATE] = 0;
+    setWords(this.platform.window.words, at + W_RSEQ, 0);
     const thread = new SystrapThread(this.platform, this, index, place, parent);
     this.threads.add(thread);
     return thread;

@@ -1,5 +1,6 @@
 /** A thread whose stub answers to its slot. */
 import { ENOMEM, type Errno } from '../../abi/errno.ts';
+import { RSEQ_FLAG_UNREGISTER, RSEQ_SIZE } from '../../abi/rseq.ts';
 import { SI_KERNEL, SIGTRAP } from '../../abi/signal.ts';
 import { native } from '../../native-addon/native.ts';
 import type { ThreadPlacement } from '../cpu_placement.ts';
@@ -18,6 +19,7 @@ import {
   MAX_COMMANDS,
   OP_ADVISE,
   OP_FRAME,
+  OP_HOST,
   OP_MAP_FILE,
   OP_STATE,
   REPLY_EXIT,
@@ -37,6 +39,8 @@ import {
   W_KICK,
   W_REGS,
   W_RESULT,
+  W_RSEQ,
+  W_RSEQ_SIGNATURE,
   W_SPIN,
   W_STATE,
 } from './layout.ts';
@@ -96,6 +100,8 @@ export class SystrapThread implements ThreadContext {
   /** Command that maps a file by descriptor `deferredFd`, and has not run. */
   private deferredMap = -1;
   private deferredFd = -1;
+  private rseqArea = 0;
+  private rseqSignature = 0;
   /** System calls that were stops; wraps. */
   private trapped = 0;
 
@@ -146,6 +152,32 @@ export class SystrapThread implements ThreadContext {
     words[at + W_COMMAND_COUNT] = 0;
     words[at + W_KICK] = 0;
     Atomics.store(words, at + W_STATE, STATE_POSTED);
+  }
+  /** A process forked from `other`'s: the host has copied its registration. */
+  inheritRseq(other: SystrapThread): void {
+    this.rseqArea = other.rseqArea;
+    this.rseqSignature = other.rseqSignature;
+    this.tellRseq();
+  }
+  /** The stub unregisters by itself at a thread's end: it has to know. */
+  private tellRseq(): void {
+    setWords(this.words, this.at + W_RSEQ, this.rseqArea);
+    this.words[this.at + W_RSEQ_SIGNATURE] = this.rseqSignature;
+  }
+  setRseq(address: number, signature: number): void {
+    this.rseqArea = address;
+    this.rseqSignature = signature;
+    this.tellRseq();
+    this.defer(HOST_CALL.rseq, address, RSEQ_SIZE, 0, signature);
+  }
+  dropRseq(): number {
+    if (this.rseqArea === 0 || this.running) return 0;
+    const address = this.rseqArea;
+    this.rseqArea = 0;
+    if (getWords(this.words, this.at + W_RSEQ) === 0) return 0;
+    this.tellRseq();
+    this.push(OP_HOST, HOST_CALL.rseq, address, RSEQ_SIZE, RSEQ_FLAG_UNREGISTER, this.rseqSignature);
+    return this.runCommands();
   }
   /** A call that came by a signal: one in a few is looked at, so that what runs often is found, and what runs once costs nothing. */
   considerSite(): void {

@@ -167,6 +167,7 @@ function makeTask(
     name: task.name,
   });
   child.inheritFrom(task);
+  if ((flags & CLONE_VM) === 0) child.rseq = task.rseq;
   if ((flags & CLONE_VM) === 0 || (flags & CLONE_VFORK) !== 0) child.altStack = { ...task.altStack };
   if ((flags & CLONE_THREAD) === 0) joinNewProcess(task, child, request, ns);
   child.group.tasks.push(child);

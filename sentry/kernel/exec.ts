@@ -15,6 +15,7 @@ import { exitTask, releaseVforkParent } from './exit.ts';
 import { clearChildTid } from './futex.ts';
 import { exitRobustList } from './futex_lock.ts';
 import type { PidNamespace } from './pid_namespace.ts';
+import { leaveRseq } from './rseq.ts';
 import { SignalHandlers } from './signal_state.ts';
 import type { Task } from './task.ts';
 import { enterTimeNamespace } from './time_namespace.ts';
@@ -97,6 +98,7 @@ function becomeOnlyThread(task: Task): void {
 }
 
 function replaceMemory(task: Task, loaded: LoadedProgram): void {
+  leaveRseq(task);
   exitRobustList(task);
   clearChildTid(task);
   const oldThread = task.thread;

@@ -15,6 +15,7 @@ import { stopAfterExit } from './job_control.ts';
 import { leaveIpcNamespace } from './namespaces.ts';
 import type { PidNamespace } from './pid_namespace.ts';
 import { traceEnded } from './ptrace.ts';
+import { leaveRseq } from './rseq.ts';
 import { leaveFilters } from './seccomp.ts';
 import { exitJobControl, leaveGroup } from './session.ts';
 import { retargetShared, sendToGroup, sendToTask } from './signal_send.ts';
@@ -44,6 +45,7 @@ export function exitTask(task: Task, status: WaitStatus): void {
   task.exitCode = status;
   for (const hook of task.exitHooks) step('exit hook', () => hook(task));
   step('tracing', () => traceEnded(task, status));
+  step('sequences', () => leaveRseq(task));
   step('robust list', () => exitRobustList(task));
   step('thread number', () => clearChildTid(task));
   step('CPU time', () => {

@@ -47,6 +47,7 @@ import { park } from './job_control.ts';
 import type { NetNamespace } from './namespaces.ts';
 import { PidNamespace } from './pid_namespace.ts';
 import { enterAfterStop, stopAtEntry, stopBeforeReturn, traceExec } from './ptrace.ts';
+import { restartSequence } from './rseq.ts';
 import { enforceSeccomp } from './seccomp.ts';
 import { deliverPending, endSyscall, frameFailed, isKilled } from './signal_delivery.ts';
 import { forceSignal } from './signal_send.ts';
@@ -261,6 +262,7 @@ export class Kernel implements ThreadEvents {
     const task = thread.data as Task;
     task.state = 'kernel';
     try {
+      if (task.rseq !== null) restartSequence(task, task.rseq);
       if (signal === SIGSEGV && code === SEGV_MAPERR && growStack(task.mm, thread, task.group.limits, address)) {
         this.returnToUser(task, null);
         return;
@@ -275,6 +277,7 @@ export class Kernel implements ThreadEvents {
     const task = thread.data as Task;
     task.state = 'kernel';
     try {
+      if (task.rseq !== null) restartSequence(task, task.rseq);
       this.returnToUser(task, null);
     } catch (e) {
       this.broken(task, e);

@@ -24,6 +24,7 @@ import type { Namespaces } from './namespaces.ts';
 import type { PidNamespace } from './pid_namespace.ts';
 import type { Trace } from './ptrace.ts';
 import { RLIMIT_NOFILE } from './rlimits.ts';
+import type { RseqArea } from './rseq.ts';
 import type { SeccompState } from './seccomp.ts';
 import { PendingSignals, type SignalSet } from './signal_state.ts';
 import type { BlockedCall } from './task_block.ts';
@@ -87,6 +88,8 @@ export class Task {
   clearChildTid = 0;
   /** set_robust_list(2). */
   robustList = 0;
+  /** rseq(2); null = none. */
+  rseq: RseqArea | null = null;
   /** The parent that waits for this child of vfork(2) to exec or exit. */
   vforkParent: Task | null = null;
   exitCode = 0;

@@ -1,7 +1,7 @@
-/** membarrier(2), rseq(2): calls of programs that do without locks. */
-import { EINVAL, ENOSYS, EPERM } from '../../abi/errno.ts';
+/** membarrier(2): for programs that do without locks. */
+import { EINVAL, EPERM } from '../../abi/errno.ts';
 import type { Task } from '../kernel/task.ts';
-import { addr, int, syscall, uint } from './definition.ts';
+import { int, syscall, uint } from './definition.ts';
 
 // membarrier(2)
 const QUERY = 0;
@@ -9,44 +9,55 @@ const PRIVATE_EXPEDITED = 8;
 const REGISTER_PRIVATE_EXPEDITED = 16;
 const PRIVATE_EXPEDITED_SYNC_CORE = 32;
 const REGISTER_PRIVATE_EXPEDITED_SYNC_CORE = 64;
+const PRIVATE_EXPEDITED_RSEQ = 128;
+const REGISTER_PRIVATE_EXPEDITED_RSEQ = 256;
 const GET_REGISTRATIONS = 512;
+/** Of PRIVATE_EXPEDITED_RSEQ: one CPU alone. */
+const FLAG_CPU = 1;
 /** Which registration a command needs. */
 const NEEDS: Readonly<Record<number, number>> = {
   [PRIVATE_EXPEDITED]: REGISTER_PRIVATE_EXPEDITED,
   [PRIVATE_EXPEDITED_SYNC_CORE]: REGISTER_PRIVATE_EXPEDITED_SYNC_CORE,
+  [PRIVATE_EXPEDITED_RSEQ]: REGISTER_PRIVATE_EXPEDITED_RSEQ,
 };
+const BARRIERS = PRIVATE_EXPEDITED | PRIVATE_EXPEDITED_SYNC_CORE;
 const REGISTRATIONS = REGISTER_PRIVATE_EXPEDITED | REGISTER_PRIVATE_EXPEDITED_SYNC_CORE;
-const OFFERED = PRIVATE_EXPEDITED | PRIVATE_EXPEDITED_SYNC_CORE | REGISTRATIONS;
+const OFFERED = BARRIERS | REGISTRATIONS;
+const OFFERED_WITH_RSEQ = OFFERED | PRIVATE_EXPEDITED_RSEQ | REGISTER_PRIVATE_EXPEDITED_RSEQ;
+
+function offered(task: Task): number {
+  if (task.thread.space.membarrier === undefined) return 0;
+  return task.kernel.platform.restartsSequences === true ? OFFERED_WITH_RSEQ : OFFERED;
+}
 
 /**
  * The threads of a process are threads of one host process, so its own barrier, made by the host, reaches them wherever they run. What
  * is about all processes of the system (GLOBAL) is not offered: it would stop the whole sandbox for tens of milliseconds.
  */
-function membarrier(task: Task, command: number, commandFlags: number): number {
+function membarrier(task: Task, command: number, commandFlags: number, cpu: number): number {
   const { mm, thread } = task;
-  if (commandFlags !== 0) return EINVAL;
-  if (command === QUERY) return thread.space.membarrier === undefined ? 0 : OFFERED | GET_REGISTRATIONS;
+  if (commandFlags !== 0 && (command !== PRIVATE_EXPEDITED_RSEQ || commandFlags !== FLAG_CPU)) return EINVAL;
+  const commands = offered(task);
+  if (command === QUERY) return commands === 0 ? 0 : commands | GET_REGISTRATIONS;
   if (command === GET_REGISTRATIONS) return mm.membarriers;
-  if (thread.space.membarrier === undefined) return EINVAL;
-  if (command === REGISTER_PRIVATE_EXPEDITED || command === REGISTER_PRIVATE_EXPEDITED_SYNC_CORE) {
-    const r = thread.space.membarrier(thread, command);
-    if (r === 0) mm.membarriers |= command;
-    return r;
-  }
+  if (thread.space.membarrier === undefined || (commands & command) !== command) return EINVAL;
   const needed = NEEDS[command];
-  if (needed === undefined) return EINVAL;
-  return (mm.membarriers & needed) === 0 ? EPERM : thread.space.membarrier(thread, command);
+  if (needed !== undefined) return (mm.membarriers & needed) === 0 ? EPERM : thread.space.membarrier(thread, command, commandFlags, cpu);
+  if (!isOneRegistration(command)) return EINVAL;
+  const r = thread.space.membarrier(thread, command, 0, 0);
+  if (r === 0) mm.membarriers |= command;
+  return r;
+}
+function isOneRegistration(command: number): boolean {
+  return Object.values(NEEDS).includes(command);
 }
 
 export const MEMBARRIER_CALLS = {
   membarrier: syscall({
     x64: 324,
     man: 'membarrier(2)',
-    args: [int, uint],
+    args: [int, uint, int],
     run: membarrier,
-    partial: 'PRIVATE_EXPEDITED and PRIVATE_EXPEDITED_SYNC_CORE; no command about other processes',
+    partial: 'the PRIVATE_EXPEDITED commands; none about other processes',
   }),
-  // A sequence must be restarted when its thread is preempted, and the host preempts. Registering each thread with the host would cost
-  // every thread start a call more and would show the host's CPU numbers; C libraries and allocators that ask take ENOSYS for an answer.
-  rseq: syscall({ x64: 334, man: 'rseq(2)', args: [addr, uint, int, uint], run: () => ENOSYS, refused: ENOSYS }),
 };

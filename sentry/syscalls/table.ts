@@ -34,6 +34,7 @@ import { PROCESS_MEMORY_CALLS } from './sys_process_memory.ts';
 import { PTRACE_CALLS } from './sys_ptrace.ts';
 import { READWRITE_CALLS } from './sys_readwrite.ts';
 import { REFUSED_CALLS } from './sys_refused.ts';
+import { RSEQ_CALLS } from './sys_rseq.ts';
 import { SCHED_CALLS } from './sys_sched.ts';
 import { SECCOMP_CALLS } from './sys_seccomp.ts';
 import { SELECT_CALLS } from './sys_select.ts';
@@ -77,6 +78,7 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...MOUNT_CALLS,
   ...MOUNT_FD_CALLS,
   ...MEMBARRIER_CALLS,
+  ...RSEQ_CALLS,
   ...MEMORY_CALLS,
   ...NAMESPACE_CALLS,
   ...SETNS_CALLS,
