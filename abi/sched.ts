@@ -64,3 +64,12 @@ export const P_ALL = 0;
 export const P_PID = 1;
 export const P_PGID = 2;
 export const P_PIDFD = 3;
+
+// sched_setscheduler(2)
+export const SCHED_OTHER = 0;
+export const SCHED_FIFO = 1;
+export const SCHED_RR = 2;
+export const SCHED_BATCH = 3;
+export const SCHED_IDLE = 5;
+export const SCHED_DEADLINE = 6;
+export const SCHED_RESET_ON_FORK = 0x4000_0000;

@@ -53,6 +53,26 @@ test('a thread that computes is set free, one that calls comes back', () => {
   tick(1);
   expect(state.masks.get(10)).toBe(HOME);
 });
+test('a thread runs where the application allows it, and the kernel thread comes to it', () => {
+  const { state, placement, add, tick } = setup(true);
+  const thread = add(10);
+  const other = add(11);
+  placement.restrict(thread, [1, 3, 64]);
+  expect(state.masks.get(10)).toBe(0b1010);
+  tick(1, 20);
+  tick(20, 20);
+  tick(20, 20);
+  expect(state.masks.get(10)).toBe(0b1010); // somebody else is at home
+  other.running = false;
+  tick(20, 0);
+  expect(state.masks.get(0)).toBe(1 << 1);
+  expect(state.masks.get(10)).toBe(1 << 1);
+  expect(placement.started(thread).allowed).toEqual([1, 3]);
+  placement.restrict(thread, [0]);
+  expect(state.masks.get(10)).toBe(1);
+  placement.restrict(thread, [77]); // none of ours
+  expect(placement.started(thread).allowed).toBeNull();
+});
 test('nothing ticks while nobody runs at home', () => {
   const { state, placement, add, tick } = setup(false);
   expect(placement.deadline(Number.POSITIVE_INFINITY)).toBe(Number.POSITIVE_INFINITY);

@@ -4,7 +4,7 @@
  * a thread starts at home, is set free when it computes, and comes back when it calls often.
  *
  * Interface: `started` for each new thread, `stopped` at each stop, `resumed` at each resume, `round` once a wait; `deadline` bounds the
- * wait while a thread at home runs. An idle sandbox has no thread that runs at home for longer than one tick, so it does not tick.
+ * wait while a thread at home runs. What the application itself allows a thread (sched_setaffinity(2)) holds throughout: `restrict`. An idle sandbox has no thread that runs at home for longer than one tick, so it does not tick.
  */
 import type { Host } from '../lib/host.ts';
 import { Heat, HotCallers } from './hot_callers.ts';
@@ -43,10 +43,16 @@ export class ThreadPlacement {
   returning = false;
   /** Tick before which it stays free. */
   awayUntil = 0;
+  /** CPUs that the application allows it; null: all. */
+  allowed: readonly number[] | null;
   readonly heat = new Heat();
 
-  constructor(cpu: number) {
+  constructor(cpu: number, allowed: readonly number[] | null) {
     this.cpu = cpu;
+    this.allowed = allowed;
+  }
+  mayRunOn(cpu: number): boolean {
+    return this.allowed === null || this.allowed.includes(cpu);
   }
 }
 
@@ -78,7 +84,15 @@ export class CpuPlacement {
 
   /** A thread cloned from `parent` (null: started by the kernel thread) has its CPU. */
   started(parent: PlacedThread | null): ThreadPlacement {
-    return new ThreadPlacement(parent === null ? this.home : parent.placement.cpu);
+    return parent === null ? new ThreadPlacement(this.home, null) : new ThreadPlacement(parent.placement.cpu, parent.placement.allowed);
+  }
+  /** The application allows it these CPUs alone (null: all); those that are not ours do not count. */
+  restrict(thread: PlacedThread, cpus: readonly number[] | null): void {
+    const { placement } = thread;
+    const usable = cpus?.filter((cpu) => isIn(this.allowed, cpu)) ?? [];
+    placement.allowed = usable.length > 0 ? usable : null;
+    this.hot?.drop(thread);
+    this.place(thread, this.home >= 0 && placement.mayRunOn(this.home) ? this.home : -1);
   }
   /** At each stop. */
   stopped(thread: PlacedThread): void {
@@ -87,7 +101,7 @@ export class CpuPlacement {
     if (this.home < 0 || placement.heat.cpu >= 0) return;
     if (placement.returning || (placement.cpu >= 0 && placement.cpu !== this.home)) {
       placement.returning = false;
-      this.place(thread, this.home);
+      this.place(thread, placement.mayRunOn(this.home) ? this.home : -1);
     }
   }
   resumed(): void {
@@ -116,6 +130,8 @@ export class CpuPlacement {
     let rarest: PlacedThread | null = null;
     let fewest = CALLS_TO_STAY;
     let computing = 0;
+    let stranger: PlacedThread | null = null;
+    let most = CALLS_TO_COME_HOME - 1;
     this.quiet = true;
     for (const thread of this.threads) {
       const p = thread.placement;
@@ -125,7 +141,11 @@ export class CpuPlacement {
         if (thread.running) this.judge(thread, calls);
       } else if (p.cpu < 0) {
         if (thread.running && calls < CALLS_TO_COME_HOME) computing++;
-        p.returning = calls >= CALLS_TO_COME_HOME && this.tick >= p.awayUntil;
+        p.returning = calls >= CALLS_TO_COME_HOME && this.tick >= p.awayUntil && p.mayRunOn(this.home);
+        if (calls > most && !p.mayRunOn(this.home)) {
+          most = calls;
+          stranger = thread;
+        }
       } else if (thread.running) {
         if (calls === 0) {
           this.place(thread, -1);
@@ -146,7 +166,9 @@ export class CpuPlacement {
       rarest.placement.awayUntil = this.tick + AWAY_TICKS;
       this.place(rarest, -1);
     }
-    if (++this.ticksOnCpu >= TICKS_PER_CHOICE && !this.hot?.any) {
+    if (stranger !== null && atHome === 0) {
+      this.moveTo(stranger);
+    } else if (++this.ticksOnCpu >= TICKS_PER_CHOICE && !this.hot?.any) {
       this.ticksOnCpu = 0;
       // The host may move us until the next choice; threads at home follow at their next stop.
       if (this.home >= 0) this.setMask(0, this.allowed);
@@ -175,14 +197,26 @@ export class CpuPlacement {
     this.home = cpu[0] as number;
     this.setMask(0, this.only(this.home));
   }
+  /** A caller that may not come home: nobody else is there, so the kernel thread comes to it. */
+  private moveTo(thread: PlacedThread): void {
+    this.ticksOnCpu = 0;
+    this.home = thread.placement.allowed?.[0] ?? this.home;
+    this.setMask(0, this.only(this.home));
+    this.place(thread, this.home);
+  }
   private place(thread: PlacedThread, cpu: number): void {
-    thread.placement.cpu = cpu;
-    this.setMask(thread.tid, cpu < 0 ? this.allowed : this.only(cpu));
+    const { placement } = thread;
+    placement.cpu = cpu;
+    this.setMask(thread.tid, cpu >= 0 ? this.only(cpu) : placement.allowed === null ? this.allowed : this.all(placement.allowed));
   }
   private only(cpu: number): Uint8Array {
     this.mask.fill(0);
-    const byte = (cpu >> 3) % MASK_BYTES;
-    this.mask[byte] = 1 << (cpu & 7);
+    setIn(this.mask, cpu);
+    return this.mask;
+  }
+  private all(cpus: readonly number[]): Uint8Array {
+    this.mask.fill(0);
+    for (const cpu of cpus) setIn(this.mask, cpu);
     return this.mask;
   }
   /** An error (a CPU taken away, the thread gone) leaves the thread where it is: slower, not wrong. */
@@ -191,8 +225,15 @@ export class CpuPlacement {
   }
 }
 
+function isIn(mask: Uint8Array, cpu: number): boolean {
+  return ((mask[cpu >> 3] ?? 0) & (1 << (cpu & 7))) !== 0;
+}
+function setIn(mask: Uint8Array, cpu: number): void {
+  const byte = (cpu >> 3) % MASK_BYTES;
+  mask[byte] = (mask[byte] as number) | (1 << (cpu & 7));
+}
 function cpusOf(mask: Uint8Array): number[] {
   const cpus: number[] = [];
-  for (let cpu = 0; cpu < mask.length * 8; cpu++) if (((mask[cpu >> 3] as number) & (1 << (cpu & 7))) !== 0) cpus.push(cpu);
+  for (let cpu = 0; cpu < mask.length * 8; cpu++) if (isIn(mask, cpu)) cpus.push(cpu);
   return cpus;
 }

@@ -4,6 +4,8 @@ import type { Host } from '../lib/host.ts';
 const O_RDONLY_CLOEXEC = 0o2000000;
 const O_WRONLY_CLOEXEC = 0o2000001;
 const HOST_PAGE = 4096;
+/** Of proc_pid_stat(5), counted from 1. */
+const PROCESSOR_FIELD = 39;
 /** oom_score_adj(5): at most; and by how much more an application is to be chosen than the Sentry, whose memory may be the larger. */
 const OOM_ADJ_MAX = 1000;
 const OOM_MARGIN = 500;
@@ -11,7 +13,7 @@ const OOM_MARGIN = 500;
 export class HostProc {
   readonly fd: number;
   private readonly host: Host;
-  private readonly bytes = new Uint8Array(256);
+  private readonly bytes = new Uint8Array(512);
   /** Of this process: applications' are higher. */
   private ownOomScore: number | null = null;
 
@@ -23,6 +25,11 @@ export class HostProc {
   /** CPU time of one thread, ns (proc_pid_schedstat). */
   cpuTime(pid: number, tid: number): number {
     return Number(this.read(`${pid}/task/${tid}/schedstat`).split(' ')[0]) || 0;
+  }
+  /** The CPU that a thread ran on last (proc_pid_stat(5), field 39). */
+  processor(pid: number, tid: number): number {
+    const text = this.read(`${pid}/task/${tid}/stat`);
+    return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[PROCESSOR_FIELD - 3]) || 0;
   }
   /** Bytes (proc_pid_statm(5)); shared: of files and shared memory. */
   resident(pid: number): { readonly total: number; readonly shared: number } {

@@ -55,10 +55,11 @@ export class HotCallers {
    * or -1.
    */
   consider(thread: PlacedThread, calls: number, tick: number, home: number, computing: number): number {
-    const { heat } = thread.placement;
+    const { placement } = thread;
+    const { heat } = placement;
     if (calls < HOT_CALLS || tick < heat.coldUntil || this.hot.length >= MOST_HOT) return -1;
     if (this.hot.length + computing + 1 >= this.cpus.length) return -1;
-    const cpu = this.cpus.find((c) => c !== home && !this.hot.some((h) => h.placement.heat.cpu === c));
+    const cpu = this.cpus.find((c) => c !== home && placement.mayRunOn(c) && !this.hot.some((h) => h.placement.heat.cpu === c));
     if (cpu === undefined) return -1;
     heat.cpu = cpu;
     heat.trial = TRIAL_TICKS;

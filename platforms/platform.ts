@@ -162,6 +162,13 @@ export interface ThreadContext {
   setRseq?(address: number, signature: number): void;
   /** The area is not the host's any more; an errno where it cannot be written. A running thread keeps it until it ends. */
   dropRseq?(): number;
+  /**
+   * CPUs that it may run on (null: all), and how much weaker than others it is, 0 to 19 (nice(2)). New and forked threads inherit both.
+   * Absent: it runs as the platform likes.
+   */
+  schedule?(cpus: readonly number[] | null, nice: number): void;
+  /** Number of the CPU that it runs on, or will. Absent: unknown. */
+  processor?(): number;
   /** CPU time it has used in the application, ns. */
   cpuTime(): number;
   /** Ends this thread alone; stopped or running. No event follows. The last thread of a space: use space.release(). */

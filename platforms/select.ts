@@ -8,6 +8,7 @@ import { shippedFile } from '../native-addon/native.ts';
 import type { HostPoll } from './host_poll.ts';
 import { KVM_CALLS } from './kvm/host_calls.ts';
 import { KvmPlatform } from './kvm/kvm_platform.ts';
+import { NICENESS_CALLS } from './niceness.ts';
 import type { Platform } from './platform.ts';
 import { whyNoSystrap } from './probe.ts';
 import { PROCESS_CALLS } from './process_calls.ts';
@@ -63,9 +64,9 @@ export function openSource(host: Host, kind: PlatformKind, deviceFd: number | nu
 export function platformCalls(kind: PlatformKind): readonly HostCall[] {
   switch (kind) {
     case 'ptrace':
-      return [...PROCESS_CALLS, ...PTRACE_CALLS];
+      return [...PROCESS_CALLS, ...PTRACE_CALLS, ...NICENESS_CALLS];
     case 'systrap':
-      return PROCESS_CALLS;
+      return [...PROCESS_CALLS, ...NICENESS_CALLS];
     case 'kvm':
       return KVM_CALLS;
   }

@@ -9,6 +9,7 @@ import { native } from '../../native-addon/native.ts';
 import { CpuPlacement } from '../cpu_placement.ts';
 import type { HostPoll } from '../host_poll.ts';
 import { HostProc } from '../host_proc.ts';
+import { Niceness } from '../niceness.ts';
 import { type Platform, REG, type Registers, type ThreadContext, type ThreadEvents } from '../platform.ts';
 import { hostRestartsSequences } from '../rseq_probe.ts';
 import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
@@ -44,6 +45,7 @@ export class PtracePlatform implements Platform {
   readonly tracer: Tracer;
   readonly channel: DescriptorChannel;
   readonly placement: CpuPlacement;
+  readonly niceness: Niceness;
   private readonly poll: HostPoll;
   private readonly childFd: number;
   private readonly seed: Seed;
@@ -64,6 +66,7 @@ export class PtracePlatform implements Platform {
     this.channel = new DescriptorChannel(options.host);
     this.childFd = native.childEventFd();
     if (this.childFd < 0) throw new Error(`signalfd: errno ${-this.childFd}`);
+    this.niceness = new Niceness(options.host);
     this.placement = new CpuPlacement(options.host, { [Symbol.iterator]: () => this.threads.values() }, false);
     this.seed = startSeed(options.host, options.procFd, options.stubFd, this.channel.theirs);
     this.proc.setOomScore(this.seed.pid, 0);
@@ -83,6 +86,7 @@ export class PtracePlatform implements Platform {
     const thread = this.adopt(new PtraceThread(this, new PtraceSpace(this, pid, this.seed.vdsoBase), pid, via));
     thread.takeStopOf(via);
     thread.inheritRseq(via);
+    this.niceness.inherit(thread, via);
     return thread;
   }
   adopt(thread: PtraceThread): PtraceThread {

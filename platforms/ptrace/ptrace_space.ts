@@ -109,6 +109,7 @@ export class PtraceSpace implements AddressSpace {
     if (tid < 0) return tid as Errno;
     const thread = this.platform.adopt(new PtraceThread(this.platform, this, tid, source));
     thread.takeStopOf(source);
+    this.platform.niceness.inherit(thread, source);
     return thread;
   }
   release(): void {

@@ -30,6 +30,7 @@ export class PtraceThread implements ThreadContext {
   dead = false;
   /** interrupt() was called and no stop has been reported since. */
   interruptWanted = false;
+  nice = 0;
   readonly placement: ThreadPlacement;
   private readonly platform: PtracePlatform;
   private readonly regs = new Registers();
@@ -138,6 +139,17 @@ export class PtraceThread implements ThreadContext {
     this.interruptWanted = true;
     this.platform.tracer.interrupt(this.tid);
   }
+  schedule(cpus: readonly number[] | null, nice: number): void {
+    if (this.dead) return;
+    this.platform.placement.restrict(this, cpus);
+    this.platform.niceness.set(this, nice);
+  }
+  processor(): number {
+    const { placement } = this;
+    if (placement.cpu >= 0) return placement.cpu;
+    const last = this.platform.proc.processor(this.space.pid, this.tid);
+    return placement.mayRunOn(last) ? last : (placement.allowed?.[0] ?? last);
+  }
   cpuTime(): number {
     return this.platform.threadCpuTime(this);
   }
@@ -174,10 +186,18 @@ export class PtraceThread implements ThreadContext {
 
   /** An injected call. Undefined behaviour unless stopped. */
   call(nr: number, a0 = 0, a1 = 0, a2 = 0, a3 = 0, a4 = 0, a5 = 0): number {
-    return this.checked(inject(this.tid, nr, a0, a1, a2, a3, a4, a5));
+    if (this.nice === 0) return this.checked(inject(this.tid, nr, a0, a1, a2, a3, a4, a5));
+    this.platform.niceness.hurry(this);
+    const r = inject(this.tid, nr, a0, a1, a2, a3, a4, a5);
+    this.platform.niceness.relax(this);
+    return this.checked(r);
   }
   clone(flags: number): number {
-    return this.checked(injectClone(this.tid, flags));
+    if (this.nice === 0) return this.checked(injectClone(this.tid, flags));
+    this.platform.niceness.hurry(this);
+    const r = injectClone(this.tid, flags);
+    this.platform.niceness.relax(this);
+    return this.checked(r);
   }
   /** Turns THREAD_LOST into an errno and a report. */
   checked(result: number): number {

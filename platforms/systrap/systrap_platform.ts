@@ -9,6 +9,7 @@ import { CpuPlacement } from '../cpu_placement.ts';
 import type { HostPoll } from '../host_poll.ts';
 import { HostProc } from '../host_proc.ts';
 import { SPIN_NS } from '../hot_callers.ts';
+import { Niceness } from '../niceness.ts';
 import type { Platform, ThreadContext, ThreadEvents } from '../platform.ts';
 import { __WALL, HOST_CALL } from '../ptrace/requests.ts';
 import { describeEnd } from '../ptrace/stops.ts';
@@ -80,6 +81,7 @@ export class SystrapPlatform implements Platform {
   readonly patchesCalls = native.canPatchCalls();
   readonly restartsSequences: boolean;
   readonly placement: CpuPlacement;
+  readonly niceness: Niceness;
   /** By pid; the seed is not among them. */
   readonly spaces = new Map<number, SystrapSpace>();
   private readonly poll: HostPoll;
@@ -108,6 +110,7 @@ export class SystrapPlatform implements Platform {
     this.poll.add(this.childFd, EPOLLIN, () => this.reap());
     this.doorbell = this.host.syscall(HOST_CALL.eventfd2, 0, EFD_CLOEXEC);
     this.poll.add(this.doorbell, EPOLLIN | EPOLLOUT | EPOLLET, (ready) => this.rang(ready));
+    this.niceness = new Niceness(options.host);
     this.placement = new CpuPlacement(options.host, this.running, true);
     const globalFd = this.sealedMemory('sandbox', PAGE);
     if (globalFd < 0) throw new Error(`memfd_create: errno ${-globalFd}`);
@@ -202,6 +205,7 @@ export class SystrapPlatform implements Platform {
     }
     child.space.pid = pid;
     child.tid = pid;
+    this.niceness.inherit(child, via);
     return 0;
   }
   /**

@@ -85,6 +85,7 @@ export class SystrapThread implements ThreadContext {
   interruptWanted = false;
   /** Index in the platform's list of running threads. */
   runIndex = -1;
+  nice = 0;
   readonly frames: ThreadFrames;
   readonly callMemory: CallMemory;
   /** REPLY_*: what the next reply tells the stub to do. */
@@ -314,6 +315,17 @@ export class SystrapThread implements ThreadContext {
   private kick(): void {
     this.platform.host.syscall(HOST_CALL.tgkill, this.space.pid, this.tid, KICK);
   }
+  schedule(cpus: readonly number[] | null, nice: number): void {
+    if (this.dead) return;
+    this.platform.placement.restrict(this, cpus);
+    this.platform.niceness.set(this, nice);
+  }
+  processor(): number {
+    const { placement } = this;
+    if (placement.cpu >= 0) return placement.cpu;
+    const last = this.platform.proc.processor(this.space.pid, this.tid);
+    return placement.mayRunOn(last) ? last : (placement.allowed?.[0] ?? last);
+  }
   cpuTime(): number {
     if (!this.running && LAST_CALLS.has(this.sysno)) {
       const told = getWords(this.words, this.at + W_CPU_TIME);
@@ -390,7 +402,9 @@ export class SystrapThread implements ThreadContext {
     this.deferredMap = -1;
     this.space.settled(this);
     this.words[this.at + W_COMMAND_COUNT] = count;
+    if (this.nice !== 0) this.platform.niceness.hurry(this);
     const r = native.slotCommand(this.platform.window.buffer, this.place, this.space.pid);
+    if (this.nice !== 0) this.platform.niceness.relax(this);
     if (r < 0) {
       this.platform.lose(this, `the stub does not answer (errno ${-r})`);
       return ENOMEM;

@@ -11,6 +11,7 @@ import { O_APPEND, O_CLOEXEC, O_CREAT, O_RDWR, O_WRONLY } from '../../abi/fcntl.
 import { SOCK_SEQPACKET } from '../../abi/socket.ts';
 import type { GoferConfig } from '../../lib/gofer_config.ts';
 import { host } from '../../lib/host.ts';
+import { allowNiceZero } from '../../lib/nice_limit.ts';
 import nodeFlags from '../../lib/node_flags.json' with { type: 'json' };
 import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, spawn } from '../../lib/spawn.ts';
 import { SOCK_STREAM } from '../../lib/unix_socket.ts';
@@ -91,6 +92,7 @@ export function startSentry(start: SentryStart): Process {
     nobody: NOBODY,
   };
   const env = codeCache('sentry', fds);
+  allowNiceZero(host);
   return withFiles(start, config, (standard, cgroupFds) =>
     spawn({
       file: nodePath(),

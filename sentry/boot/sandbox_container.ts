@@ -399,7 +399,7 @@ function pidNamespace(kernel: Kernel, spec: Spec, from: ContainerInit): PidNames
 /** Programs size themselves by the processors and the memory they see. */
 function showLimits(kernel: Kernel, { cpuQuota, cpuPeriod, memory }: CgroupLimits): void {
   const { system } = kernel;
-  const cpus = cpuQuota === null ? system.cpus : Math.min(system.cpus, Math.max(1, Math.ceil(cpuQuota / cpuPeriod)));
+  const cpus = cpuQuota === null ? system.cpus : system.cpus.slice(0, Math.max(1, Math.ceil(cpuQuota / cpuPeriod)));
   kernel.system = { ...system, cpus, memory: Math.min(system.memory, memory ?? system.memory) };
 }
 

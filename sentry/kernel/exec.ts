@@ -16,6 +16,7 @@ import { clearChildTid } from './futex.ts';
 import { exitRobustList } from './futex_lock.ts';
 import type { PidNamespace } from './pid_namespace.ts';
 import { leaveRseq } from './rseq.ts';
+import { applyToFreshThread } from './scheduling.ts';
 import { SignalHandlers } from './signal_state.ts';
 import type { Task } from './task.ts';
 import { enterTimeNamespace } from './time_namespace.ts';
@@ -107,6 +108,7 @@ function replaceMemory(task: Task, loaded: LoadedProgram): void {
   task.thread = loaded.thread;
   task.mm = loaded.mm;
   loaded.thread.data = task;
+  applyToFreshThread(task);
   if (task.group.oomScoreAdj !== 0) task.mm.space.setOomScore?.(task.group.oomScoreAdj);
   releaseVforkParent(task);
 }

@@ -12,8 +12,10 @@ const MEM_UNIT_OFFSET = 104;
 const CPUINFO_MAX = 1 << 20;
 
 export interface SystemInfo {
-  /** Processors shown: 0 to cpus - 1. */
-  readonly cpus: number;
+  /** Numbers of the processors shown, ascending: the host's own, which the vDSO and rseq areas tell. */
+  readonly cpus: readonly number[];
+  /** Numbers of processors are below: programs size their tables by it. */
+  readonly possibleCpus: number;
   /** One processor's paragraph of the host's /proc/cpuinfo, "" if it could not be read. */
   readonly processor: string;
   /** Bytes of memory: the container's limit or the machine's. */
@@ -24,7 +26,8 @@ export interface SystemInfo {
 
 /** For kernels nobody has told anything. */
 export const DEFAULT_SYSTEM: SystemInfo = {
-  cpus: 1,
+  cpus: [0],
+  possibleCpus: 1,
   processor: '',
   memory: 2 ** 31,
   bootId: '00000000-0000-4000-8000-000000000000',
@@ -32,18 +35,20 @@ export const DEFAULT_SYSTEM: SystemInfo = {
 
 /** From the host, while its /proc can still be read. `limits`: the container's processors and memory, absent = the host's. */
 export function readSystemInfo(host: Host, limits: { cpus?: number; memory?: number } = {}): SystemInfo {
-  const cpus = Math.min(hostCpus(host), Math.max(1, Math.ceil(limits.cpus ?? Number.POSITIVE_INFINITY)));
+  const cpus = hostCpus(host).slice(0, Math.max(1, Math.ceil(limits.cpus ?? Number.POSITIVE_INFINITY)));
   const memory = Math.min(hostMemory(host), limits.memory ?? Number.POSITIVE_INFINITY);
   const text = readHostFile(host, '/proc/cpuinfo');
-  return { cpus, processor: text.split('\n\n')[0] ?? '', memory, bootId: randomUuid(host) };
+  const possible = /(\d+)\s*$/.exec(readHostFile(host, '/sys/devices/system/cpu/possible'));
+  const possibleCpus = Math.max(Number(possible?.[1] ?? 0), ...cpus) + 1;
+  return { cpus, possibleCpus, processor: text.split('\n\n')[0] ?? '', memory, bootId: randomUuid(host) };
 }
 
-function hostCpus(host: Host): number {
+function hostCpus(host: Host): number[] {
   const mask = new Uint8Array(1024);
   const n = host.syscall(SCHED_GETAFFINITY, 0, mask.length, mask);
-  let count = 0;
-  for (let i = 0; i < n; i++) for (let byte = mask[i] as number; byte !== 0; byte &= byte - 1) count++;
-  return Math.max(1, count);
+  const cpus: number[] = [];
+  for (let cpu = 0; cpu < n * 8; cpu++) if (((mask[cpu >> 3] as number) & (1 << (cpu & 7))) !== 0) cpus.push(cpu);
+  return cpus.length === 0 ? [0] : cpus;
 }
 
 function hostMemory(host: Host): number {

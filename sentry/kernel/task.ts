@@ -25,6 +25,7 @@ import type { PidNamespace } from './pid_namespace.ts';
 import type { Trace } from './ptrace.ts';
 import { RLIMIT_NOFILE } from './rlimits.ts';
 import type { RseqArea } from './rseq.ts';
+import { isRealTime } from './scheduling.ts';
 import type { SeccompState } from './seccomp.ts';
 import { PendingSignals, type SignalSet } from './signal_state.ts';
 import type { BlockedCall } from './task_block.ts';
@@ -113,12 +114,12 @@ export class Task {
   /** CPU time in the kernel for this task, ns. */
   systemTime = 0;
   niceValue = 0;
-  /** sched_setscheduler(2): policy (SCHED_*) and static priority, remembered and without effect: the host schedules. */
+  /** sched_setscheduler(2): policy (SCHED_*) and static priority; what they do is in scheduling.ts. */
   schedPolicy = 0;
   schedPriority = 0;
   /** SCHED_FLAG_RESET_ON_FORK. */
   schedResetOnFork = false;
-  /** sched_setaffinity(2): bit n is CPU n; null: all. Remembered only. */
+  /** sched_setaffinity(2): bit n is CPU n; null: all. */
   affinity: bigint | null = null;
   /** ioprio_set(2): class << 13 | level. */
   ioPriority = 0;
@@ -155,13 +156,14 @@ export class Task {
   /** What a new task takes over from the one that cloned it, beyond what clone(2)'s flags say. */
   inheritFrom(parent: Task): void {
     this.signalMask = parent.signalMask;
-    this.niceValue = parent.niceValue;
     this.timerSlack = parent.timerSlack;
     this.ioPriority = parent.ioPriority;
     this.personality = parent.personality;
     this.seccomp = parent.seccomp;
     this.affinity = parent.affinity;
-    if (parent.schedResetOnFork) return;
+    const reset = parent.schedResetOnFork && (isRealTime(parent.schedPolicy) || parent.niceValue < 0);
+    this.niceValue = reset ? 0 : parent.niceValue;
+    if (reset && isRealTime(parent.schedPolicy)) return;
     this.schedPolicy = parent.schedPolicy;
     this.schedPriority = parent.schedPriority;
   }

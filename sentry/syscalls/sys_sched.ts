@@ -1,22 +1,15 @@
-/**
- * Scheduling (sched(7)). The host schedules; policies, priorities and affinities are checked and remembered, so that what a program
- * sets it can read, and have no effect.
- */
+/** Scheduling (sched(7)). The host schedules; what a program sets is checked, remembered, and told to the host as far as it goes. */
 import { E2BIG, EACCES, EFAULT, EINVAL, EPERM, type Errno, ESRCH, isErrno } from '../../abi/errno.ts';
+import { SCHED_BATCH, SCHED_DEADLINE, SCHED_IDLE, SCHED_OTHER, SCHED_RESET_ON_FORK, SCHED_RR } from '../../abi/sched.ts';
 import { i32, len64, struct, u32, u64 } from '../../abi/struct.ts';
+import { cpuSetOf } from '../kernel/cpu_set.ts';
 import { CAP_SYS_NICE, hasCap, hasCapIn } from '../kernel/credentials.ts';
 import { RLIMIT_NICE, RLIMIT_RTPRIO } from '../kernel/rlimits.ts';
+import { applyScheduling, isRealTime } from '../kernel/scheduling.ts';
 import type { Task } from '../kernel/task.ts';
 import { addr, int, size, syscall, uint } from './definition.ts';
 import { writeTimespec } from './user_time.ts';
 
-const SCHED_OTHER = 0;
-const SCHED_FIFO = 1;
-const SCHED_RR = 2;
-const SCHED_BATCH = 3;
-const SCHED_IDLE = 5;
-const SCHED_DEADLINE = 6;
-const SCHED_RESET_ON_FORK = 0x40000000;
 /** SCHED_RR's time slice, ns. */
 const RR_INTERVAL = 100_000_000;
 
@@ -31,10 +24,6 @@ const SchedAttr = struct('sched_attr', 48, {
   sched_deadline: u64,
   sched_period: u64,
 });
-
-function isRealTime(policy: number): boolean {
-  return policy === SCHED_FIFO || policy === SCHED_RR;
-}
 
 /** A thread by number, 0 the caller; EINVAL below 0, ESRCH. */
 function find(task: Task, pid: number): Task | Errno {
@@ -60,6 +49,7 @@ function setPolicy(task: Task, target: Task, policy: number, priority: number, r
   target.schedPolicy = policy;
   target.schedPriority = priority;
   target.schedResetOnFork = resetOnFork;
+  applyScheduling(target);
   return 0;
 }
 
@@ -141,11 +131,8 @@ function sched_getattr(task: Task, pid: number, address: number, length: number,
 
 // Affinity: a bit mask in 64-bit words.
 
-function allCpus(task: Task): bigint {
-  return (1n << BigInt(task.kernel.system.cpus)) - 1n;
-}
 function maskBytes(task: Task): number {
-  return Math.ceil(task.kernel.system.cpus / 64) * 8;
+  return Math.ceil(task.kernel.system.possibleCpus / 64) * 8;
 }
 
 function sched_setaffinity(task: Task, pid: number, length: number, address: number): number {
@@ -157,17 +144,18 @@ function sched_setaffinity(task: Task, pid: number, length: number, address: num
   if (!mayChange(task, target)) return EPERM;
   let mask = 0n;
   for (const [i, byte] of (raw as Uint8Array).entries()) mask |= BigInt(byte) << BigInt(8 * i);
-  mask &= allCpus(task);
+  mask &= cpuSetOf(task.kernel.system.cpus);
   if (mask === 0n) return EINVAL;
   target.affinity = mask;
+  applyScheduling(target);
   return 0;
 }
 
 function sched_getaffinity(task: Task, pid: number, length: number, address: number): number {
-  if (length * 8 < task.kernel.system.cpus || length % 8 !== 0) return EINVAL;
+  if (length * 8 < task.kernel.system.possibleCpus || length % 8 !== 0) return EINVAL;
   const found = find(task, pid);
   if (isErrno(found)) return found === EINVAL ? ESRCH : found;
-  const mask = (found as Task).affinity ?? allCpus(task);
+  const mask = (found as Task).affinity ?? cpuSetOf(task.kernel.system.cpus);
   const out = new Uint8Array(Math.min(length, maskBytes(task)));
   for (let i = 0; i < out.length; i++) out[i] = Number((mask >> BigInt(8 * i)) & 0xffn);
   return task.copyOut(address, out) === 0 ? out.length : EFAULT;
@@ -208,6 +196,7 @@ function setNice(task: Task, target: Task, value: number): number {
   const floor = 20 - Math.min(40, target.group.limits.soft(RLIMIT_NICE));
   if (nice < target.niceValue && nice < floor && !hasCap(task.creds, CAP_SYS_NICE)) return EACCES;
   target.niceValue = nice;
+  applyScheduling(target);
   return 0;
 }
 
@@ -265,21 +254,23 @@ function isPolicy(mode: number): boolean {
   return (mode & 0xfff) < MPOL_MODES;
 }
 
-/** Which thread runs where and when is the platform's and the host's to decide. */
+// What falls short of Linux (sentry/kernel/scheduling.ts says why).
 const NO_EFFECT = 'checked, inherited and told, without effect on scheduling';
+const NICE = 'values below 0 count as 0; without effect on KVM';
+const POLICY = 'real-time policies count as SCHED_OTHER; without effect on KVM';
 
 export const SCHED_CALLS = {
   sched_yield: syscall({ x64: 24, man: 'sched_yield(2)', args: [], run: () => 0 }),
   getpriority: syscall({ x64: 140, man: 'getpriority(2)', args: [int, int], run: getpriority }),
-  setpriority: syscall({ x64: 141, man: 'getpriority(2)', args: [int, int, int], run: setpriority, partial: NO_EFFECT }),
-  sched_setparam: syscall({ x64: 142, man: 'sched_setparam(2)', args: [int, addr], run: sched_setparam, partial: NO_EFFECT }),
+  setpriority: syscall({ x64: 141, man: 'getpriority(2)', args: [int, int, int], run: setpriority, partial: NICE }),
+  sched_setparam: syscall({ x64: 142, man: 'sched_setparam(2)', args: [int, addr], run: sched_setparam, partial: POLICY }),
   sched_getparam: syscall({ x64: 143, man: 'sched_setparam(2)', args: [int, addr], run: sched_getparam }),
   sched_setscheduler: syscall({
     x64: 144,
     man: 'sched_setscheduler(2)',
     args: [int, int, addr],
     run: sched_setscheduler,
-    partial: NO_EFFECT,
+    partial: POLICY,
   }),
   sched_getscheduler: syscall({ x64: 145, man: 'sched_setscheduler(2)', args: [int], run: sched_getscheduler }),
   sched_get_priority_max: syscall({ x64: 146, man: 'sched_get_priority_max(2)', args: [int], run: (_t, p) => priorityBound(p, 99) }),
@@ -290,7 +281,7 @@ export const SCHED_CALLS = {
     man: 'sched_setaffinity(2)',
     args: [int, uint, addr],
     run: sched_setaffinity,
-    partial: NO_EFFECT,
+    partial: 'without effect on KVM',
   }),
   sched_getaffinity: syscall({ x64: 204, man: 'sched_setaffinity(2)', args: [int, uint, addr], run: sched_getaffinity }),
   ioprio_set: syscall({ x64: 251, man: 'ioprio_set(2)', args: [int, int, int], run: ioprio_set, partial: NO_EFFECT }),
@@ -300,7 +291,7 @@ export const SCHED_CALLS = {
     man: 'sched_setattr(2)',
     args: [int, addr, uint],
     run: sched_setattr,
-    partial: `${NO_EFFECT}; no SCHED_DEADLINE`,
+    partial: `${POLICY}; no SCHED_DEADLINE`,
   }),
   sched_getattr: syscall({ x64: 315, man: 'sched_setattr(2)', args: [int, addr, uint, uint], run: sched_getattr }),
   mbind: syscall({ x64: 237, man: 'mbind(2)', args: [addr, size, int], run: (_t, _a, _l, mode) => (isPolicy(mode) ? 0 : EINVAL) }),

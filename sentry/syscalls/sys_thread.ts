@@ -68,7 +68,7 @@ function get_robust_list(task: Task, tid: number, head: number, length: number):
 }
 
 function getcpu(task: Task, cpu: number, node: number): number {
-  if (cpu !== 0 && task.writeU32(cpu, 0) !== 0) return EFAULT;
+  if (cpu !== 0 && task.writeU32(cpu, task.thread.processor?.() ?? 0) !== 0) return EFAULT;
   return node === 0 ? 0 : task.writeU32(node, 0);
 }
 

@@ -4,6 +4,7 @@
  */
 import { EPERM } from '../../../abi/errno.ts';
 import type { Container } from '../../kernel/container.ts';
+import { cpuListText, cpuSetOf } from '../../kernel/cpu_set.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task.ts';
 import { StaticDirectory } from '../synthetic/directory.ts';
@@ -120,7 +121,7 @@ export class CgroupFilesystem extends SyntheticFilesystem {
       return `${times}nr_periods 0\nnr_throttled 0\nthrottled_usec 0\nnr_bursts 0\nburst_usec 0\n`;
     });
     this.show('cpu.pressure', () => PRESSURE);
-    const cpus = (): string => (kernel.system.cpus === 1 ? '0\n' : `0-${kernel.system.cpus - 1}\n`);
+    const cpus = (): string => `${cpuListText(cpuSetOf(kernel.system.cpus))}\n`;
     this.setting('cpuset.cpus', () => '\n');
     this.show('cpuset.cpus.effective', cpus);
     this.setting('cpuset.cpus.partition', () => 'member\n');

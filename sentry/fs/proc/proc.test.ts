@@ -298,7 +298,7 @@ test('one open file shows one state until it is read from the start again', () =
 
 test('cpuinfo counts the sandbox’s processors', () => {
   const w = new World();
-  w.kernel.system = { ...w.kernel.system, cpus: 3 };
+  w.kernel.system = { ...w.kernel.system, cpus: [0, 1, 2], possibleCpus: 3 };
   const text = w.read('cpuinfo');
   expect(text.match(/^processor\t: \d$/gm)).toEqual(['processor\t: 0', 'processor\t: 1', 'processor\t: 2']);
   expect(text.match(/^siblings\t: 3$/gm)?.length).toBe(3);

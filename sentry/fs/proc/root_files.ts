@@ -37,14 +37,14 @@ export function cpuinfo(kernel: Kernel): Content {
   const numbers = (i: number): Readonly<Record<string, number>> => ({
     processor: i,
     'physical id': 0,
-    siblings: cpus,
+    siblings: cpus.length,
     'core id': i,
-    'cpu cores': cpus,
+    'cpu cores': cpus.length,
     apicid: i,
     'initial apicid': i,
   });
   let text = '';
-  for (let i = 0; i < cpus; i++) {
+  for (const i of cpus) {
     const own = numbers(i);
     for (const line of (processor || UNKNOWN_PROCESSOR).split('\n')) {
       const key = line.slice(0, line.indexOf(':')).trimEnd();
@@ -134,7 +134,7 @@ function cpuTicks(kernel: Kernel): { user: number; system: number; idle: number 
     user += own.user + group.reapedChildren.userTime;
     system += own.system + group.reapedChildren.systemTime;
   }
-  const idle = Math.max(0, kernel.now() * kernel.system.cpus - user - system);
+  const idle = Math.max(0, kernel.now() * kernel.system.cpus.length - user - system);
   return { user: Math.floor(user / NS_PER_TICK), system: Math.floor(system / NS_PER_TICK), idle: Math.floor(idle / NS_PER_TICK) };
 }
 
@@ -151,7 +151,7 @@ export function systemStat(kernel: Kernel, ns: PidNamespace): Content {
     return `${name} ${Math.floor(user / parts)} 0 ${Math.floor(system / parts)} ${Math.floor(idle / parts)} 0 0 0 0 0 0\n`;
   };
   let text = line('cpu ', 1);
-  for (let i = 0; i < cpus; i++) text += line(`cpu${i}`, cpus);
+  for (const i of cpus) text += line(`cpu${i}`, cpus.length);
   const boot = Math.floor((kernel.realtime() - kernel.now()) / 1e9);
   const { running } = countTasks(ns);
   return (
@@ -200,7 +200,7 @@ function zoneinfo(kernel: Kernel): Content {
 }
 
 function interrupts(kernel: Kernel): Content {
-  const columns = Array.from({ length: kernel.system.cpus }, (_, i) => `CPU${i}`.padEnd(10)).join(' ');
+  const columns = kernel.system.cpus.map((i) => `CPU${i}`.padEnd(10)).join(' ');
   return `           ${columns} \n`;
 }
 

@@ -1,5 +1,6 @@
 /** /proc/PID/status (proc_pid_status(5)). */
 import { NSIG, SIG_DFL, SIG_IGN } from '../../../abi/signal.ts';
+import { cpuListText, cpuMaskText, cpuSetOf } from '../../kernel/cpu_set.ts';
 import type { PidNamespace } from '../../kernel/pid_namespace.ts';
 import { RLIMIT_SIGPENDING } from '../../kernel/rlimits.ts';
 import { type SignalSet, signalBit } from '../../kernel/signal_state.ts';
@@ -121,34 +122,11 @@ function filterCount(task: Task): number {
 }
 
 function cpuText(task: Task): string {
-  const { cpus } = task.kernel.system;
-  const allowed = task.affinity ?? (1n << BigInt(cpus)) - 1n;
+  const { system } = task.kernel;
+  const allowed = task.affinity ?? cpuSetOf(system.cpus);
   return (
-    `Cpus_allowed:\t${maskText(allowed)}\nCpus_allowed_list:\t${maskList(allowed)}\n` +
+    `Cpus_allowed:\t${cpuMaskText(allowed, system.possibleCpus)}\nCpus_allowed_list:\t${cpuListText(allowed)}\n` +
     'Mems_allowed:\t00000000,00000001\nMems_allowed_list:\t0\n' +
     `voluntary_ctxt_switches:\t${task.group.dead.voluntarySwitches}\nnonvoluntary_ctxt_switches:\t${task.group.dead.involuntarySwitches}\n`
   );
-}
-
-/** `count` low bits in groups of 32. */
-export function cpuMask(count: number): string {
-  return maskText((1n << BigInt(count)) - 1n);
-}
-
-function maskText(mask: bigint): string {
-  const hex = mask.toString(16);
-  if (hex.length <= 8) return hex;
-  return (hex.padStart(Math.ceil(hex.length / 8) * 8, '0').match(/.{8}/g) as string[]).join(',');
-}
-
-/** "0-2,5". */
-function maskList(mask: bigint): string {
-  const runs: string[] = [];
-  for (let i = 0; mask >> BigInt(i) !== 0n; i++) {
-    if (((mask >> BigInt(i)) & 1n) === 0n) continue;
-    const first = i;
-    while (((mask >> BigInt(i + 1)) & 1n) === 1n) i++;
-    runs.push(first === i ? String(i) : `${first}-${i}`);
-  }
-  return runs.join(',');
 }

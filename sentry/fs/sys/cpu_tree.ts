@@ -1,7 +1,7 @@
 /** /sys/devices/system/{cpu,node}: one socket of single-threaded cores, one memory node. */
 
+import { cpuListText, cpuMaskText, cpuSetOf } from '../../kernel/cpu_set.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
-import { cpuMask } from '../proc/task_status.ts';
 import { LazyDirectory, type StaticDirectory } from '../synthetic/directory.ts';
 import { SyntheticFile, SyntheticLink } from '../synthetic/file.ts';
 
@@ -23,24 +23,14 @@ const CACHES: readonly Cache[] = [
 const LINE_SIZE = 64;
 const DEFAULT_LAST_LEVEL = 16384;
 
-function list(cpus: number): string {
-  return cpus === 1 ? '0' : `0-${cpus - 1}`;
-}
-
-/** A mask with the bit of one processor, as wide as all of them. */
-function maskOf(cpu: number, cpus: number): string {
-  const width = cpuMask(cpus);
-  const bit = (1n << BigInt(cpu)).toString(16).padStart(width.replaceAll(',', '').length, '0');
-  return width.includes(',') ? (bit.match(/.{8}/g) as string[]).join(',') : bit;
-}
-
 /** /sys/devices/system/cpu. */
 export function buildCpuTree(cpuDirectory: StaticDirectory, kernel: Kernel): void {
-  const { cpus, processor } = kernel.system;
+  const { cpus, possibleCpus, processor } = kernel.system;
+  const possible = possibleCpus === 1 ? '0' : `0-${possibleCpus - 1}`;
   put(cpuDirectory, {
-    online: list(cpus),
-    possible: list(cpus),
-    present: list(cpus),
+    online: cpuListText(cpuSetOf(cpus)),
+    possible,
+    present: possible,
     offline: '',
     isolated: '',
     nohz_full: '(null)',
@@ -49,14 +39,16 @@ export function buildCpuTree(cpuDirectory: StaticDirectory, kernel: Kernel): voi
   });
   put(cpuDirectory.subdirectory('smt'), { active: '0', control: 'notsupported' });
   const lastLevel = Number(/^cache size\s*: (\d+) KB/m.exec(processor)?.[1] ?? DEFAULT_LAST_LEVEL);
-  for (let i = 0; i < cpus; i++) {
-    cpuDirectory.add(`cpu${i}`, new LazyDirectory(cpuDirectory.fs, (directory) => buildCpu(directory, i, cpus, lastLevel)));
+  for (const i of cpus) {
+    cpuDirectory.add(`cpu${i}`, new LazyDirectory(cpuDirectory.fs, (directory) => buildCpu(directory, i, kernel, lastLevel)));
   }
 }
 
-function buildCpu(directory: StaticDirectory, cpu: number, cpus: number, lastLevel: number): void {
-  const own = maskOf(cpu, cpus);
-  const all = cpuMask(cpus);
+function buildCpu(directory: StaticDirectory, cpu: number, { system }: Kernel, lastLevel: number): void {
+  const own = cpuMaskText(cpuSetOf([cpu]), system.possibleCpus);
+  const set = cpuSetOf(system.cpus);
+  const all = cpuMaskText(set, system.possibleCpus);
+  const list = cpuListText(set);
   if (cpu > 0) put(directory, { online: '1' });
   put(directory.subdirectory('topology'), {
     core_id: String(cpu),
@@ -68,11 +60,11 @@ function buildCpu(directory: StaticDirectory, cpu: number, cpus: number, lastLev
     thread_siblings: own,
     thread_siblings_list: String(cpu),
     core_siblings: all,
-    core_siblings_list: list(cpus),
+    core_siblings_list: list,
     die_cpus: all,
-    die_cpus_list: list(cpus),
+    die_cpus_list: list,
     package_cpus: all,
-    package_cpus_list: list(cpus),
+    package_cpus_list: list,
   });
   for (const [i, { level, type, size, ways, shared }] of CACHES.entries()) {
     const kib = size ?? lastLevel;
@@ -82,7 +74,7 @@ function buildCpu(directory: StaticDirectory, cpu: number, cpus: number, lastLev
       level: String(level),
       number_of_sets: String(Math.floor((kib * 1024) / (ways * LINE_SIZE))),
       physical_line_partition: '1',
-      shared_cpu_list: shared ? list(cpus) : String(cpu),
+      shared_cpu_list: shared ? list : String(cpu),
       shared_cpu_map: shared ? all : own,
       size: `${kib}K`,
       type,
@@ -93,18 +85,18 @@ function buildCpu(directory: StaticDirectory, cpu: number, cpus: number, lastLev
 
 /** /sys/devices/system/node. */
 export function buildNode(directory: StaticDirectory, kernel: Kernel): void {
-  const { cpus, memory } = kernel.system;
+  const { cpus, possibleCpus, memory } = kernel.system;
   put(directory, { online: '0', possible: '0', has_cpu: '0', has_memory: '0', has_normal_memory: '0' });
   const node = directory.subdirectory('node0');
   const kb = String(Math.floor(memory / 1024)).padStart(8);
   put(node, {
-    cpulist: list(cpus),
-    cpumap: cpuMask(cpus),
+    cpulist: cpuListText(cpuSetOf(cpus)),
+    cpumap: cpuMaskText(cpuSetOf(cpus), possibleCpus),
     distance: '10',
     meminfo: `Node 0 MemTotal:       ${kb} kB\nNode 0 MemFree:        ${kb} kB`,
   });
   put(node, { numastat: 'numa_hit 0\nnuma_miss 0\nnuma_foreign 0\ninterleave_hit 0\nlocal_node 0\nother_node 0' });
-  for (let i = 0; i < cpus; i++) node.add(`cpu${i}`, new SyntheticLink(node.fs, `../../cpu/cpu${i}`));
+  for (const i of cpus) node.add(`cpu${i}`, new SyntheticLink(node.fs, `../../cpu/cpu${i}`));
 }
 
 /** Files of one line each (or more), without the final newline. */

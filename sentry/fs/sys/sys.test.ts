@@ -16,7 +16,7 @@ class World extends FakeMachine {
 
   constructor(cpus: number) {
     super();
-    this.kernel.system = { ...this.kernel.system, cpus };
+    this.kernel.system = { ...this.kernel.system, cpus: Array.from({ length: cpus }, (_, i) => i), possibleCpus: cpus };
     this.me = this.process();
     Object.assign(this.me.memory, { resident: () => ({ total: 1 << 20, shared: 0 }) });
     this.container.processes.add(this.me.group);
