@@ -28,6 +28,12 @@ suite.each(PLATFORMS)('limits on %s', (platform) => {
     expect(r.status).toBe(0);
   }, 60_000);
 
+  test('processes are counted as the container’s own, and no others', () => {
+    // The shell, the one in parentheses and wc are three.
+    const r = sh('(while :; do sleep 100 >/dev/null & echo one; done) 2>/dev/null | head -n 100 | wc -l; kill -9 -1', { pids: { limit: 12 } });
+    expect(r.stdout).toBe('8\n');
+  }, 60_000);
+
   test('a fork bomb ends at the limit of processes', () => {
     // Each of them makes more until it cannot, and stays.
     const bomb = 'bomb() { bomb 2>/dev/null & sleep 100 & wait; }; (bomb) 2>/dev/null & sleep 2; kill -9 -1; echo gone';

@@ -273,6 +273,18 @@ export interface ThreadEvents {
   exited(thread: ThreadContext, cause: string): void;
 }
 
+/**
+ * Where fresh address spaces of one container come from: a host process of its own, which the host may hold to limits. Everything that is
+ * made from it, and forks of that, begins in its cgroups.
+ */
+export interface SpaceSource {
+  /** The host process, as the Sentry's pid namespace numbers it. */
+  readonly pid: number;
+  /** As the platform's. EAGAIN once the host process is gone. */
+  newAddressSpace(): ThreadContext | Errno;
+  release(): void;
+}
+
 export interface Platform {
   readonly name: 'ptrace' | 'systrap' | 'kvm';
   /** How it works on this host, for the log. */
@@ -284,6 +296,8 @@ export interface Platform {
   readonly maxAddress: number;
   /** A fresh, empty space and its one stopped thread (`result.space`). */
   newAddressSpace(): ThreadContext | Errno;
+  /** Absent where applications are no processes of the host's. */
+  newSpaceSource?(): SpaceSource | Errno;
   /**
    * Handles what is ready: threads that stopped, host descriptors (HostPoll). If nothing is, sleeps until something is or the
    * time has come. `deadline` is CLOCK_MONOTONIC ns; Infinity = no limit; 0 = do not sleep.

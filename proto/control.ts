@@ -42,6 +42,9 @@ export const CreateRequest = message('CreateRequest', {
   sockets_fd: [20, uint],
   egress_log_fd: [21, uint],
   capture_fd: [22, uint],
+  cgroup_fds: [23, repeated(uint)],
+  memory_stat_fd: [24, uint],
+  oom_fd: [25, uint],
 });
 export type CreateRequest = Infer<typeof CreateRequest>;
 export const ContainerRequest = message('ContainerRequest', { container_id: [1, string] });
@@ -106,7 +109,10 @@ export const StatsResponse = message('StatsResponse', {
   udp_sockets: [8, uint],
   egress_allowed: [9, uint],
   egress_denied: [10, uint],
+  held: [11, uint],
+  in_cgroup: [12, bool],
 });
+export const UpdateRequest = message('UpdateRequest', { container_id: [1, string], resources: [2, bytes] });
 export const ForwardRequest = message('ForwardRequest', { container_id: [1, string], port: [2, uint], stream_fd: [3, uint] });
 export type ForwardRequest = Infer<typeof ForwardRequest>;
 export const DebugRequest = message('DebugRequest', {
@@ -132,6 +138,7 @@ export const CONTROL = {
   ResizePty: { request: ResizePtyRequest, response: Empty },
   CloseStdin: { request: ProcessRequest, response: Empty },
   Stats: { request: ContainerRequest, response: StatsResponse },
+  Update: { request: UpdateRequest, response: Empty },
   Forward: { request: ForwardRequest, response: Empty },
   Delete: { request: ContainerRequest, response: Empty },
   Debug: { request: DebugRequest, response: DebugResponse },

@@ -2,7 +2,7 @@
  * The ptrace platform: applications run in host processes whose every system call stops (PTRACE_SYSEMU). Needs nothing of the host
  * but ptrace of its own children. The constructor and all methods run on one thread, which must be the process's main thread.
  */
-import type { Errno } from '../../abi/errno.ts';
+import { EAGAIN, type Errno } from '../../abi/errno.ts';
 import { SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP } from '../../abi/signal.ts';
 import type { Host } from '../../lib/host.ts';
 import { native } from '../../native-addon/native.ts';
@@ -10,7 +10,7 @@ import { CpuPlacement } from '../cpu_placement.ts';
 import type { HostPoll } from '../host_poll.ts';
 import { HostProc } from '../host_proc.ts';
 import { Niceness } from '../niceness.ts';
-import { type Platform, REG, type Registers, type ThreadContext, type ThreadEvents } from '../platform.ts';
+import { type Platform, REG, type Registers, type SpaceSource, type ThreadContext, type ThreadEvents } from '../platform.ts';
 import { hostRestartsSequences } from '../rseq_probe.ts';
 import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
 import { DescriptorChannel } from './descriptor_channel.ts';
@@ -74,7 +74,19 @@ export class PtracePlatform implements Platform {
   }
 
   newAddressSpace(): ThreadContext | Errno {
-    const thread = this.forkFrom(this.seedThread, FORK_FLAGS);
+    return this.freshFrom(this.seedThread);
+  }
+  newSpaceSource(): SpaceSource | Errno {
+    const seed = this.forkFrom(this.seedThread, FORK_FLAGS);
+    if (typeof seed === 'number') return seed;
+    return {
+      pid: seed.space.pid,
+      newAddressSpace: () => (seed.dead ? EAGAIN : this.freshFrom(seed)),
+      release: () => seed.space.release(),
+    };
+  }
+  private freshFrom(seed: PtraceThread): PtraceThread | Errno {
+    const thread = this.forkFrom(seed, FORK_FLAGS);
     if (typeof thread === 'number') return thread;
     thread.registers().u64.fill(0n); // the seed's tell about the host
     thread.setRegisters();

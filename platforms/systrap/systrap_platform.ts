@@ -10,7 +10,7 @@ import type { HostPoll } from '../host_poll.ts';
 import { HostProc } from '../host_proc.ts';
 import { SPIN_NS } from '../hot_callers.ts';
 import { Niceness } from '../niceness.ts';
-import type { Platform, ThreadContext, ThreadEvents } from '../platform.ts';
+import type { Platform, SpaceSource, ThreadContext, ThreadEvents } from '../platform.ts';
 import { __WALL, HOST_CALL } from '../ptrace/requests.ts';
 import { describeEnd } from '../ptrace/stops.ts';
 import { hostRestartsSequences } from '../rseq_probe.ts';
@@ -160,7 +160,19 @@ export class SystrapPlatform implements Platform {
   }
 
   newAddressSpace(): ThreadContext | Errno {
-    const thread = this.forkFrom(this.seed);
+    return this.freshFrom(this.seed);
+  }
+  newSpaceSource(): SpaceSource | Errno {
+    const seed = this.forkFrom(this.seed);
+    if (typeof seed === 'number') return seed;
+    return {
+      pid: seed.space.pid,
+      newAddressSpace: () => (seed.dead ? EAGAIN : this.freshFrom(seed)),
+      release: () => seed.space.release(),
+    };
+  }
+  private freshFrom(seed: SystrapThread): SystrapThread | Errno {
+    const thread = this.forkFrom(seed);
     if (typeof thread === 'number') return thread;
     thread.registers().u64.fill(0n); // the seed's tell about the host
     thread.setRegisters();

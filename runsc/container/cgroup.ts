@@ -19,6 +19,8 @@ export interface Cgroup {
   /** cgroup.procs files to write the pids of new members to. */
   procsFiles(): string[];
   stats(): Omit<ContainerStats, 'cgroupVersion' | 'network'>;
+  /** File with the kinds of memory that it uses; null: its memory is not counted. */
+  memoryStatFile(): string | null;
   /** Memory kills since it was made. */
   oomKills(): number;
   /** Member processes of the host. */

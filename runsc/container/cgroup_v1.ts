@@ -68,6 +68,10 @@ export class CgroupV1 implements Cgroup {
   procsFiles(): string[] {
     return this.hierarchies.map((h) => join(h.folder, 'cgroup.procs'));
   }
+  memoryStatFile(): string | null {
+    const folder = this.folder('memory');
+    return folder === '' ? null : join(folder, 'memory.stat');
+  }
   pids(): number[] {
     return readPids(this.hierarchies[0]?.folder ?? '');
   }

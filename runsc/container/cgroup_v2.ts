@@ -49,6 +49,9 @@ export class CgroupV2 implements Cgroup {
   procsFiles(): string[] {
     return [join(this.folder, 'cgroup.procs')];
   }
+  memoryStatFile(): string | null {
+    return readGroupFile(this.folder, 'memory.stat') === '' ? null : join(this.folder, 'memory.stat');
+  }
   pids(): number[] {
     return readPids(this.folder);
   }

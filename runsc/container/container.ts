@@ -13,7 +13,7 @@ import { lastWords, logPath } from './log_tail.ts';
 import { destroyProcess, ended, exitCode, isAlive } from './process_id.ts';
 import type { Spec, SpecResources } from './spec.ts';
 import { runStartHooks } from './start_hooks.ts';
-import type { StateStore, StoredState } from './state_store.ts';
+import { OOM_FILE, type StateStore, type StoredState } from './state_store.ts';
 import {
   type ContainerHandle,
   type ContainerStats,
@@ -237,6 +237,7 @@ export class Container implements ContainerHandle {
     } catch (e) {
       throw new RuntimeError('Internal', `cannot change the limits: ${(e as Error).message}`, e);
     }
+    await this.call('Update', { container_id: this.id, resources: Buffer.from(JSON.stringify(resources)) });
   }
 
   async processes(): Promise<ProcessInfo[]> {
@@ -272,7 +273,7 @@ export class Container implements ContainerHandle {
     const network = s === null ? null : networkStats(s);
     if (group !== null) {
       const own = { cgroupVersion: group.version, ...group.stats(), network };
-      return this.isRoot || s === null ? own : withSandboxShare(own, s);
+      return s === null ? own : withSandboxShare(own, s, this.isRoot, this.sandboxOomKills());
     }
     if (s === null) throw new RuntimeError('State', 'container not running');
     const unlimited = Number.POSITIVE_INFINITY;
@@ -313,9 +314,10 @@ export class Container implements ContainerHandle {
   watchOom(onOom: () => void): () => void {
     const group = this.cgroup;
     if (group === null) return () => {};
-    let seen = group.oomKills();
+    const count = (): number => group.oomKills() + this.sandboxOomKills();
+    let seen = count();
     const check = (): void => {
-      const now = group.oomKills();
+      const now = count();
       for (; seen < now; seen++) onOom();
     };
     const timer = setInterval(check, OOM_INTERVAL).unref();
@@ -324,6 +326,15 @@ export class Container implements ContainerHandle {
       clearInterval(timer);
       this.oomWatchers.delete(check);
     };
+  }
+
+  /** Those that the host did not see: for memory that the sandbox held. */
+  private sandboxOomKills(): number {
+    try {
+      return Number(readFileSync(join(this.store.folder(this.id), OOM_FILE), 'latin1'));
+    } catch {
+      return 0;
+    }
   }
 
   close(): void {
@@ -393,18 +404,25 @@ function networkStats(s: ResponseOf<'Stats'>): NetworkStats {
 }
 
 /**
- * A further container of a pod has its gofer in its cgroup; its processes are the sandbox's, in that of the pod's first container. What the
- * sandbox knows of them is added.
+ * What the host's cgroup does not count, or not as the container's: tasks are the sandbox's (a cgroup's members are also its own threads), and
+ * of a further container of a pod what the sandbox holds in its memory; its processes, too, where they are no processes of the host's.
  */
-function withSandboxShare(
-  own: ContainerStats,
-  s: { cpu_user: number; cpu_system: number; memory: number; processes: number },
-): ContainerStats {
-  const { cpu, memory, pids } = own;
+function withSandboxShare(own: ContainerStats, s: ResponseOf<'Stats'>, isRoot: boolean, oomKills: number): ContainerStats {
+  const { cpu, memory } = own;
+  const pids = { ...own.pids, current: s.processes };
+  if (isRoot) return { ...own, pids };
+  const unseen = s.in_cgroup
+    ? { user: 0, system: 0, memory: s.held }
+    : { user: s.cpu_user, system: s.cpu_system, memory: s.held + s.memory };
   return {
     ...own,
-    cpu: { total: cpu.total + s.cpu_user + s.cpu_system, user: cpu.user + s.cpu_user, system: cpu.system + s.cpu_system },
-    memory: { ...memory, usage: memory.usage + s.memory, anon: memory.anon + s.memory },
-    pids: { ...pids, current: s.processes },
+    cpu: { total: cpu.total + unseen.user + unseen.system, user: cpu.user + unseen.user, system: cpu.system + unseen.system },
+    memory: {
+      ...memory,
+      usage: memory.usage + unseen.memory,
+      anon: memory.anon + unseen.memory,
+      oomKills: memory.oomKills + oomKills,
+    },
+    pids,
   };
 }

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { errnoName, isErrno } from '../../abi/errno.ts';
-import { O_CLOEXEC } from '../../abi/fcntl.ts';
+import { O_CLOEXEC, O_CREAT, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts';
 import type { EgressPolicy } from '../../lib/egress_policy.ts';
 import { host } from '../../lib/host.ts';
 import { unixListen } from '../../lib/unix_socket.ts';
@@ -19,12 +19,12 @@ import { checkId, loadSpec } from './load_spec.ts';
 import { lastWords, logPath } from './log_tail.ts';
 import { type MountPlan, planMounts } from './mount_plan.ts';
 import { loopbackUp, namedNetworkNamespace, networkMode, openNetworkNamespace } from './network_namespace.ts';
-import { podSandbox, refuseHostPrivileges, sharesPidNamespace } from './pod.ts';
+import { podSandbox, refuseHostPrivileges, sandboxResources, sharesPidNamespace } from './pod.ts';
 import { openHostView, openPodNetwork, type PodNetwork } from './pod_network.ts';
 import { destroyProcess, isAlive, type Process } from './process_id.ts';
 import { startGofer, startSentry, startSockets } from './sandbox_process.ts';
 import type { Spec } from './spec.ts';
-import { StateStore, type StoredState } from './state_store.ts';
+import { OOM_FILE, StateStore, type StoredState } from './state_store.ts';
 import { type ContainersApi, type CreateOptions, RuntimeError, type RuntimeSettings } from './types.ts';
 import { Undo } from './undo.ts';
 
@@ -140,7 +140,7 @@ class Creation {
       const helper = network === null ? null : this.startSockets(cgroup, fds);
       const connected = { ...state, network: this.networkRecord(network), sockets: helper?.process ?? null };
       if (network !== null) this.store.write(connected);
-      await this.sendCreate(container, connected, plan, terminal, fds, network, helper?.position ?? 0);
+      await this.sendCreate(container, connected, plan, terminal, fds, network, helper?.position ?? 0, cgroup);
       await runHooks('createContainer', this.spec.hooks?.createContainer, await container.state());
       if (this.options.pidFile !== undefined) writeFileSync(this.options.pidFile, String(sandbox.pid));
       this.store.write({ ...connected, status: 'created' });
@@ -185,7 +185,7 @@ class Creation {
       const cgroup = openCgroup(linux?.cgroupsPath, this.id, this.settings.systemdCgroup);
       if (cgroup === null) return null;
       this.undo.add(() => removeFolders(cgroup.paths));
-      cgroup.create(linux?.resources);
+      cgroup.create(sandboxResources(this.spec));
       return cgroup;
     } catch (e) {
       throw new RuntimeError('Internal', `cannot set up the cgroup: ${(e as Error).message}`, e);
@@ -284,6 +284,17 @@ class Creation {
     await runHooks('createRuntime', hooks.createRuntime, state);
   }
 
+  /** By which a further container's processes are in its cgroup: the sandbox as a whole is in that of the first one. */
+  private cgroupFiles(cgroup: Cgroup | null, fds: DonatedFds) {
+    if (this.isRoot || cgroup === null) return { cgroup_fds: [], memory_stat_fd: 0, oom_fd: 0 };
+    const stat = cgroup.memoryStatFile();
+    return {
+      cgroup_fds: cgroup.procsFiles().map((path) => fds.take(openIn(path, O_WRONLY))),
+      memory_stat_fd: stat === null ? 0 : fds.take(openIn(stat, O_RDONLY)),
+      oom_fd: fds.take(openIn(join(this.folder, OOM_FILE), O_CREAT | O_WRONLY)),
+    };
+  }
+
   private async sendCreate(
     container: Container,
     state: StoredState,
@@ -292,19 +303,18 @@ class Creation {
     fds: DonatedFds,
     network: PodNetwork | null,
     socketsFd: number,
+    cgroup: Cgroup | null,
   ): Promise<void> {
     const { stdio, extraFds = [] } = this.options;
     const terminal = this.spec.process?.terminal === true;
     const streams = console === null ? stdio : { stdin: console.slave, stdout: console.slave, stderr: null };
-    const exit = host.openat(-100, join(this.folder, 'exit'), 0o2000101 /* O_CLOEXEC | O_CREAT | O_WRONLY */, 0o600);
-    if (exit < 0) throw new RuntimeError('Internal', `cannot make a file in ${this.folder}: ${errnoName(exit)}`);
     const size = this.spec.process?.consoleSize;
     const request = {
       container_id: this.id,
       spec: Buffer.from(JSON.stringify({ ...this.spec, hooks: undefined, mounts: undefined })),
       mounts: plan.mounts,
       gofer_fd: 1,
-      exit_fd: fds.take(exit),
+      exit_fd: fds.take(openIn(join(this.folder, 'exit'), O_CREAT | O_WRONLY)),
       stdin_fd: fds.add(streams.stdin),
       stdout_fd: fds.add(streams.stdout),
       stderr_fd: terminal ? 0 : fds.add(streams.stderr),
@@ -324,6 +334,7 @@ class Creation {
       network_settings: Buffer.from(
         JSON.stringify({ sysctls: network?.sysctls ?? {}, resolver: network?.resolver ?? false, egress: this.egress }),
       ),
+      ...this.cgroupFiles(cgroup, fds),
     };
     try {
       await container.call('Create', request, { fds: fds.fds, timeoutMs: CREATE_PATIENCE });
@@ -336,6 +347,13 @@ class Creation {
       throw e;
     }
   }
+}
+
+/** @throws RuntimeError */
+function openIn(path: string, flags: number): number {
+  const fd = host.openat(-100, path, flags | O_CLOEXEC, 0o600);
+  if (fd < 0) throw new RuntimeError('Internal', `cannot open ${path}: ${errnoName(fd)}`);
+  return fd;
 }
 
 /** The read end of a pipe. Its write end stays open, with nobody ever to write, until this process is gone. */

@@ -1,4 +1,4 @@
-import { podSandbox, refuseHostPrivileges, sharesPidNamespace } from './pod.ts';
+import { podSandbox, refuseHostPrivileges, sandboxResources, sharesPidNamespace } from './pod.ts';
 import type { Spec } from './spec.ts';
 
 const spec = (annotations: Record<string, string>, namespaces: { type: string; path?: string }[] = []): Spec => ({
@@ -35,4 +35,12 @@ test('parts of the host are refused in words, to pods alone', () => {
   });
   expect(() => refuseHostPrivileges(devices(true))).toThrow(/privileged/);
   expect(() => refuseHostPrivileges(devices(false))).not.toThrow();
+});
+
+test('the sandbox of a pod has a share of the processor that its containers cannot starve', () => {
+  const resources = { cpu: { shares: 2 }, pids: { limit: 5 } };
+  const of = (type: string) => sandboxResources({ ...spec({ 'io.kubernetes.cri.container-type': type }), linux: { resources } });
+  expect(of('sandbox')).toEqual({ cpu: { shares: 262_144 }, pids: { limit: 5 } });
+  expect(of('container')).toBe(resources);
+  expect(sandboxResources(spec({}))).toBeUndefined();
 });

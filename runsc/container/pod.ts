@@ -1,16 +1,32 @@
 /** Which pod a container belongs to, from the annotations that CRI implementations write. */
-import type { Spec } from './spec.ts';
+import type { Spec, SpecResources } from './spec.ts';
 import { RuntimeError } from './types.ts';
 
 const TYPE_KEYS = ['io.kubernetes.cri.container-type', 'io.kubernetes.cri-o.ContainerType'];
 const SANDBOX_KEYS = ['io.kubernetes.cri.sandbox-id', 'io.kubernetes.cri-o.SandboxID'];
 
+/** The first of these that says something. */
+function annotation(spec: Spec, keys: readonly string[]): string | undefined {
+  return keys.map((k) => spec.annotations?.[k]).find((v) => v !== undefined && v !== '');
+}
+
+/** cgroups(7): the most that version 1 takes; version 2's most follows from it. */
+const MAX_CPU_SHARES = 262_144;
+
+/**
+ * A pod's own container does nothing, and engines give it the least share of processor time. Its cgroup holds the sandbox, which is the kernel
+ * of all containers of the pod: one that computes without end must not starve it.
+ */
+export function sandboxResources(spec: Spec): SpecResources | undefined {
+  const resources = spec.linux?.resources;
+  if (annotation(spec, TYPE_KEYS) !== 'sandbox' || !resources?.cpu?.shares) return resources;
+  return { ...resources, cpu: { ...resources.cpu, shares: MAX_CPU_SHARES } };
+}
+
 /** The sandbox to join, or null for a container that makes one of its own. */
 export function podSandbox(spec: Spec): string | null {
-  const get = (keys: readonly string[]): string | undefined =>
-    keys.map((k) => spec.annotations?.[k]).find((v) => v !== undefined && v !== '');
-  if (get(TYPE_KEYS) !== 'container') return null;
-  const id = get(SANDBOX_KEYS);
+  if (annotation(spec, TYPE_KEYS) !== 'container') return null;
+  const id = annotation(spec, SANDBOX_KEYS);
   if (id === undefined)
     throw new RuntimeError('Invalid', `annotations: ${SANDBOX_KEYS[0]} is missing although the container belongs to a pod`);
   return id;
@@ -21,8 +37,7 @@ export function podSandbox(spec: Spec): string | null {
  * @throws RuntimeError Unsupported
  */
 export function refuseHostPrivileges(spec: Spec): void {
-  const type = TYPE_KEYS.map((k) => spec.annotations?.[k]).find((v) => v !== undefined && v !== '');
-  if (type === undefined) return; // no pod
+  if (annotation(spec, TYPE_KEYS) === undefined) return; // no pod
   const has = (name: string): boolean => spec.linux?.namespaces?.some((n) => n.type === name) === true;
   const refuse = (what: string, why: string): never => {
     throw new RuntimeError('Unsupported', `${what} is not possible in a sandbox: ${why}; run the pod with another RuntimeClass`);

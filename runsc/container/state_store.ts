@@ -14,6 +14,9 @@ const LOCK_NB = 4;
 /** How long a caller waits for another one that works on the same container, ms. */
 const LOCK_PATIENCE = 30_000;
 
+/** In a container's folder: how many of its processes the sandbox itself has ended for lack of memory. */
+export const OOM_FILE = 'oom';
+
 export interface StoredState {
   readonly version: 1;
   readonly id: string;

@@ -7,6 +7,7 @@ import { DevptsFilesystem, parseDevptsOptions } from '../fs/devpts/devpts.ts';
 import { ProcFilesystem } from '../fs/proc/proc_filesystem.ts';
 import { SysFilesystem } from '../fs/sys/sys_filesystem.ts';
 import { registerTmpFs } from '../fs/tmpfs/register.ts';
+import { TmpFs } from '../fs/tmpfs/tmpfs.ts';
 import { type CgroupLimits, NO_LIMITS } from '../kernel/cgroup_limits.ts';
 import type { Container } from '../kernel/container.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -44,25 +45,29 @@ export function containerFilesystem(
   // Version 1 is not to be had: what asks for it gets the one group of version 2.
   if (type === 'cgroup' || type === 'cgroup2') return cgroupOf(kernel, container);
   if (type === 'mqueue') return ipc.mqueue(kernel);
-  return kernel.filesystems.make(type, kernel, { source, data, task: null });
+  const fs = kernel.filesystems.make(type, kernel, { source, data, task: null });
+  if (fs instanceof TmpFs) fs.countFor(container.memory);
+  return fs;
 }
 
 function cgroupOf(kernel: Kernel, container: Container): Filesystem {
   return new CgroupFilesystem(kernel.uniqueId(), kernel, container, new ContainerCgroup(container));
 }
 
-/** linux.resources, as the container's own cgroup files show them. The host's cgroups enforce them. */
-export function cgroupLimits(resources: SpecResources | undefined): CgroupLimits {
+/** linux.resources, as the container's own cgroup files show them. What they do not say stays as it was. */
+export function cgroupLimits(resources: SpecResources | undefined, before: CgroupLimits = NO_LIMITS): CgroupLimits {
   const { memory, cpu, pids } = resources ?? {};
-  const positive = (value: number | undefined): number | null => (value !== undefined && value > 0 ? value : null);
-  const limit = positive(memory?.limit);
-  const swap = positive(memory?.swap);
+  /** 0 and nothing: the specification does not say. Below: no limit. */
+  const changed = (value: number | undefined, old: number | null): number | null => (value ? (value > 0 ? value : null) : old);
+  const limit = changed(memory?.limit, before.memory);
+  // The specification's swap is memory and swap together.
+  const both = changed(memory?.swap, before.swap === null ? null : before.swap + (before.memory ?? 0));
   return {
     memory: limit,
-    swap: swap === null ? null : Math.max(0, swap - (limit ?? 0)),
-    cpuQuota: positive(cpu?.quota),
-    cpuPeriod: positive(cpu?.period) ?? NO_LIMITS.cpuPeriod,
-    cpuWeight: cpu?.shares ? Math.max(1, Math.min(10_000, 1 + Math.floor(((cpu.shares - 2) * 9999) / 262_142))) : NO_LIMITS.cpuWeight,
-    pids: positive(pids?.limit),
+    swap: both === null ? null : Math.max(0, both - (limit ?? 0)),
+    cpuQuota: changed(cpu?.quota, before.cpuQuota),
+    cpuPeriod: cpu?.period || before.cpuPeriod,
+    cpuWeight: cpu?.shares ? Math.max(1, Math.min(10_000, 1 + Math.floor(((cpu.shares - 2) * 9999) / 262_142))) : before.cpuWeight,
+    pids: changed(pids?.limit, before.pids),
   };
 }

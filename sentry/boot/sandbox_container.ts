@@ -4,10 +4,11 @@ import { ENOENT, type Errno, errnoName, isErrno } from '../../abi/errno.ts';
 import { SI_USER, SIGKILL } from '../../abi/signal.ts';
 import { fromUnicode } from '../../lib/byte_string.ts';
 import { ALREADY_EXISTS, FAILED_PRECONDITION, INTERNAL, INVALID_ARGUMENT, NOT_FOUND, StatusError } from '../../lib/ttrpc/status.ts';
-import type { CreateRequest, ExecRequest, ForwardRequest } from '../../proto/control.ts';
-import type { Spec, SpecProcess } from '../../proto/oci_spec.ts';
+import type { CreateRequest, ExecRequest, ForwardRequest, MountMessage } from '../../proto/control.ts';
+import type { Spec, SpecProcess, SpecResources } from '../../proto/oci_spec.ts';
 import { Tether } from '../control/tether.ts';
 import { presetSysctl } from '../fs/proc/sys_tree.ts';
+import { TmpFs } from '../fs/tmpfs/tmpfs.ts';
 import type { CgroupLimits } from '../kernel/cgroup_limits.ts';
 import { Container } from '../kernel/container.ts';
 import type { Credentials } from '../kernel/credentials.ts';
@@ -20,7 +21,9 @@ import { sendToGroup } from '../kernel/signal_send.ts';
 import type { ThreadGroup } from '../kernel/thread_group.ts';
 import { isStartError, startProcess } from '../loader/start_process.ts';
 import type { NetworkCounters, PodDescription } from '../socket/inet/networks.ts';
+import type { Filesystem } from '../vfs/inode.ts';
 import type { MountNamespace } from '../vfs/mount.ts';
+import { ContainerCgroup } from './container_cgroup.ts';
 import { credentialsOf, limitsOf, type ProgramStrings, stringsOf } from './credentials_of.ts';
 import { cgroupLimits } from './filesystems.ts';
 import { findProgram, ProgramError } from './find_program.ts';
@@ -66,6 +69,8 @@ export class SandboxContainer {
   readonly lifeFd: number;
   private readonly kernel: Kernel;
   private readonly mounts: MountNamespace;
+  /** Of the host, if the container has one beside the sandbox's. */
+  private readonly cgroup: ContainerCgroup | null;
   private readonly execs = new Map<string, GuestProcess>();
   /** Until the start. */
   private prepared: Prepared | null;
@@ -105,6 +110,16 @@ export class SandboxContainer {
     this.init = new GuestProcess(kernel, '', this.prepared.streams);
     this.container.console = this.init.bridge?.terminal ?? null;
     this.init.onExit((exit) => this.keepExit(exitFd, exit));
+    this.cgroup = this.isRoot ? null : this.joinCgroup(request, taken);
+  }
+
+  private joinCgroup(request: CreateRequest, taken: TakenFds): ContainerCgroup {
+    const cgroup = new ContainerCgroup(this.kernel, this.container, {
+      procs: request.cgroup_fds.map((i) => taken.take(i)),
+      memory: { stat: taken.take(request.memory_stat_fd), kills: taken.take(request.oom_fd) },
+    });
+    this.init.onExit(() => cgroup.leave());
+    return cgroup;
   }
 
   private attachNetwork(request: CreateRequest, taken: TakenFds): void {
@@ -133,7 +148,13 @@ export class SandboxContainer {
     if (isErrno(trees)) throw new StatusError(INTERNAL, `cannot speak to the gofer: ${errnoName(trees)}`);
     try {
       const { mounts, terminal } = request;
-      return buildMounts({ kernel, container: this.container, ipc, spec, mounts, terminal, open: (mount) => trees.open(mount) });
+      const { container } = this;
+      const open = (mount: MountMessage): Filesystem | Errno => {
+        const fs = trees.open(mount);
+        if (fs instanceof TmpFs) fs.countFor(container.memory); // an overlay in memory
+        return fs;
+      };
+      return buildMounts({ kernel, container, ipc, spec, mounts, terminal, open });
     } catch (e) {
       throw e instanceof MountError ? new StatusError(INTERNAL, e.message) : e;
     }
@@ -305,6 +326,13 @@ export class SandboxContainer {
   resume(): void {
     if (this.status !== 'paused') throw new StatusError(FAILED_PRECONDITION, `container is ${this.status}`);
     resumeContainer(this.container);
+  }
+
+  /** `resources`: linux.resources, JSON. */
+  update(resources: Uint8Array): void {
+    const { container } = this;
+    container.limits = cgroupLimits(parseJson<SpecResources>(resources, 'resources'), container.limits);
+    this.cgroup?.changed();
   }
 
   networkCounters(): NetworkCounters {

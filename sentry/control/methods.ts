@@ -51,6 +51,10 @@ export function controlMethods(sandbox: Sandbox, log: SandboxLog): ControlMethod
       return {};
     },
     Stats: (q) => statsOf(sandbox.get(q.container_id)),
+    Update: (q) => {
+      sandbox.get(q.container_id).update(q.resources);
+      return {};
+    },
     Forward: (q, fds) =>
       new Later<'Forward'>((answer, fail) =>
         sandbox.get(q.container_id).forward(q, fds, (error) => {
@@ -90,7 +94,7 @@ function statsOf(container: SandboxContainer) {
   let user = 0;
   let system = 0;
   let memory = 0;
-  const { processes } = container.container;
+  const { processes, taskCount, memory: account, spaces } = container.container;
   for (const group of processes) {
     const times = groupCpuTimes(group);
     user += times.user;
@@ -98,5 +102,6 @@ function statsOf(container: SandboxContainer) {
     if (!group.zombie) memory += group.leader.thread.space.resident().total;
   }
   const network = container.networkCounters();
-  return { cpu_user: Math.floor(user), cpu_system: Math.floor(system), memory, processes: processes.size, ...network };
+  const cpu = { cpu_user: Math.floor(user), cpu_system: Math.floor(system) };
+  return { ...cpu, memory, processes: taskCount, held: account.held, in_cgroup: spaces !== null, ...network };
 }

@@ -3,13 +3,16 @@
  * who has it mapped writable, and enforces them where the application writes by itself.
  */
 import { EINVAL, EPERM, type Errno } from '../../abi/errno.ts';
+import { FALLOC_FL_PUNCH_HOLE } from '../../abi/fallocate.ts';
 import { F_ADD_SEALS, F_GET_SEALS, O_APPEND, O_RDWR, O_TRUNC, SEEK_DATA, SEEK_END, SEEK_HOLE } from '../../abi/fcntl.ts';
 import { F_SEAL_EXEC, F_SEAL_FUTURE_WRITE, F_SEAL_WRITE } from '../../abi/memfd.ts';
 import { MFD_ALLOW_SEALING, MFD_CLOEXEC, PROT_WRITE } from '../../abi/mman.ts';
 import { S_IFREG } from '../../abi/stat.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { Host } from '../../lib/host.ts';
+import type { Credentials } from '../kernel/credentials.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import type { MemoryAccount } from '../kernel/memory_account.ts';
 import type { Task } from '../kernel/task.ts';
 import { FileDescription, type HostMapping, PositionedFile } from '../vfs/file.ts';
 import type { AttributeChange, Attributes } from '../vfs/inode.ts';
@@ -23,13 +26,30 @@ export class MemfdInode extends AnonymousInode {
   openers = 0;
   /** F_SEAL_EXEC is kept here: older hosts do not know it. */
   execSealed: boolean;
+  /** Of the container that made it, and the bytes that count there: what was written or reserved through us, up to the size. */
+  private readonly memory: MemoryAccount;
+  private counted = 0;
 
-  constructor(kernel: Kernel, hostFd: number, mode: number, uid: number, gid: number, execSealed: boolean) {
+  constructor(kernel: Kernel, hostFd: number, mode: number, owner: Credentials, memory: MemoryAccount, execSealed: boolean) {
+    const { fsuid: uid, fsgid: gid } = owner;
     const fs = kernel.anonymous.filesystem('tmpfs');
     super(fs, fs.nextIno(), S_IFREG | mode, uid, gid, kernel.anonymous.timestamp());
     this.kernel = kernel;
     this.hostFd = hostFd;
+    this.memory = memory;
     this.execSealed = execSealed;
+  }
+  /** `more` bytes have been written or reserved; 0: the size has changed. */
+  recount(more: number): void {
+    const counted = Math.min(this.counted + more, this.size);
+    this.memory.add(counted - this.counted);
+    this.counted = counted;
+  }
+  /** The last one that has it open is gone. */
+  close(): void {
+    this.memory.add(-this.counted);
+    this.counted = 0;
+    this.host.close(this.hostFd);
   }
   get host(): Host {
     return this.kernel.host;
@@ -43,6 +63,7 @@ export class MemfdInode extends AnonymousInode {
   override setAttributes(change: AttributeChange): 0 | Errno {
     if (change.mode !== undefined && this.execSealed && ((change.mode ^ this.mode) & 0o111) !== 0) return EPERM;
     const r = change.size === undefined ? 0 : this.host.ftruncate(this.hostFd, change.size);
+    if (change.size !== undefined) this.recount(0);
     return r < 0 ? (r as Errno) : super.setAttributes(change);
   }
   /** Through /proc/PID/fd. */
@@ -92,6 +113,7 @@ export class MemfdFile extends PositionedFile {
       done += wrote;
       if (wrote < n) break;
     }
+    this.inode.recount(done);
     return done;
   }
   override seek(file: FileDescription, offset: number, whence: number): number {
@@ -108,7 +130,9 @@ export class MemfdFile extends PositionedFile {
     return size < 0 ? EINVAL : this.inode.setAttributes({ size });
   }
   override allocate(_file: FileDescription, mode: number, offset: number, length: number): number {
-    return this.inode.host.fallocate(this.inode.hostFd, mode, offset, length);
+    const r = this.inode.host.fallocate(this.inode.hostFd, mode, offset, length);
+    if (r === 0 && (mode & FALLOC_FL_PUNCH_HOLE) === 0) this.inode.recount(length);
+    return r;
   }
   override addSeals(seals: number): number {
     const r = this.inode.host.fcntl(this.inode.hostFd, F_ADD_SEALS, seals & ~F_SEAL_EXEC);
@@ -120,7 +144,7 @@ export class MemfdFile extends PositionedFile {
     return seals < 0 ? seals : seals | (this.inode.execSealed ? F_SEAL_EXEC : 0);
   }
   override release(): void {
-    if (--this.inode.openers === 0) this.inode.host.close(this.inode.hostFd);
+    if (--this.inode.openers === 0) this.inode.close();
   }
 }
 
@@ -138,6 +162,6 @@ export function makeMemfd(
     kernel.host.close(fd);
     return r as Errno;
   }
-  const inode = new MemfdInode(kernel, fd, options.mode, creds.fsuid, creds.fsgid, options.execSealed ?? false);
+  const inode = new MemfdInode(kernel, fd, options.mode, creds, task.group.container.memory, options.execSealed ?? false);
   return new FileDescription(new MemfdFile(inode), O_RDWR, kernel.anonymous.place(inode, name));
 }

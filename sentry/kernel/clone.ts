@@ -88,7 +88,7 @@ export function clone(task: Task, request: CloneRequest): number {
   return task.kernel.park(task, 'vfork', tid);
 }
 
-/** Combinations that clone(2) refuses, and RLIMIT_NPROC. */
+/** Combinations that clone(2) refuses, RLIMIT_NPROC, and the container's own limit. */
 function check(task: Task, flags: number): 0 | Errno {
   if ((flags & CLONE_THREAD) !== 0 && (flags & CLONE_SIGHAND) === 0) return EINVAL;
   if ((flags & CLONE_SIGHAND) !== 0 && (flags & CLONE_VM) === 0) return EINVAL;
@@ -98,7 +98,10 @@ function check(task: Task, flags: number): 0 | Errno {
   if (task.namespaces.pidForChildren !== task.pidNamespace && (flags & CLONE_THREAD) !== 0) return EINVAL;
   if (processesExceed(task, task.creds, 1)) return EAGAIN;
   if (task.kernel.rootPidNamespace.tasks.size >= task.kernel.maxTasks) return EAGAIN;
-  return 0;
+  const { container } = task.group;
+  if (container.taskCount < (container.limits.pids ?? Number.POSITIVE_INFINITY)) return 0;
+  container.tasksRefused++;
+  return EAGAIN;
 }
 
 /** RLIMIT_NPROC: the user has more, with `more` to come. */
@@ -171,6 +174,7 @@ function makeTask(
   if ((flags & CLONE_VM) === 0 || (flags & CLONE_VFORK) !== 0) child.altStack = { ...task.altStack };
   if ((flags & CLONE_THREAD) === 0) joinNewProcess(task, child, request, ns);
   child.group.tasks.push(child);
+  child.group.container.taskCount++;
   for (let at: PidNamespace | null = ns; at !== null; at = at.parent) at.tasks.set(child.idIn(at), child);
   return child;
 }

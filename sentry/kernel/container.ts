@@ -1,6 +1,8 @@
 /** One container of the sandbox: what its first process starts from, and what names it to the control interface. */
+import type { SpaceSource } from '../../platforms/platform.ts';
 import { type CgroupLimits, NO_LIMITS } from './cgroup_limits.ts';
 import type { Credentials } from './credentials.ts';
+import { MemoryAccount } from './memory_account.ts';
 import type { PidNamespace } from './pid_namespace.ts';
 import type { ControllingTerminal } from './session.ts';
 import type { ThreadGroup, WaitStatus } from './thread_group.ts';
@@ -20,8 +22,16 @@ export class Container {
   readonly processes = new Set<ThreadGroup>();
   /** Paused: no task of the container runs. */
   paused = false;
-  /** Limits that its cgroup files show. */
+  /** What its cgroup files show; the number of tasks is enforced here, the rest by the host (and memory_limit.ts). */
   limits: CgroupLimits = NO_LIMITS;
+  /** Its tasks and its processes that nobody has reaped yet; and how often there would have been too many. */
+  taskCount = 0;
+  tasksRefused = 0;
+  readonly memory = new MemoryAccount();
+  /** Processes that were ended for lack of memory by the Sentry. */
+  oomKills = 0;
+  /** Host process in the container's own cgroup, where its address spaces come from; null: the platform's own. */
+  spaces: SpaceSource | null = null;
   /** The terminal it was started with: /dev/console. */
   console: ControllingTerminal | null = null;
   /** Path of the cgroup as the guest sees it. */

@@ -60,6 +60,7 @@ function load(task: Task, request: ExecRequest, file: FileDescription, creds: Cr
   const named = request.path === '' || (request.dirfd !== AT_FDCWD && !request.path.startsWith('/'));
   return loadProgram({
     kernel: task.kernel,
+    spaces: task.group.container.spaces ?? task.kernel.platform,
     file,
     path: named ? `/dev/fd/${request.dirfd}${request.path === '' ? '' : `/${request.path}`}` : request.path,
     argv: request.argv.length === 0 ? [''] : request.argv,

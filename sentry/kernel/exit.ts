@@ -61,6 +61,7 @@ export function exitTask(task: Task, status: WaitStatus): void {
     processExited(group, group.exiting ?? group.leader.exitCode);
     return;
   }
+  group.container.taskCount--; // the last one counts until it is reaped
   if (task !== group.leader) forgetIds(task);
   if (group.exiting !== null) return;
   retargetShared(task, ALL_SIGNALS);
@@ -180,6 +181,7 @@ export function childInfo(
 export function reap(group: ThreadGroup): void {
   if (group.reaped) return;
   group.reaped = true;
+  group.container.taskCount--;
   const { parent } = group;
   if (parent !== null) {
     parent.children.delete(group);

@@ -26,7 +26,7 @@ import { EACCES, ELIBBAD, ELOOP, ENOEXEC, ENOMEM, type Errno, isErrno } from '..
 import { AT_FDCWD } from '../../abi/fcntl.ts';
 import { PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
-import type { ThreadContext } from '../../platforms/platform.ts';
+import type { SpaceSource, ThreadContext } from '../../platforms/platform.ts';
 import type { Credentials } from '../kernel/credentials.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { type ResourceLimits, RLIMIT_STACK } from '../kernel/rlimits.ts';
@@ -62,6 +62,8 @@ export type OpenExecutable = (dirfd: number, path: ByteString) => FileDescriptio
 
 export interface LoadRequest {
   readonly kernel: Kernel;
+  /** Where the program's address space comes from. */
+  readonly spaces: Pick<SpaceSource, 'newAddressSpace'>;
   /** Open executable; the caller keeps its reference. */
   readonly file: FileDescription;
   /** As the program was named: AT_EXECFN, and the argument of a script's interpreter. */
@@ -95,7 +97,7 @@ export function loadProgram(request: LoadRequest): LoadedProgram | Errno {
   if (isErrno(program)) return program;
   const wanted = program.image.interpreter;
   const interpreter = wanted === null ? null : openInterpreter(request, wanted);
-  const thread = isErrno(interpreter) ? interpreter : request.kernel.platform.newAddressSpace();
+  const thread = isErrno(interpreter) ? interpreter : request.spaces.newAddressSpace();
   const loaded = isErrno(thread) ? thread : new ProgramLoader(request, thread).load(program, interpreter as OpenImage | null, program.argv);
   program.file.release();
   if (interpreter !== null && !isErrno(interpreter)) interpreter.file.release();

@@ -79,7 +79,7 @@ function createTask(kernel: Kernel, spec: ProcessSpec): Task | Errno {
   const ns = spec.namespaces.pidForChildren;
   const ids = ns.dead ? null : allocateIds(ns);
   if (ids === null) return ENOMEM;
-  const thread = kernel.platform.newAddressSpace();
+  const thread = (spec.container.spaces ?? kernel.platform).newAddressSpace();
   if (isErrno(thread)) return thread;
   const fds = new FdTable();
   for (const [fd, file] of spec.fds) fds.replace(fd, file, false);
@@ -97,6 +97,7 @@ function createTask(kernel: Kernel, spec: ProcessSpec): Task | Errno {
   });
   task.group = createProcess(kernel, spec, task, ns);
   task.group.tasks.push(task);
+  spec.container.taskCount++;
   for (let at: PidNamespace | null = ns; at !== null; at = at.parent) at.tasks.set(task.idIn(at), task);
   const session = startSession(task.group);
   spec.terminal?.control(session, task.group.group);

@@ -76,6 +76,7 @@ export class FakeMachine {
     task.group = of.group;
     task.mm = of.mm.share();
     of.group.tasks.push(task);
+    this.container.taskCount++;
     this.kernel.rootPidNamespace.tasks.set(task.tid, task);
     return task;
   }
@@ -112,6 +113,7 @@ export class FakeMachine {
     });
     task.group = group;
     group.tasks.push(task);
+    this.container.taskCount++;
     kernel.rootPidNamespace.tasks.set(pid, task);
     startSession(group);
   }

@@ -130,11 +130,11 @@ export class CgroupFilesystem extends SyntheticFilesystem {
   }
 
   private addPidsAndIo(): void {
-    const threads = (): number => [...this.container.processes].reduce((n, process) => n + process.tasks.length, 0);
-    this.show('pids.current', () => `${threads()}\n`);
-    this.show('pids.peak', () => `${threads()}\n`);
+    const { container } = this;
+    this.show('pids.current', () => `${container.taskCount}\n`);
+    this.show('pids.peak', () => `${container.taskCount}\n`);
     this.setting('pids.max', () => `${orMax(this.provider.limits().pids)}\n`);
-    this.show('pids.events', () => 'max 0\n');
+    this.show('pids.events', () => `max ${container.tasksRefused}\n`);
     this.show('io.stat', () => '');
     this.setting('io.max', () => '');
     this.setting('io.weight', () => 'default 100\n');

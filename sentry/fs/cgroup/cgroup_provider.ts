@@ -29,7 +29,7 @@ export class ContainerCgroup implements CgroupProvider {
   }
   memoryCurrent(): number {
     const seen = new Set<MemoryMap>();
-    let total = 0;
+    let total = this.container.memory.held;
     for (const { leader } of this.container.processes) {
       if (leader.state === 'dead' || seen.has(leader.mm)) continue;
       seen.add(leader.mm);
@@ -42,7 +42,7 @@ export class ContainerCgroup implements CgroupProvider {
     return Math.max(this.memoryCurrent(), this.peak);
   }
   oomKills(): number {
-    return 0;
+    return this.container.oomKills;
   }
   cpuUsage(): { user: number; system: number } {
     let user = 0;

@@ -21,7 +21,7 @@ export type BlockingOpen = Generator<Wait, FileDescription | Errno, Wake>;
 export function openFifo(path: VfsPath, flags: number, task: Task): FileDescription | Errno | BlockingOpen {
   if ((flags & O_ACCMODE) === O_ACCMODE) return EINVAL;
   const inode = path.dentry.inode as Inode;
-  const pipe = inode.attachment instanceof Pipe ? inode.attachment : new Pipe(task.kernel.pipes);
+  const pipe = inode.attachment instanceof Pipe ? inode.attachment : new Pipe(task.kernel.pipes, task.group.container.memory);
   const access = flags & O_ACCMODE;
   const nonblocking = (flags & O_NONBLOCK) !== 0;
   const named = inode.fs !== task.kernel.anonymous.filesystem('pipefs');

@@ -6,6 +6,7 @@ import { EAGAIN, EBUSY, EPERM, EPIPE } from '../../../abi/errno.ts';
 import { PAGE_SIZE } from '../../../abi/mman.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
 import { ByteRing } from '../../../lib/byte_ring.ts';
+import type { MemoryAccount } from '../../kernel/memory_account.ts';
 import { WaitQueue } from '../../kernel/wait.ts';
 import { BufferIo, type Sink, type Source } from '../../vfs/io.ts';
 
@@ -41,12 +42,15 @@ export class Pipe {
   readerOpens = 0;
   writerOpens = 0;
   private readonly account: PipeAccount;
+  /** Of the container that made it; its bytes count there. */
+  private readonly memory: MemoryAccount | null;
   private readonly bytes = new ByteRing();
   /** Empty while all bytes are a plain stream; else the runs add up to all of them. */
   private runs: Run[] = [];
 
-  constructor(account: PipeAccount) {
+  constructor(account: PipeAccount, memory: MemoryAccount | null = null) {
     this.account = account;
+    this.memory = memory;
     this.capacity = account.total + DEFAULT_CAPACITY > MAX_TOTAL ? SMALL_CAPACITY : DEFAULT_CAPACITY;
     account.total += this.capacity;
   }
@@ -76,6 +80,7 @@ export class Pipe {
     if (this.readers > 0 || this.writers > 0) return;
     this.account.total -= this.capacity;
     this.capacity = 0;
+    this.memory?.add(-this.used);
     this.bytes.clear();
     this.runs = [];
   }
@@ -85,7 +90,9 @@ export class Pipe {
     if (dst.remaining === 0) return 0;
     if (this.used === 0) return this.writers === 0 ? 0 : EAGAIN;
     const wasFull = this.free < PIPE_BUF;
+    const before = this.used;
     const n = this.runs.length === 0 ? this.bytes.drain(dst, dst.remaining) : this.readRun(dst);
+    this.memory?.add(this.used - before);
     if (wasFull && this.free >= PIPE_BUF) this.queue.notify(POLLOUT | POLLWRNORM);
     return n;
   }
@@ -100,7 +107,10 @@ export class Pipe {
     if (wanted === 0) return 0;
     if (wanted <= PIPE_BUF ? this.free < wanted : this.free === 0) return EAGAIN;
     const n = packet ? this.writePackets(src) : this.moveIn(src, Math.min(wanted, this.free), false);
-    if (n > 0) this.queue.notify(POLLIN | POLLRDNORM);
+    if (n > 0) {
+      this.memory?.add(n);
+      this.queue.notify(POLLIN | POLLRDNORM);
+    }
     return n;
   }
 
@@ -117,6 +127,7 @@ export class Pipe {
   append(bytes: Uint8Array): void {
     this.noteRun(bytes.length, false);
     this.bytes.append(bytes);
+    this.memory?.add(bytes.length);
     this.queue.notify(POLLIN | POLLRDNORM);
   }
 

@@ -83,7 +83,7 @@ export class PipeFile extends FileImpl {
 /** pipe2(2): read end and write end; flags O_NONBLOCK and O_DIRECT. The caller owns both. */
 export function makePipe(kernel: Kernel, task: Task, flags: number): [FileDescription, FileDescription] {
   const path = kernel.anonymous.path('pipe', S_IFIFO | 0o600, task.creds);
-  const pipe = new Pipe(kernel.pipes);
+  const pipe = new Pipe(kernel.pipes, task.group.container.memory);
   const inode = path.dentry.inode as Inode;
   const reader = new PipeFile(pipe, O_RDONLY, inode);
   const writer = new PipeFile(pipe, O_WRONLY, inode);

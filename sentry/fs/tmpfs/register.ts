@@ -11,7 +11,10 @@ export function registerTmpFs(kernel: Kernel): void {
       const options = parseTmpFsOptions(data);
       if (typeof options === 'number') return options;
       const owner = task === null ? options : ownerOf(task, options, data);
-      return typeof owner === 'number' ? owner : new TmpFs(kernel, kernel.uniqueId(), { ...options, ...owner });
+      if (typeof owner === 'number') return owner;
+      const fs = new TmpFs(kernel, kernel.uniqueId(), { ...options, ...owner });
+      if (task !== null) fs.countFor(task.group.container.memory);
+      return fs;
     });
   }
 }

@@ -5,6 +5,7 @@ import { S_IALLUGO, S_IFDIR, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
 import { TMPFS_MAGIC } from '../../../abi/statfs.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
 import type { Host } from '../../../lib/host.ts';
+import type { MemoryAccount } from '../../kernel/memory_account.ts';
 import { type CreateOptions, Filesystem, type FilesystemStats } from '../../vfs/inode.ts';
 import type { FileData } from './file_data.ts';
 import { TmpDirectory } from './tmp_directory.ts';
@@ -53,6 +54,8 @@ export class TmpFs extends Filesystem {
   /** Where grown files are; null: in memory. */
   readonly store: BackingStore | null;
   protected settings: TmpFsOptions;
+  /** Of the container whose memory it takes; a store takes none. */
+  private account: MemoryAccount | null = null;
   private rootInode: TmpDirectory | null = null;
   private nextIno: number;
   private usedPages = 0;
@@ -90,6 +93,7 @@ export class TmpFs extends Filesystem {
   reserve(pages: number): boolean {
     if (this.usedPages + pages > this.maxPages) return false;
     this.usedPages += pages;
+    this.account?.add(pages * PAGE_SIZE);
     return true;
   }
   get freePages(): number {
@@ -97,6 +101,13 @@ export class TmpFs extends Filesystem {
   }
   unreserve(pages: number): void {
     this.usedPages -= pages;
+    this.account?.add(-pages * PAGE_SIZE);
+  }
+  /** From now on; what it holds already goes along. */
+  countFor(account: MemoryAccount): void {
+    if (this.store !== null || this.account !== null) return;
+    this.account = account;
+    account.add(this.usedPages * PAGE_SIZE);
   }
   recountHosted(): void {
     for (const data of this.hosted) data.recount();
