@@ -30,7 +30,9 @@ suite.each(PLATFORMS)('limits on %s', (platform) => {
 
   test('processes are counted as the container’s own, and no others', () => {
     // The shell, the one in parentheses and wc are three.
-    const r = sh('(while :; do sleep 100 >/dev/null & echo one; done) 2>/dev/null | head -n 100 | wc -l; kill -9 -1', { pids: { limit: 12 } });
+    const r = sh('(while :; do sleep 100 >/dev/null & echo one; done) 2>/dev/null | head -n 100 | wc -l; kill -9 -1', {
+      pids: { limit: 12 },
+    });
     expect(r.stdout).toBe('8\n');
   }, 60_000);
 
