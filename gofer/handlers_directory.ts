@@ -90,7 +90,7 @@ function changeable(c: Connection, number: number, name: ByteString): Fid | Errn
 function make(c: Connection, dfid: number, name: ByteString, mode: number, gid: number, target: ByteString): Fid | number {
   const directory = changeable(c, dfid, name);
   if (typeof directory === 'number') return directory;
-  const what: Creation = { name, mode, uid: directory.uid, gid, target };
+  const what: Creation = { name, mode, umask: 0, uid: directory.uid, gid, target };
   const fd = makeObject(c, directory.fd, what);
   if (fd < 0) return fd;
   c.calls.close(fd);

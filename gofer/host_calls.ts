@@ -54,6 +54,7 @@ const NR = {
   connect: 42,
   bind: 49,
   syncfs: 306,
+  umask: 95,
   inotify_init1: 294,
   inotify_add_watch: 254,
   inotify_rm_watch: 255,
@@ -78,6 +79,8 @@ export class HostCalls {
   private readonly empty: number;
   private readonly emptyBytes = new Uint8Array(8);
   private readonly dot = Uint8Array.of(0x2e, 0);
+  /** The process's own, as confine.ts leaves it. */
+  private mask = 0;
   /** struct open_how: flags, mode, resolve. */
   private readonly how = new Uint32Array(6);
 
@@ -151,6 +154,11 @@ export class HostCalls {
 
   // Names
 
+  /** What later calls that make something take from its mode, unless the directory has a default ACL. */
+  umask(mask: number): void {
+    if (mask !== this.mask) this.host.syscall(NR.umask, mask);
+    this.mask = mask;
+  }
   mkdir(dirfd: number, name: ByteString, mode: number): number {
     return this.host.syscall(NR.mkdirat, dirfd, this.name(name), mode);
   }

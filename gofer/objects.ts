@@ -21,6 +21,8 @@ import type { Fid, Mount } from './fid.ts';
 import type { HostCalls } from './host_calls.ts';
 
 const PERMISSIONS = 0o7777;
+/** Set-id bits and the sticky bit. */
+const SPECIAL = 0o7000;
 const UID = Attr.offsets.stx_uid;
 const GID = Attr.offsets.stx_gid;
 const NO_ID = 0xffff_ffff;
@@ -60,6 +62,8 @@ export interface Creation {
   readonly name: ByteString;
   /** Type and permission bits. */
   readonly mode: number;
+  /** Bits that it loses unless the directory has a default ACL. */
+  readonly umask: number;
   /** 0xffffffff: as the host decides. */
   readonly uid: number;
   readonly gid: number;
@@ -71,6 +75,7 @@ export interface Creation {
 /** A socket stays bound, and is donated, where the gofer was told to make sockets of the host. */
 export function makeObject(c: Connection, directory: number, what: Creation, inStore = false): number {
   const { calls } = c;
+  calls.umask(what.umask & 0o777);
   const fd = makeNamed(c, directory, what, inStore);
   if (fd < 0) return fd;
   const r = takeOwnership(c, fd, what);
@@ -127,7 +132,7 @@ function makeNameless(calls: HostCalls, directory: number, bits: number, inStore
   return named;
 }
 
-/** Owner and exact permission bits. What the name means may have been exchanged since: then it is not ours to change. */
+/** Owner and special bits. What the name means may have been exchanged since: then it is not ours to change. */
 function takeOwnership(c: Connection, fd: number, what: Creation): number {
   const { calls } = c;
   const type = what.mode & S_IFMT;
@@ -137,12 +142,14 @@ function takeOwnership(c: Connection, fd: number, what: Creation): number {
   const uid = what.uid === c.stat.getUint32(UID, true) ? -1 : what.uid | 0;
   const gid = what.gid === c.stat.getUint32(GID, true) ? -1 : what.gid | 0;
   const owned = uid === -1 && gid === -1;
-  const moded = type === S_IFLNK || ((attrMode(c.stat, 0) ^ what.mode) & PERMISSIONS) === 0;
+  // What the host left of the nine bits is as it should be: umask or default ACL have been applied.
+  const mode = (attrMode(c.stat, 0) & 0o777) | (what.mode & SPECIAL);
+  const moded = type === S_IFLNK || ((attrMode(c.stat, 0) ^ mode) & SPECIAL) === 0;
   if (owned && moded) return 0;
   if (!owned) r = calls.chown(fd, uid, gid);
   if (r < 0) return r;
   // chown(2) may have taken set-id bits.
-  if (!moded || (what.mode & 0o6000) !== 0) r = type === S_IFLNK ? 0 : calls.chmod(fd, what.mode & PERMISSIONS);
+  if (!moded || (mode & 0o6000) !== 0) r = type === S_IFLNK ? 0 : calls.chmod(fd, mode);
   return r < 0 ? r : calls.stat(fd, c.statAddress);
 }
 
@@ -200,9 +207,14 @@ function setTimes(calls: HostCalls, fd: number, m: AttributeRequest): number {
   return calls.utimes(fd, times);
 }
 
-/** Extended attributes that a client may see and change: what belongs to the application, and file capabilities. The rest is the host's. */
+/** Extended attributes that a client may see and change: what belongs to the application, access control lists, file capabilities. The rest is the host's. */
+function isServed(name: ByteString): boolean {
+  return name.startsWith('user.') || SERVED_XATTRS.includes(name);
+}
+const SERVED_XATTRS = ['security.capability', 'system.posix_acl_access', 'system.posix_acl_default'];
+
 export function checkXattrName(name: ByteString, writing: boolean, mount: Mount): 0 | Errno {
-  if (!name.startsWith('user.') && name !== 'security.capability') return EOPNOTSUPP;
+  if (!isServed(name)) return EOPNOTSUPP;
   if (name === 'user.' || name.includes('\0')) return EINVAL;
   return writing && mount.readonly ? EROFS : 0;
 }
@@ -214,7 +226,7 @@ export function visibleXattrs(list: Uint8Array): Uint8Array | Errno {
   for (let at = 0; at < list.length; ) {
     const end = list.indexOf(0, at) + 1;
     const name = Buffer.from(list.subarray(at, end - 1)).toString('latin1');
-    if (name.startsWith('user.') || name === 'security.capability') kept.push(...list.subarray(at, end));
+    if (isServed(name)) kept.push(...list.subarray(at, end));
     at = end;
   }
   return Uint8Array.from(kept);

@@ -118,7 +118,7 @@ test('a root is given away only where it is meant to be; a store shows nothing',
   expect(call(p9.Twalk, { fid, newfid: 9, wname: [] }, p9.Rwalk)).toBe(EACCES);
   expect(call(p9.Treaddirx, { fid, newfid: P9_NOFID, how: 1, count: 65536, names: [] }, p9.Rreaddirx)).toBe(EACCES);
   expect(call(p9.Tunlinkat, { dirfd: fid, name: 'file', flags: 0 }, p9.Runlinkat)).toBe(EACCES);
-  const what = { fid, mode: S_IFREG | 0o600, major: 0, minor: 0, uid: 0, gid: 0, target: '', open: O_RDWR };
+  const what = { fid, mode: S_IFREG | 0o600, umask: 0, major: 0, minor: 0, uid: 0, gid: 0, target: '', open: O_RDWR };
   for (const [name, names, newfid] of [
     ['new', [], P9_NOFID],
     ['', ['dir'], P9_NOFID],
@@ -142,7 +142,19 @@ describe('one client', () => {
     for (const name of ['..', '.', '', '/', 'dir/..', '../secret', 'file\0', 'dir/sub']) {
       expect(ok(walk([name])).ecode).toBe(-EINVAL);
       expect(call(p9.Twalk, { fid: 1, newfid: 2, wname: [name] }, p9.Rwalk)).toBe(EINVAL);
-      const make = { fid: 1, names: [], name, newfid: P9_NOFID, major: 0, minor: 0, uid: 0, gid: 0, open: P9_NO_OPEN, target: 'x' };
+      const make = {
+        fid: 1,
+        names: [],
+        name,
+        newfid: P9_NOFID,
+        umask: 0,
+        major: 0,
+        minor: 0,
+        uid: 0,
+        gid: 0,
+        open: P9_NO_OPEN,
+        target: 'x',
+      };
       if (name !== '') expect(call(p9.Tmakex, { ...make, mode: S_IFREG | 0o600 }, p9.Rmakex)).toBe(EINVAL);
       expect(call(p9.Tmkdir, { dfid: 1, name, mode: 0o755, gid: 0 }, p9.Rmkdir)).toBe(EINVAL);
       expect(call(p9.Tsymlink, { dfid: 1, name, symtgt: 'x', gid: 0 }, p9.Rsymlink)).toBe(EINVAL);

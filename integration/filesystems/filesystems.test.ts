@@ -20,6 +20,8 @@ interface Place {
   readonly folder: string;
   /** No device nodes can be made or opened there. */
   readonly nodev: boolean;
+  /** Set-id bits and file capabilities do not count there. */
+  readonly nosuid?: boolean;
 }
 
 suite('filesystems', () => {
@@ -35,7 +37,7 @@ suite('filesystems', () => {
   };
   const overlay = volume('below'); // the machine's root is below the overlay
   const places: Place[] = [
-    { name: 'tmpfs', flags: [], mounts: ['--tmpfs', '/mnt'], folder: '/mnt', nodev: true },
+    { name: 'tmpfs', flags: [], mounts: ['--tmpfs', '/mnt'], folder: '/mnt', nodev: true, nosuid: true },
     { name: 'overlay', flags: [], mounts: [], folder: overlay, nodev: false },
     { name: 'overlay on disk', flags: ['--overlay2=root:self'], mounts: [], folder: overlay, nodev: false },
     { name: 'volume', flags: [], mounts: ['-v', `${volume('volume')}:/mnt`], folder: '/mnt', nodev: true },
@@ -73,6 +75,16 @@ suite('filesystems', () => {
       compare(output(program, [memory, ...args]), inside(place, program, args));
     },
     240_000,
+  );
+
+  test.each(places.map((place) => [place.name, place] as const))(
+    'set-id bits and file capabilities: %s',
+    (_name, place) => {
+      const program = compile('privileges');
+      const args = place.nosuid === true ? ['nosuid'] : [];
+      compare(output(program, [scratch, ...args]), inside(place, program, args));
+    },
+    60_000,
   );
 
   test.each(places.map((place, i) => [place.name, place, i] as const))(

@@ -35,6 +35,7 @@ test('what is written reads back', () => {
     mode: 0o120777,
     major: 0,
     minor: 0,
+    umask: 0o22,
     uid: 1000,
     gid: 1001,
     open: 0,

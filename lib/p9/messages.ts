@@ -140,7 +140,7 @@ export const Treaddirx = message('Treaddirx', 202, { fid: u32, newfid: u32, how:
 export const Rreaddirx = message('Rreaddirx', 203, { eof: u8, attr, data });
 /**
  * Makes `name` in the directory at a place: what, `mode`'s type says (regular file, directory, symbolic link to `target`, fifo, socket),
- * owned by uid and gid, with exactly these permission bits. A regular file is opened if `open` is not P9_NO_OPEN; without a name it is
+ * owned by uid and gid, with these permission bits, without those of `umask` unless the directory has a default ACL. A regular file is opened if `open` is not P9_NO_OPEN; without a name it is
  * one that no directory holds (O_TMPFILE).
  */
 export const Tmakex = message('Tmakex', 204, {
@@ -149,6 +149,7 @@ export const Tmakex = message('Tmakex', 204, {
   name,
   newfid: u32,
   mode: u32,
+  umask: u32,
   major: u32,
   minor: u32,
   uid: u32,

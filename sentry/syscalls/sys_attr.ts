@@ -5,7 +5,7 @@ import { S_IALLUGO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID, S_ISUID, S_IXGRP
 import { CAP_CHOWN, CAP_FSETID, type Credentials, hasCapOver, inGroup } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { NO_ID } from '../kernel/user_namespace.ts';
-import type { AttributeChange } from '../vfs/inode.ts';
+import type { AttributeChange, Inode } from '../vfs/inode.ts';
 import { inodeOf, MS_NOEXEC, MS_RDONLY, type VfsPath } from '../vfs/path.ts';
 import { checkMountWrite, checkPermission, ownerOrCapable } from '../vfs/permission.ts';
 import { changeAttributes, placeAt, placeOf } from './attribute_target.ts';
@@ -42,15 +42,17 @@ function chownPlace(task: Task, place: VfsPath | Errno, wantedUid: number, wante
   const what: AttributeChange = {};
   if (uid !== -1) what.uid = uid;
   if (gid !== -1) what.gid = gid;
-  const kept = modeAfterChown(inode.mode);
+  const kept = modeAfterChown(inode, creds);
   if (kept !== inode.mode) what.mode = kept & S_IALLUGO;
   if (inode.isRegular) inode.removeXattr('security.capability');
   return changeAttributes(task, place, what);
 }
-/** A new owner takes setuid and (executable) setgid from anything but a directory, whoever asks. */
-function modeAfterChown(bits: number): number {
-  if ((bits & S_IFMT) === S_IFDIR) return bits;
-  return bits & ~(S_ISUID | ((bits & S_IXGRP) !== 0 ? S_ISGID : 0));
+/** A new owner takes setuid and setgid from anything but a directory, whoever asks; setgid that is not executable stays with those who could set it. */
+function modeAfterChown(inode: Inode, creds: Credentials): number {
+  const { mode, gid } = inode;
+  if ((mode & S_IFMT) === S_IFDIR) return mode;
+  const keepsGroup = (mode & S_IXGRP) === 0 && (inGroup(creds, gid) || hasCapOver(creds, CAP_FSETID, inode));
+  return mode & ~(keepsGroup ? S_ISUID : S_ISUID | S_ISGID);
 }
 
 function faccessat(task: Task, dirfd: number, pathAddress: number, mask: number, atFlags: number): number {

@@ -42,7 +42,7 @@ function truncate(task: Task, pathAddress: number, wanted: number): number {
 }
 function withoutPrivileges(inode: Inode, creds: Credentials, wanted: number): AttributeChange {
   const bits = inode.mode;
-  const kept = modeAfterWrite(bits, creds);
+  const kept = modeAfterWrite(inode, creds);
   return kept === bits ? { size: wanted } : { size: wanted, mode: kept & S_IALLUGO };
 }
 

@@ -51,9 +51,11 @@ export interface AttributeChange {
   mtime?: Timestamp;
 }
 
-/** Owner and permission bits (umask applied) of what is created. */
+/** Owner and permission bits of what is created. */
 export interface CreateOptions {
   readonly mode: number;
+  /** Still to be taken from the mode, unless the directory has a default ACL: for filesystems that find out themselves (`appliesUmask`). */
+  readonly umask?: number;
   readonly uid: number;
   readonly gid: number;
 }
@@ -125,10 +127,10 @@ export abstract class Inode {
   watched = false;
   /** `watched` has changed: who is told of changes by others begins or ends to listen. */
   watchChanged(): void {}
-  /** Says more about who may do what than the mode's bits: an access ACL. */
-  accessRule: AccessRule | null = null;
-  /** What objects that are made in this directory inherit (acl(5)). */
-  defaultAcl: PosixAcl | null = null;
+  /** Says more about who may do what than the mode's bits: an access ACL. Undefined: not known yet, ask findAccessRule. */
+  accessRule: AccessRule | null | undefined = null;
+  /** What objects that are made in this directory inherit (acl(5)). Undefined: not known yet, ask findDefaultAcl. */
+  defaultAcl: PosixAcl | null | undefined = null;
   constructor(fs: Filesystem) {
     this.fs = fs;
   }
@@ -153,6 +155,18 @@ export abstract class Inode {
   }
   get isRegular(): boolean {
     return (this.mode & S_IFMT) === S_IFREG;
+  }
+
+  /** Makes `accessRule` known where it is not. */
+  findAccessRule(): AccessRule | null {
+    return this.accessRule ?? null;
+  }
+  findDefaultAcl(): PosixAcl | null {
+    return this.defaultAcl ?? null;
+  }
+  /** Whether the umask counts in this directory is for the filesystem to know. */
+  get appliesUmask(): boolean {
+    return false;
   }
 
   /** Changes metadata. The VFS has checked ownership and cleared setuid bits where due. */

@@ -202,7 +202,7 @@ function openInode(task: Task, inode: Inode, type: number, flags: number, contex
 
 function truncateAtOpen(task: Task, path: VfsPath, inode: Inode): 0 | Errno {
   const mode = inode.mode;
-  const kept = modeAfterWrite(mode, task.creds);
+  const kept = modeAfterWrite(inode, task.creds);
   const r = inode.setAttributes(kept === mode ? { size: 0 } : { size: 0, mode: kept & S_IALLUGO });
   if (r === 0) task.kernel.notify?.object(IN_MODIFY, path.dentry);
   return r;

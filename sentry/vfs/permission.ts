@@ -21,9 +21,14 @@ export const MAY_READ = 4;
 /** May `creds` do all of `mask` (MAY_*) to the object? 0 or EACCES. */
 export function checkPermission(inode: Inode, creds: Credentials, mask: number): 0 | Errno {
   const mode = inode.mode;
-  if (inode.accessRule !== null) {
-    return inode.accessRule.grants(inode, creds, mask) || overridesPermission(inode, mode, creds, mask) ? 0 : EACCES;
+  let rule = inode.accessRule;
+  if (rule === undefined) {
+    // A list that has to be fetched says nothing new of the owner, and does not bind whoever overrides permissions.
+    if (inode.uid === creds.fsuid) rule = null;
+    else if (overridesPermission(inode, mode, creds, mask)) return 0;
+    else rule = inode.findAccessRule();
   }
+  if (rule !== null) return rule.grants(inode, creds, mask) || overridesPermission(inode, mode, creds, mask) ? 0 : EACCES;
   // Granted to everybody alike: no need to know who asks.
   if ((mode & (mode >> 3) & (mode >> 6) & mask) === mask) return 0;
   const bits = inode.uid === creds.fsuid ? mode >> 6 : inGroup(creds, inode.gid) ? mode >> 3 : mode;
@@ -72,16 +77,17 @@ export function createOptions(directory: Inode, creds: Credentials, mode: number
   const inherits = (directory.mode & S_ISGID) !== 0;
   const gid = inherits ? directory.gid : creds.fsgid;
   // A default ACL takes the umask's place.
-  let bits = directory.defaultAcl !== null ? mode : mode & ~umask;
+  const { appliesUmask } = directory;
+  let bits = appliesUmask || directory.findDefaultAcl() !== null ? mode : mode & ~umask;
   if (inherits && (mode & S_IFMT) === S_IFDIR) bits |= S_ISGID;
   else if ((bits & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP) && !inGroup(creds, gid) && !hasCapOver(creds, CAP_FSETID, directory))
     bits &= ~S_ISGID;
-  return { mode: bits, uid: creds.fsuid, gid };
+  return appliesUmask ? { mode: bits, umask, uid: creds.fsuid, gid } : { mode: bits, uid: creds.fsuid, gid };
 }
 
-/** Mode of a regular file after somebody without CAP_FSETID wrote to it: setuid and (executable) setgid go. */
-export function modeAfterWrite(mode: number, creds: Credentials): number {
+/** Mode of a regular file after somebody without CAP_FSETID wrote to it: setuid goes, and setgid unless it means nothing and is of a group of theirs. */
+export function modeAfterWrite({ mode, gid }: { readonly mode: number; readonly gid: number }, creds: Credentials): number {
   if ((mode & (S_ISUID | S_ISGID)) === 0 || (mode & S_IFMT) !== S_IFREG || hasCap(creds, CAP_FSETID)) return mode;
-  const setgid = (mode & S_IXGRP) !== 0 ? S_ISGID : 0;
+  const setgid = (mode & S_IXGRP) !== 0 || !inGroup(creds, gid) ? S_ISGID : 0;
   return mode & ~(S_ISUID | setgid);
 }

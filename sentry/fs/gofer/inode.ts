@@ -2,7 +2,20 @@
  * A host object behind the gofer. It is named by a fid, or by the fid of an ancestor and the names from there: most objects never get a fid
  * of their own, and a fid can be given up while the name is known.
  */
-import { EACCES, ECONNREFUSED, EIO, EISDIR, EMFILE, ENFILE, ENOENT, ENXIO, type Errno, ESTALE, isErrno } from '../../../abi/errno.ts';
+import {
+  EACCES,
+  ECONNREFUSED,
+  EIO,
+  EISDIR,
+  EMFILE,
+  ENFILE,
+  ENODATA,
+  ENOENT,
+  ENXIO,
+  type Errno,
+  ESTALE,
+  isErrno,
+} from '../../../abi/errno.ts';
 import { O_ACCMODE, O_RDONLY, O_RDWR } from '../../../abi/fcntl.ts';
 import { S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
@@ -10,7 +23,16 @@ import { P9_MAX_WALK_EXTENDED, P9_NO_OPEN, P9_NOFID } from '../../../lib/p9/cons
 import { Rconnectx, Rsetattrx, Rwalkx, Tconnectx, Tsetattrx, Twalkx } from '../../../lib/p9/messages.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { FileImpl } from '../../vfs/file.ts';
-import { type AttributeChange, type Attributes, type CreateOptions, Inode, type OpenContext, type WalkAhead } from '../../vfs/inode.ts';
+import {
+  type AccessRule,
+  type AttributeChange,
+  type Attributes,
+  type CreateOptions,
+  Inode,
+  type OpenContext,
+  type WalkAhead,
+} from '../../vfs/inode.ts';
+import { ACL_ACCESS, PosixAcl } from '../../vfs/posix_acl.ts';
 import type { HostFd } from '../host_fd.ts';
 import { readAttributes, viewOf } from './attributes.ts';
 import { DENIED } from './direct.ts';
@@ -77,6 +99,7 @@ export class GoferInode extends Inode {
     this.known = entry.attributes;
     this.target = entry.target;
     this.fid = fid;
+    this.accessRule = undefined; // for as long as it is known: XattrCache keeps it
   }
 
   get ino(): number {
@@ -166,6 +189,17 @@ export class GoferInode extends Inode {
     this.tell(readAttributes(viewOf(answer.attr), 0, this.fs.device));
     if (change.uid !== undefined || change.gid !== undefined || change.size !== undefined) this.contentChanged();
     return 0;
+  }
+
+  // Access control lists: the gofer passes over the host's permissions, so they are asked for and obeyed here.
+
+  override findAccessRule(): AccessRule | null {
+    const value = this.isSymlink ? ENODATA : this.xattrs.get(ACL_ACCESS);
+    const acl = typeof value === 'number' ? null : PosixAcl.parse(value);
+    return typeof acl === 'number' ? null : acl;
+  }
+  override get appliesUmask(): boolean {
+    return true;
   }
 
   // Changes by others

@@ -55,8 +55,8 @@ function make(
   const { fs } = directory;
   const place = directory.directoryPlace();
   if (isErrno(place)) return place;
-  const { uid, gid } = options;
-  const what = { name, mode, uid, gid, target, open, newfid, major: major(rdev), minor: minor(rdev) };
+  const { uid, gid, umask = 0 } = options;
+  const what = { name, mode, umask, uid, gid, target, open, newfid, major: major(rdev), minor: minor(rdev) };
   const { watches } = fs;
   watches?.before();
   const answer = fs.client.call(Tmakex, { ...place, ...what }, Rmakex);

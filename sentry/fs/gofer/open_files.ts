@@ -1,11 +1,13 @@
 /** The open files of one inode behind the gofer, and the donated descriptors they share: one for reading, one for writing as well. */
 import { EMFILE, type Errno, ESTALE, isErrno } from '../../../abi/errno.ts';
 import { O_RDONLY, O_RDWR, O_WRONLY } from '../../../abi/fcntl.ts';
+import { S_IALLUGO, S_ISGID, S_ISUID } from '../../../abi/stat.ts';
 import { P9_NOFID } from '../../../lib/p9/constants.ts';
 import { Rwalkx, Twalkx } from '../../../lib/p9/messages.ts';
 import type { Credentials } from '../../kernel/credentials.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { FileImpl } from '../../vfs/file.ts';
+import { modeAfterWrite } from '../../vfs/permission.ts';
 import { HostFd } from '../host_fd.ts';
 import { hostFifo } from '../host_fifo.ts';
 import { HostFile, type HostFileOwner } from '../host_file.ts';
@@ -67,9 +69,21 @@ export class OpenFiles implements HostFileOwner {
   currentSize(): number {
     return this.inode.attributes().size;
   }
-  /** The host's echo of what we do ends here; see host_watches.ts. */
-  changing(_creds: Credentials): (() => void) | null {
-    return this.inode.changing();
+  /**
+   * The host takes set-id bits and file capabilities with a write of ours, as we have no privilege there. The bits stay if the application's own
+   * privilege keeps them: then the gofer puts them back.
+   */
+  changing(creds: Credentials): (() => void) | null {
+    const { inode } = this;
+    inode.contentChanged();
+    const watched = inode.changing();
+    const kept = modeAfterWrite(inode, creds) & (S_ISUID | S_ISGID);
+    if (kept === 0) return watched;
+    return () => {
+      watched?.();
+      const { mode } = inode.attributes();
+      if ((mode & kept) !== kept) inode.setAttributes({ mode: (mode | kept) & S_IALLUGO });
+    };
   }
   closed(file: HostFd, writable: boolean): void {
     const { inode } = this;

@@ -28,7 +28,7 @@ export class FileStore implements BackingStore {
 
   /** A descriptor of an empty file, or an errno. */
   newFile(): number {
-    const what = { fid: this.fid, names: [], name: '', newfid: P9_NOFID, mode: S_IFREG | 0o600, major: 0, minor: 0, target: '' };
+    const what = { fid: this.fid, names: [], name: '', newfid: P9_NOFID, mode: S_IFREG | 0o600, umask: 0, major: 0, minor: 0, target: '' };
     const answer = this.client.call(Tmakex, { ...what, uid: NOBODY, gid: NOBODY, open: O_RDWR }, Rmakex);
     if (isErrno(answer)) return answer;
     const fd = this.client.takeDescriptor();

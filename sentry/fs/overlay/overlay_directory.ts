@@ -32,7 +32,8 @@ export class OverlayDirectory extends TmpDirectory {
     this.links = attributes.nlink;
     this.lowerSize = attributes.size;
     this.lowerBlocks = attributes.blocks;
-    this.xattrOrigin = lowers[0] ?? null;
+    const [top] = lowers;
+    if (top !== undefined) this.takeXattrsFrom(top);
   }
 
   /** It must not change by being looked at. */

@@ -8,7 +8,7 @@ import type { Blocking, SyscallResult } from '../../kernel/wait.ts';
 import { FileDescription, type FileImpl, type HostMapping } from '../../vfs/file.ts';
 import type { Attributes, Inode, OpenContext } from '../../vfs/inode.ts';
 import { BufferIo, type Sink, type Source } from '../../vfs/io.ts';
-import { FILE_CAPABILITIES, TmpFile, TmpFileImpl } from '../tmpfs/tmp_file.ts';
+import { TmpFile, TmpFileImpl } from '../tmpfs/tmp_file.ts';
 import type { OverlayFs } from './overlay_fs.ts';
 
 /** Bytes that are copied at once where there is no host descriptor. */
@@ -26,7 +26,7 @@ export class OverlayFile extends TmpFile {
     super(fs, attributes.ino, attributes, attributes);
     this.links = attributes.nlink;
     this.origin = lower;
-    this.xattrOrigin = lower;
+    this.takeXattrsFrom(lower);
     this.lowerSize = attributes.size;
     this.lowerBlocks = attributes.blocks;
   }
@@ -79,8 +79,7 @@ export class OverlayFile extends TmpFile {
       return r;
     }
     this.forgetOrigin();
-    // It is copied to be written: capabilities do not survive that.
-    if (typeof this.getXattr(FILE_CAPABILITIES) !== 'number') this.removeXattr(FILE_CAPABILITIES);
+    this.dropCapabilities(); // it is copied to be written
     return 0;
   }
 

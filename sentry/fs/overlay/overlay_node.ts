@@ -8,7 +8,7 @@ export class OverlaySymlink extends TmpSymlink {
   constructor(fs: TmpFs, attributes: Attributes, lower: Inode, target: ByteString) {
     super(fs, attributes.ino, attributes, target, attributes);
     this.links = attributes.nlink;
-    this.xattrOrigin = lower;
+    this.takeXattrsFrom(lower);
   }
 }
 
@@ -16,6 +16,6 @@ export class OverlaySpecial extends TmpSpecial {
   constructor(fs: TmpFs, attributes: Attributes, lower: Inode) {
     super(fs, attributes.ino, attributes, attributes.rdev, attributes);
     this.links = attributes.nlink;
-    this.xattrOrigin = lower;
+    this.takeXattrsFrom(lower);
   }
 }

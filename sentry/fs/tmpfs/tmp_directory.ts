@@ -72,7 +72,8 @@ export class TmpDirectory extends TmpInode {
   private add(name: ByteString, inode: TmpInode | Errno): TmpInode | Errno {
     if (typeof inode === 'number') return inode;
     this.enter(name, inode);
-    if (this.defaultAcl !== null && !inode.isSymlink) inode.inheritAcl(this.defaultAcl);
+    const acl = this.findDefaultAcl();
+    if (acl !== null && !inode.isSymlink) inode.inheritAcl(acl);
     return inode;
   }
 
@@ -92,7 +93,8 @@ export class TmpDirectory extends TmpInode {
     const inode = this.fs.newFile(options);
     if (typeof inode === 'number') return inode;
     inode.links = 0;
-    if (this.defaultAcl !== null) inode.inheritAcl(this.defaultAcl);
+    const acl = this.findDefaultAcl();
+    if (acl !== null) inode.inheritAcl(acl);
     return inode;
   }
   override link(name: ByteString, target: Inode): 0 | Errno {

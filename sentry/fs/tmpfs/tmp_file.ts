@@ -12,7 +12,7 @@ import { modeAfterWrite } from '../../vfs/permission.ts';
 import { FileData } from './file_data.ts';
 import { TmpInode } from './tmp_inode.ts';
 
-export const FILE_CAPABILITIES = 'security.capability';
+const FILE_CAPABILITIES = 'security.capability';
 
 export class TmpFile extends TmpInode {
   private content: FileData | null = null;
@@ -30,7 +30,9 @@ export class TmpFile extends TmpInode {
     return this.data.blocks;
   }
   protected override resize(size: number): 0 | Errno {
-    return this.data.truncate(size);
+    const r = this.data.truncate(size);
+    if (r === 0) this.dropCapabilities();
+    return r;
   }
   override open(_flags: number, _context: OpenContext): FileImpl | Errno {
     return new TmpFileImpl(this);
@@ -47,8 +49,12 @@ export class TmpFile extends TmpInode {
   }
   /** A write takes file capabilities, and from those without the privilege to keep them setuid and setgid (inode(7), capabilities(7)). */
   dropPrivileges(creds: Credentials): void {
-    if ((this.bits & (S_ISUID | S_ISGID)) !== 0) this.bits = modeAfterWrite(this.bits, creds);
+    if ((this.bits & (S_ISUID | S_ISGID)) !== 0) this.bits = modeAfterWrite(this, creds);
+    this.dropCapabilities();
+  }
+  protected dropCapabilities(): void {
     if (this.xattrs !== null) this.xattrs.remove(FILE_CAPABILITIES);
+    else if (this.xattrOrigin !== null && typeof this.getXattr(FILE_CAPABILITIES) !== 'number') this.removeXattr(FILE_CAPABILITIES);
   }
 }
 

@@ -5,7 +5,15 @@ import { S_IFMT } from '../../../abi/stat.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { FileDescription, FileImpl } from '../../vfs/file.ts';
-import { type AttributeChange, type Attributes, type CreateOptions, Inode, type OpenContext, type Timestamp } from '../../vfs/inode.ts';
+import {
+  type AccessRule,
+  type AttributeChange,
+  type Attributes,
+  type CreateOptions,
+  Inode,
+  type OpenContext,
+  type Timestamp,
+} from '../../vfs/inode.ts';
 import { MS_NOATIME, MS_NODIRATIME, MS_RELATIME } from '../../vfs/path.ts';
 import { ACL_ACCESS, ACL_DEFAULT, PosixAcl } from '../../vfs/posix_acl.ts';
 import type { TmpFs } from './tmpfs.ts';
@@ -31,6 +39,12 @@ export abstract class TmpInode extends Inode {
   protected xattrs: XattrStore | null = null;
   /** Whose extended attributes these are while none has been changed (overlay). */
   protected xattrOrigin: Inode | null = null;
+  /** As `lower` has them, lists included, until one is changed. */
+  protected takeXattrsFrom(lower: Inode): void {
+    this.xattrOrigin = lower;
+    this.accessRule = undefined;
+    this.defaultAcl = this.isDirectory ? undefined : null;
+  }
 
   constructor(fs: TmpFs, ino: number, options: CreateOptions, times: Attributes | null = null) {
     super(fs);
@@ -95,7 +109,8 @@ export abstract class TmpInode extends Inode {
     }
     if (change.mode !== undefined) {
       this.bits = (this.bits & S_IFMT) | change.mode;
-      if (this.accessRule instanceof PosixAcl) this.keepAcl(ACL_ACCESS, this.accessRule.withMode(change.mode));
+      const rule = this.findAccessRule();
+      if (rule instanceof PosixAcl) this.keepAcl(ACL_ACCESS, rule.withMode(change.mode));
     }
     if (change.uid !== undefined) this.owner = change.uid;
     if (change.gid !== undefined) this.groupId = change.gid;
@@ -162,7 +177,10 @@ export abstract class TmpInode extends Inode {
   }
 
   override getXattr(name: ByteString): Uint8Array | Errno {
-    if (this.xattrOrigin !== null) return this.xattrOrigin.getXattr(name);
+    if (this.xattrOrigin !== null) {
+      const value = this.xattrOrigin.getXattr(name);
+      return value === EOPNOTSUPP ? ENODATA : value; // here it can be set
+    }
     return this.xattrs?.get(name) ?? ENODATA;
   }
   override setXattr(name: ByteString, value: Uint8Array, flags: number): 0 | Errno {
@@ -183,6 +201,19 @@ export abstract class TmpInode extends Inode {
     const r = typeof own === 'number' ? own : own.remove(name);
     if (r === 0) this.touchChange();
     return r;
+  }
+  override findAccessRule(): AccessRule | null {
+    if (this.accessRule === undefined) this.accessRule = this.storedAcl(ACL_ACCESS);
+    return this.accessRule;
+  }
+  override findDefaultAcl(): PosixAcl | null {
+    if (this.defaultAcl === undefined) this.defaultAcl = this.storedAcl(ACL_DEFAULT);
+    return this.defaultAcl;
+  }
+  private storedAcl(name: ByteString): PosixAcl | null {
+    const value = this.getXattr(name);
+    const acl = typeof value === 'number' ? null : PosixAcl.parse(value);
+    return typeof acl === 'number' ? null : acl;
   }
   private setAcl(name: ByteString, value: Uint8Array): 0 | Errno {
     if (name === ACL_DEFAULT && !this.isDirectory) return EACCES;
