@@ -2,6 +2,13 @@
 import type { Errno } from '../abi/errno.ts';
 import type { IpAddress } from './address.ts';
 
+/** Of the packet that brought the news. */
+export interface Telling {
+  readonly destination: IpAddress;
+  readonly arrival: number;
+  readonly ttl: number;
+  readonly tos: number;
+}
 export interface QueuedError {
   readonly errno: Errno | 0;
   /** SO_EE_ORIGIN_*. */
@@ -12,6 +19,8 @@ export interface QueuedError {
   readonly data: number;
   /** Who told; null: we did. */
   readonly from: IpAddress | null;
+  /** How that message came; null: none did. */
+  readonly told: Telling | null;
   /** Where the packet should have gone. */
   readonly destination: IpAddress | null;
   readonly port: number;

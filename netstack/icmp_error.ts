@@ -1,7 +1,7 @@
 /** What an ICMP error means to the socket whose packet it is about. */
 import { ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENOPROTOOPT, EPROTO, type Errno } from '../abi/errno.ts';
 import type { IpAddress } from './address.ts';
-import type { QueuedError } from './error_queue.ts';
+import type { QueuedError, Telling } from './error_queue.ts';
 import { get16, get32, type IncomingPacket } from './packet.ts';
 
 export const UNREACHABLE4 = 3;
@@ -26,7 +26,13 @@ export interface IcmpError {
   /** Ends a connection that is being made, and is told to a socket that did not ask for errors. */
   readonly hard: boolean;
   /** The message, for those who ask; absent: none came, we know ourselves. */
-  readonly message?: { readonly type: number; readonly code: number; readonly info: number; readonly from: IpAddress };
+  readonly message?: {
+    readonly type: number;
+    readonly code: number;
+    readonly info: number;
+    readonly from: IpAddress;
+    readonly told: Telling;
+  };
 }
 
 /** Of an ICMP message: what it says. Null: it is no error. */
@@ -37,7 +43,9 @@ export function readError(packet: IncomingPacket): (IcmpError & { readonly mtu: 
   const big = version === 4 ? type === UNREACHABLE4 && code === FRAGMENTATION_NEEDED : type === TOO_BIG6;
   const mtu = !big ? 0 : version === 4 ? get16(bytes, start + 6) : get32(bytes, start + 4);
   const meaning = big ? { errno: EMSGSIZE as Errno, hard: false } : version === 4 ? meaning4(type, code) : meaning6(type, code);
-  return meaning === null ? null : { ...meaning, mtu, message: { type, code, info: mtu, from: packet.source } };
+  if (meaning === null) return null;
+  const { source, destination, arrival, ttl, tos } = packet;
+  return { ...meaning, mtu, message: { type, code, info: mtu, from: source, told: { destination, arrival, ttl, tos } } };
 }
 
 function meaning4(type: number, code: number): { errno: Errno; hard: boolean } | null {
@@ -67,6 +75,7 @@ export function queuedError(error: IcmpError, inner: IncomingPacket, port: numbe
     info: message?.info ?? 0,
     data: 0,
     from: message?.from ?? null,
+    told: message?.told ?? null,
     destination: inner.destination,
     port,
     payload: inner.bytes.slice(Math.min(payload, inner.end), Math.min(payload + QUOTED, inner.end)),

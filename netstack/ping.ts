@@ -1,9 +1,8 @@
 /** Ping endpoints (icmp(7)): echo requests without privilege. The identifier is the socket's port; answers find it by that. */
-import { EAGAIN, EINVAL, EMSGSIZE, type Errno, isErrno } from '../abi/errno.ts';
-import { POLLERR, POLLIN, POLLOUT, POLLRDNORM } from '../abi/poll.ts';
+import { EINVAL, EMSGSIZE, type Errno, isErrno } from '../abi/errno.ts';
 import { anyLike, type IpAddress, isAny } from './address.ts';
-import { ErrorQueue } from './error_queue.ts';
-import { type IcmpError, queuedError } from './icmp_error.ts';
+import type { IcmpError } from './icmp_error.ts';
+import { MessageInbox } from './message_inbox.ts';
 import { get16, type IncomingPacket, IPPROTO_ICMP, IPPROTO_ICMPV6, Packet, put16 } from './packet.ts';
 import { type Binding, PortTable } from './ports.ts';
 import type { RawPacket } from './raw.ts';
@@ -11,7 +10,6 @@ import type { SendOptions, Stack } from './stack.ts';
 
 const HEADER = 8;
 const LONGEST = 65_507;
-const COST = 512;
 export const ECHO4 = 8;
 export const ECHO_REPLY4 = 0;
 export const ECHO6 = 128;
@@ -45,29 +43,20 @@ export class Pings {
   }
 }
 
-export class PingEndpoint {
+export class PingEndpoint extends MessageInbox<RawPacket> {
   readonly stack: Stack;
   readonly version: 4 | 6;
   local: IpAddress;
   remote: IpAddress | null = null;
   device = 0;
-  receiveLimit = 212_992;
-  wantsErrors = false;
-  wantsStamps = false;
-  readonly errors = new ErrorQueue();
-  error: Errno | 0 = 0;
-  drops = 0;
   private binding: Binding | null = null;
   private boundAddress = false;
-  private readonly queue: RawPacket[] = [];
-  private cost = 0;
-  private readonly notify: (events: number) => void;
 
   constructor(stack: Stack, version: 4 | 6, any: IpAddress, notify: (events: number) => void) {
+    super(notify);
     this.stack = stack;
     this.version = version;
     this.local = any;
-    this.notify = notify;
   }
   /** The identifier. */
   get port(): number {
@@ -105,42 +94,15 @@ export class PingEndpoint {
     return this.remote === null || this.remote === packet.source;
   }
   take(packet: IncomingPacket): void {
-    const cost = packet.end - packet.start + COST;
-    if (this.queue.length > 0 && this.cost + cost > this.receiveLimit) {
-      this.drops++;
-      return;
-    }
+    if (!this.admits(packet.end - packet.start)) return;
     const { source, destination, arrival, ttl, tos } = packet;
     const at = this.wantsStamps ? this.stack.environment.now() : 0;
-    this.queue.push({ bytes: packet.bytes.slice(packet.start, packet.end), source, destination, arrival, ttl, tos, at });
-    this.cost += cost;
-    this.notify(POLLIN | POLLRDNORM);
-  }
-  get first(): RawPacket | null {
-    return this.queue[0] ?? null;
-  }
-  get pending(): number {
-    return this.queue.length;
-  }
-  next(): RawPacket | Errno {
-    const packet = this.queue.shift();
-    if (packet === undefined) return EAGAIN;
-    this.cost -= packet.bytes.length + COST;
-    return packet;
+    this.keep({ bytes: packet.bytes.slice(packet.start, packet.end), source, destination, arrival, ttl, tos, at });
   }
   failed(inner: IncomingPacket, error: IcmpError): void {
     if (inner.version !== this.version || (this.remote !== null && this.remote !== inner.destination)) return;
-    if (!error.hard && !this.wantsErrors) return;
-    if (this.wantsErrors) this.errors.push(queuedError(error, inner, 0, inner.start));
-    this.error = error.errno;
-    this.notify(POLLERR | POLLOUT | POLLIN);
+    this.report(error, inner, 0, inner.start);
   }
-  takeError(): Errno | 0 {
-    const { error } = this;
-    this.error = 0;
-    return error;
-  }
-
   /** Only echo requests; the identifier is filled in. */
   send(
     destination: IpAddress,
@@ -171,7 +133,6 @@ export class PingEndpoint {
       this.stack.pings.ports.release(this.binding);
     }
     this.binding = null;
-    this.queue.length = 0;
-    this.cost = 0;
+    this.clear();
   }
 }

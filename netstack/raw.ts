@@ -1,15 +1,12 @@
 /** Raw endpoints (raw(7), ipv6(7)): each gets a copy of every packet of its protocol, beside the protocol itself, and sends what it likes. */
-import { EAGAIN, EINVAL, EMSGSIZE, type Errno, isErrno } from '../abi/errno.ts';
-import { POLLERR, POLLIN, POLLOUT, POLLRDNORM } from '../abi/poll.ts';
+import { EINVAL, EMSGSIZE, isErrno } from '../abi/errno.ts';
 import { type IpAddress, isAny } from './address.ts';
-import { ErrorQueue } from './error_queue.ts';
-import { type IcmpError, queuedError } from './icmp_error.ts';
+import type { IcmpError } from './icmp_error.ts';
+import { MessageInbox } from './message_inbox.ts';
 import { completeHeader, HEADROOM, type IncomingPacket, IP4_HEADER, IP6_HEADER, IPPROTO_ICMP, IPPROTO_ICMPV6, Packet } from './packet.ts';
 import type { Route } from './routes.ts';
 import type { SendOptions, Stack } from './stack.ts';
 
-/** What a packet costs beside its bytes. */
-const COST = 512;
 const LONGEST = 65_535;
 
 /** A packet as a raw socket reads it: IPv4 with its header, IPv6 without. */
@@ -47,7 +44,7 @@ export class RawEndpoints {
   }
 }
 
-export class RawEndpoint {
+export class RawEndpoint extends MessageInbox<RawPacket> {
   readonly stack: Stack;
   readonly version: 4 | 6;
   readonly protocol: number;
@@ -59,26 +56,17 @@ export class RawEndpoint {
   headerIncluded = false;
   /** Where the sender wants a checksum over packet and pseudo header (IPV6_CHECKSUM); -1: nowhere. */
   checksumAt = -1;
-  receiveLimit = 212_992;
-  wantsErrors = false;
-  wantsStamps = false;
-  readonly errors = new ErrorQueue();
-  error: Errno | 0 = 0;
-  drops = 0;
   /** False: the packet is not for this one (filters of messages and of bytes). */
   filter: (packet: IncomingPacket) => boolean = () => true;
   /** False: it did not ask for this group. */
   joined: (packet: IncomingPacket) => boolean = () => true;
-  private readonly queue: RawPacket[] = [];
-  private cost = 0;
-  private readonly notify: (events: number) => void;
 
   constructor(stack: Stack, version: 4 | 6, protocol: number, any: IpAddress, notify: (events: number) => void) {
+    super(notify);
     this.stack = stack;
     this.version = version;
     this.protocol = protocol;
     this.local = any;
-    this.notify = notify;
     if (version === 6 && protocol === IPPROTO_ICMPV6) this.checksumAt = 2;
   }
 
@@ -91,31 +79,10 @@ export class RawEndpoint {
   }
   take(packet: IncomingPacket): void {
     const from = this.version === 4 ? packet.header : packet.start;
-    const cost = packet.end - from + COST;
-    if (this.queue.length > 0 && this.cost + cost > this.receiveLimit) {
-      this.drops++;
-      return;
-    }
+    if (!this.admits(packet.end - from)) return;
     const { source, destination, arrival, ttl, tos } = packet;
     const at = this.wantsStamps ? this.stack.environment.now() : 0;
-    this.queue.push({ bytes: packet.bytes.slice(from, packet.end), source, destination, arrival, ttl, tos, at });
-    this.cost += cost;
-    this.notify(POLLIN | POLLRDNORM);
-  }
-  get first(): RawPacket | null {
-    return this.queue[0] ?? null;
-  }
-  get pending(): number {
-    return this.queue.length;
-  }
-  get queuedBytes(): number {
-    return this.cost;
-  }
-  next(): RawPacket | Errno {
-    const packet = this.queue.shift();
-    if (packet === undefined) return EAGAIN;
-    this.cost -= packet.bytes.length + COST;
-    return packet;
+    this.keep({ bytes: packet.bytes.slice(from, packet.end), source, destination, arrival, ttl, tos, at });
   }
 
   /** An error about a packet of this protocol that went there. */
@@ -123,15 +90,7 @@ export class RawEndpoint {
     if (inner.protocol !== this.protocol || inner.version !== this.version) return;
     if (!isAny(this.local) && this.local !== inner.source) return;
     if (this.remote !== null ? this.remote !== inner.destination : !this.wantsErrors) return;
-    if (!error.hard && !this.wantsErrors) return;
-    if (this.wantsErrors) this.errors.push(queuedError(error, inner, 0, inner.start));
-    this.error = error.errno;
-    this.notify(POLLERR | POLLOUT | POLLIN);
-  }
-  takeError(): Errno | 0 {
-    const { error } = this;
-    this.error = 0;
-    return error;
+    this.report(error, inner, 0, inner.start);
   }
 
   /** `take` fills the bytes in. Their number, or an errno. */
@@ -174,8 +133,7 @@ export class RawEndpoint {
   }
   close(): void {
     this.stack.raw.remove(this);
-    this.queue.length = 0;
-    this.cost = 0;
+    this.clear();
   }
 }
 

@@ -1,9 +1,8 @@
 /** UDP (RFC 768): endpoints, who gets a datagram, what it costs to keep it. */
-import { EAGAIN, EINVAL, EISCONN, EMSGSIZE, type Errno, isErrno } from '../abi/errno.ts';
-import { POLLERR, POLLIN, POLLOUT, POLLRDNORM } from '../abi/poll.ts';
+import { EINVAL, EISCONN, EMSGSIZE, type Errno, isErrno } from '../abi/errno.ts';
 import { anyLike, type IpAddress, isAny, isMulticast } from './address.ts';
-import { ErrorQueue } from './error_queue.ts';
-import { type IcmpError, ORIGIN_LOCAL, queuedError } from './icmp_error.ts';
+import { type IcmpError, ORIGIN_LOCAL } from './icmp_error.ts';
+import { MessageInbox } from './message_inbox.ts';
 import { get16, type IncomingPacket, IPPROTO_UDP, Packet, put16 } from './packet.ts';
 import { type Binding, PortTable } from './ports.ts';
 import type { Route } from './routes.ts';
@@ -12,8 +11,6 @@ import type { SendOptions, Stack } from './stack.ts';
 const HEADER = 8;
 const LONGEST4 = 65_507;
 const LONGEST6 = 65_527;
-/** What a datagram costs beside its bytes. */
-const DATAGRAM_COST = 512;
 
 export interface Datagram {
   readonly bytes: Uint8Array;
@@ -121,7 +118,7 @@ export function hashOf(address: IpAddress, port: number): number {
   return (hash ^ (hash >>> 15)) >>> 0;
 }
 
-export class UdpEndpoint {
+export class UdpEndpoint extends MessageInbox<Datagram> {
   readonly udp: Udp;
   /** The family of the socket: an IPv6 socket takes IPv4, too, unless onlyV6. */
   readonly version: 4 | 6;
@@ -130,44 +127,24 @@ export class UdpEndpoint {
   local: IpAddress;
   remote: IpAddress | null = null;
   remotePort = 0;
-  error: Errno | 0 = 0;
-  /** Bytes that may wait to be read, cost included. */
-  receiveLimit = 212_992;
-  /** IP_RECVERR: softer errors count, too. */
-  wantsErrors = false;
-  wantsStamps = false;
-  readonly errors = new ErrorQueue();
   /** False: it did not ask for this group. */
   joined: (packet: IncomingPacket) => boolean = () => true;
   filter: ((packet: IncomingPacket) => boolean) | null = null;
   device = 0;
-  drops = 0;
   private binding: Binding | null = null;
   private boundAddress = false;
-  private readonly queue: Datagram[] = [];
-  private cost = 0;
-  private readonly notify: (events: number) => void;
 
   constructor(udp: Udp, version: 4 | 6, local: IpAddress, notify: (events: number) => void) {
+    super(notify);
     this.udp = udp;
     this.version = version;
     this.local = local;
-    this.notify = notify;
   }
   get port(): number {
     return this.binding?.port ?? 0;
   }
   /** Of who has bound it. */
   uid = -1;
-  get pending(): number {
-    return this.queue.length;
-  }
-  get first(): Datagram | null {
-    return this.queue[0] ?? null;
-  }
-  get queuedBytes(): number {
-    return this.cost;
-  }
 
   /** 0, EADDRINUSE, EINVAL if it has a port. */
   bind(address: IpAddress, port: number, options: { reuseAddress: boolean; reusePort: boolean; uid: number }): 0 | Errno {
@@ -265,6 +242,7 @@ export class UdpEndpoint {
       info: mtu,
       data: 0,
       from: null,
+      told: null,
       destination,
       port,
       payload,
@@ -290,36 +268,14 @@ export class UdpEndpoint {
     return score;
   }
   take(datagram: Datagram): void {
-    const cost = datagram.bytes.length + DATAGRAM_COST;
-    if (this.queue.length > 0 && this.cost + cost > this.receiveLimit) {
-      this.drops++;
-      this.udp.stack.counters.udp.RcvbufErrors++;
-      return;
-    }
-    this.queue.push(datagram);
-    this.cost += cost;
-    this.notify(POLLIN | POLLRDNORM);
-  }
-  /** The oldest datagram, or EAGAIN. */
-  next(): Datagram | Errno {
-    const datagram = this.queue.shift();
-    if (datagram === undefined) return EAGAIN;
-    this.cost -= datagram.bytes.length + DATAGRAM_COST;
-    return datagram;
+    if (this.admits(datagram.bytes.length)) this.keep(datagram);
+    else this.udp.stack.counters.udp.RcvbufErrors++;
   }
   refused(inner: IncomingPacket, port: number, error: IcmpError): void {
     const connected = this.remote === inner.destination && this.remotePort === port;
     if (!connected && (this.remote !== null || !this.wantsErrors)) return;
     if (!isAny(this.local) && this.local !== inner.source) return;
-    if (!error.hard && !this.wantsErrors) return;
-    if (this.wantsErrors) this.errors.push(queuedError(error, inner, port, inner.start + HEADER));
-    this.error = error.errno;
-    this.notify(POLLERR | POLLOUT | POLLIN);
-  }
-  takeError(): Errno | 0 {
-    const { error } = this;
-    this.error = 0;
-    return error;
+    this.report(error, inner, port, inner.start + HEADER);
   }
   close(): void {
     if (this.binding !== null) {
@@ -327,7 +283,6 @@ export class UdpEndpoint {
       this.udp.ports.release(this.binding);
     }
     this.binding = null;
-    this.queue.length = 0;
-    this.cost = 0;
+    this.clear();
   }
 }

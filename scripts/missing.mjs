@@ -26,6 +26,8 @@ const suites = {
   'integration/cri': existsSync('/usr/lib/cni/bridge') || 'containernetworking-plugins',
   'integration/docker': (program('dockerd') && program('docker')) || 'docker.io',
   'integration/kubernetes': program('kubectl') || 'kubectl (kubernetes-client)',
+  'integration/network/interop':
+    ['programs', 'network'].every((name) => existsSync(join(cache, `images/${name}-rootfs`))) || 'network image (scripts/images/build.sh)',
   'integration/network/tools':
     ['ip', 'ping', 'traceroute', 'tcpdump', 'iptables-legacy', 'ifconfig'].find((name) => !program(name)) ?? true,
 };

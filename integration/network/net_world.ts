@@ -96,10 +96,12 @@ export class NetWorld {
     return this.runsc.runsc(['run', '--bundle', this.bundle(script, files), this.runsc.newId()], { global });
   }
   /** Until `stop`. Ready when its output holds "ready". */
-  async start(script: string, global: readonly string[] = [], files: Readonly<Record<string, string | Uint8Array>> = {}): Promise<string> {
+  start(script: string, global: readonly string[] = [], files: Readonly<Record<string, string | Uint8Array>> = {}): Promise<string> {
+    return this.startBundle(this.bundle(script, files), global);
+  }
+  async startBundle(bundle: string, global: readonly string[]): Promise<string> {
     const id = this.runsc.newId();
     const out = join(this.runsc.folder, `${id}.out`);
-    const bundle = this.bundle(script, files);
     const argv = ['--root', this.runsc.state, ...global, 'run', '--bundle', bundle, id];
     const child = spawn('sh', ['-c', `exec "$@" >${out} 2>&1`, 'sh', RUNSC, ...argv], { stdio: 'ignore' });
     this.children.push(child);

@@ -179,7 +179,8 @@ export abstract class EthernetInterface extends NetInterface implements Neighbou
     const type = v4 ? UNREACHABLE4 : UNREACHABLE6;
     const code = errno === EACCES ? (v4 ? 13 : 1) : v4 ? 1 : 3;
     if (this.stack.routes.isLocal(inner.source)) {
-      const message = { type, code, info: 0, from: inner.source };
+      const told = { destination: inner.source, arrival: this.index, ttl: inner.ttl, tos: 0 };
+      const message = { type, code, info: 0, from: inner.source, told };
       this.stack.icmp.tell(inner, { errno, hard: hard || inner.protocol === IPPROTO_TCP, message });
     } else this.stack.icmp.report(inner, type, code, 0);
   }

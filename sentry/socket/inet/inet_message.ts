@@ -139,7 +139,8 @@ export abstract class InetMessageSocket extends InetSocket {
     if (n < payload.length) message.resultFlags |= MSG_TRUNC;
     message.resultFlags |= MSG_ERRQUEUE;
     if (error.destination !== null) message.name = this.encode(error.destination, error.port);
-    message.control = { others: [errorControl(this, error)] };
+    const told = error.told === null ? [] : receivedControls(this, { ...error.told, at: 0 }, 0);
+    message.control = { others: [...told, errorControl(this, error)] };
     return n;
   }
 

@@ -266,7 +266,7 @@ export class InetStream extends InetSocket {
     const number = this.completed++;
     const { last } = this.completions;
     const done = { errno: 0 as const, origin: ORIGIN_ZEROCOPY, type: 0, code: CODE_COPIED, data: number };
-    const rest = { from: null, destination: null, port: 0, payload: NOTHING };
+    const rest = { from: null, told: null, destination: null, port: 0, payload: NOTHING };
     if (last !== null && last.data === number - 1) this.completions.replaceLast({ ...done, ...rest, info: last.info });
     else this.completions.push({ ...done, ...rest, info: number });
     this.queue.notify(POLLERR);
