@@ -71,6 +71,9 @@ export const IPV6_RECVERR_RFC4884 = 31;
 export const IPV6_HDRINCL = 36;
 export const IPV6_RECVPKTINFO = 49;
 export const IPV6_PKTINFO = 50;
+// Of RFC 2292, which tools still ask for.
+export const IPV6_2292PKTINFO = 2;
+export const IPV6_2292HOPLIMIT = 8;
 export const IPV6_RECVHOPLIMIT = 51;
 export const IPV6_HOPLIMIT = 52;
 export const IPV6_RECVHOPOPTS = 53;

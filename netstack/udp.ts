@@ -11,6 +11,7 @@ import type { SendOptions, Stack } from './stack.ts';
 const HEADER = 8;
 const LONGEST4 = 65_507;
 const LONGEST6 = 65_527;
+const NO_BYTES = new Uint8Array(0);
 
 export interface Datagram {
   readonly bytes: Uint8Array;
@@ -196,13 +197,18 @@ export class UdpEndpoint extends MessageInbox<Datagram> {
   ): number {
     const destination = to?.address ?? this.remote;
     if (destination === null) return EISCONN; // the caller has looked
-    if (length > (destination.length === 4 ? LONGEST4 : LONGEST6)) return EMSGSIZE;
+    if (length > LONGEST4 && destination.length === 4) return EMSGSIZE;
     const r = this.autobind();
     if (r !== 0) return r;
     const source = from ?? (isAny(this.local) || this.local.length !== destination.length ? null : this.local);
     const route = this.udp.stack.route(destination, source, this.device);
     if (isErrno(route)) return route;
-    return this.emit(route, destination, to?.port ?? this.remotePort, length, take, options);
+    const port = to?.port ?? this.remotePort;
+    if (length > LONGEST6) {
+      if (this.wantsErrors) this.tooLong(destination, port, this.udp.stack.mtuTo(route, destination));
+      return EMSGSIZE;
+    }
+    return this.emit(route, destination, port, length, take, options);
   }
   private emit(
     route: Route,
@@ -228,25 +234,13 @@ export class UdpEndpoint extends MessageInbox<Datagram> {
     stack.counters.udp.OutDatagrams++;
     const sent = stack.send(packet, route, destination, IPPROTO_UDP, options);
     if (sent === 0) return length;
-    if (sent === EMSGSIZE && this.wantsErrors) this.tooLong(packet, destination, port, stack.mtuTo(route, destination));
+    if (sent === EMSGSIZE && this.wantsErrors) this.tooLong(destination, port, stack.mtuTo(route, destination));
     return sent;
   }
-  /** tracepath(8) learns the MTU so. */
-  private tooLong(packet: Packet, destination: IpAddress, port: number, mtu: number): void {
-    const payload = packet.bytes.slice(packet.transport + HEADER, packet.transport + HEADER + 512);
-    this.errors.push({
-      errno: EMSGSIZE,
-      origin: ORIGIN_LOCAL,
-      type: 0,
-      code: 0,
-      info: mtu,
-      data: 0,
-      from: null,
-      told: null,
-      destination,
-      port,
-      payload,
-    });
+  /** tracepath(8) learns the MTU so. As with Linux, nothing of the message comes back. */
+  private tooLong(destination: IpAddress, port: number, mtu: number): void {
+    const local = { errno: EMSGSIZE, origin: ORIGIN_LOCAL, type: 0, code: 0, info: mtu, data: 0, from: null, told: null };
+    this.errors.push({ ...local, destination, port, payload: NO_BYTES });
   }
 
   /** How closely a packet fits; 0: not at all. */

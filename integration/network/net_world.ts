@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Spec } from '../../proto/oci_spec.ts';
 import { eventually, RUNSC, RunscWorld, missing as runscMissing } from '../runsc_bundle.ts';
 
-const PROGRAMS = ['ip', 'tc', 'busybox'];
+const PROGRAMS = ['ip', 'busybox', 'gcc'];
 const CAPABILITIES = [
   'CAP_NET_ADMIN',
   'CAP_NET_RAW',
@@ -42,6 +42,10 @@ export function sh(command: string, input?: string): string {
   return r.stdout;
 }
 
+function joinDirectly(pod: string, peer: string): void {
+  sh(`ip link add v0 netns ${peer} type veth peer name eth0 netns ${pod}`);
+}
+
 export class NetWorld {
   readonly runsc = new RunscWorld();
   readonly pod = `tpod${process.pid}`;
@@ -49,10 +53,11 @@ export class NetWorld {
   private readonly children: ChildProcess[] = [];
   private readonly running: string[] = [];
 
-  constructor() {
+  /** join: makes v0 of the peer and eth0 of the pod, two ends of one link. */
+  constructor(join: (pod: string, peer: string) => void = joinDirectly) {
     const { pod, peer } = this;
     sh(`ip netns add ${pod}; ip netns add ${peer}; ip -n ${pod} link set lo up; ip -n ${peer} link set lo up`);
-    sh(`ip link add v0 netns ${peer} type veth peer name eth0 netns ${pod}`);
+    join(pod, peer);
     sh(`ip -n ${peer} addr add ${PEER}/24 dev v0; ip -n ${peer} addr add ${PEER6}/64 dev v0 nodad; ip -n ${peer} link set v0 up`);
     sh(`ip -n ${pod} addr add ${POD}/24 dev eth0; ip -n ${pod} addr add ${POD6}/64 dev eth0 nodad; ip -n ${pod} link set eth0 up`);
     sh(`ip -n ${pod} route add default via ${PEER}`);

@@ -7,20 +7,6 @@ import { eventually, missing, NetWorld, PEER, PEER6, POD, POD6, sh } from './net
 const suite = missing().length === 0 ? describe : describe.skip;
 const sum = (bytes: string | Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-/** Loss, delay and reordering; where the kernel has no netem, loss both ways by a classic BPF program. How to end it. */
-function spoil(namespace: string): string {
-  try {
-    sh(`tc -n ${namespace} qdisc add dev v0 root netem delay 4ms 2ms loss 2% reorder 10% limit 10000`);
-    return `tc -n ${namespace} qdisc del dev v0 root`;
-  } catch {
-    // A random number, modulo 50; 0: dropped (TC_ACT_SHOT), else passed on.
-    const program = '5,32 0 0 4294963256,148 0 0 50,21 0 1 0,6 0 0 2,6 0 0 4294967295,';
-    sh(`tc -n ${namespace} qdisc add dev v0 clsact`);
-    for (const way of ['ingress', 'egress']) sh(`tc -n ${namespace} filter add dev v0 ${way} bpf da bytecode '${program}'`);
-    return `tc -n ${namespace} qdisc del dev v0 clsact`;
-  }
-}
-
 suite('the pod network', () => {
   let world: NetWorld;
   beforeAll(() => {
@@ -63,19 +49,6 @@ suite('the pod network', () => {
     expect(ping).not.toMatch(/duplicate|DUP/);
     expect(world.in(world.peer, `busybox ping -6 -c 2 -i 0.1 ${POD6}`)).toContain('2 packets received');
     server.kill();
-    await world.stop(id);
-  });
-
-  test('loss, delay and reordering on the link', async () => {
-    const file = randomBytes(1 << 20);
-    writeFileSync(join(world.runsc.folder, 'lossy'), file);
-    world.background(world.peer, ['busybox', 'httpd', '-f', '-p', '8001', '-h', world.runsc.folder]);
-    const undo = spoil(world.peer);
-    const script = `busybox httpd -p 80 -h /data; until busybox wget -q -O - http://${PEER}:8001/lossy | busybox sha256sum; do sleep 0.1; done; echo ready; sleep 1000`;
-    const id = await world.start(script, [], { 'data/inside': file });
-    expect(world.output(id)).toContain(sum(file));
-    expect(fetchFile(world.peer, `http://${POD}/inside`)).toBe(sum(file));
-    sh(undo);
     await world.stop(id);
   });
 

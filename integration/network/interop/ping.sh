@@ -1,6 +1,6 @@
 # ping, tracepath and traceroute in its three ways: nobody serves, the stack answers.
 PORT=8088
-serve() { exec nc -lk -p $PORT; }
+serve() { exec python3 -m http.server --bind :: $PORT; }
 ask() {
   ping -n -q -c 5 -i 0.05 "$1" | grep -Eo '[0-9]+ packets transmitted, [0-9]+ received, 0% packet loss'
   ping -n -q -c 3 -i 0.05 -s 20000 "$1" | grep -Eo '[0-9]+ received, 0% packet loss'

@@ -92,7 +92,7 @@ export class InetRaw extends InetMessageSocket {
     return level === I.IPPROTO_ICMPV6 && option === I.ICMPV6_FILTER && this.protocol === I.IPPROTO_ICMPV6;
   }
   protected override setProtocolOption(_task: Task, level: number, option: number, value: Uint8Array): number {
-    if (level === I.SOL_RAW || level === I.IPPROTO_ICMPV6) {
+    if ((level === I.SOL_RAW && option !== I.IPV6_CHECKSUM) || level === I.IPPROTO_ICMPV6) {
       if (!this.isFilter(level, option)) return level === I.SOL_RAW && option === I.ICMP_FILTER ? EOPNOTSUPP : ENOPROTOOPT;
       this.mask.set(value.subarray(0, this.mask.length));
       this.prepare();
@@ -104,9 +104,10 @@ export class InetRaw extends InetMessageSocket {
       this.raw.headerIncluded = n !== 0;
       return 0;
     }
-    if ((level !== I.IPPROTO_IPV6 && level !== I.SOL_RAW) || option !== I.IPV6_CHECKSUM) return ENOPROTOOPT;
-    // ICMPv6 always has one where it belongs (RFC 3542 §3.1).
-    if (this.protocol === I.IPPROTO_ICMPV6 || (n > 0 && n % 2 !== 0)) return EINVAL;
+    if ((level !== I.IPPROTO_IPV6 && level !== I.SOL_RAW) || option !== I.IPV6_CHECKSUM || this.version === 4) return ENOPROTOOPT;
+    // ICMPv6 always has one where it belongs (RFC 3542 §3.1); at the level of raw sockets ping(8) may say so.
+    if (this.protocol === I.IPPROTO_ICMPV6) return level === I.SOL_RAW && n === 2 ? 0 : EINVAL;
+    if (n > 0 && n % 2 !== 0) return EINVAL;
     this.raw.checksumAt = n < 0 ? -1 : n;
     return 0;
   }

@@ -76,15 +76,24 @@ function addControls4(socket: InetSocket, message: Received, add: Add): void {
     add(I.IPPROTO_IP, I.IP_RECVORIGDSTADDR, encodeInetAddress(S.AF_INET, destination, message.destinationPort ?? 0));
   }
 }
+const HOP_LIMITS: readonly (readonly [option: number, type: number])[] = [
+  [I.IPV6_RECVHOPLIMIT, I.IPV6_HOPLIMIT],
+  [I.IPV6_2292HOPLIMIT, I.IPV6_2292HOPLIMIT],
+];
+const PACKET_INFOS: readonly (readonly [option: number, type: number])[] = [
+  [I.IPV6_RECVPKTINFO, I.IPV6_PKTINFO],
+  [I.IPV6_2292PKTINFO, I.IPV6_2292PKTINFO],
+];
 function addControls6(socket: InetSocket, message: Received, add: Add): void {
   const { destination } = message;
-  if (socket.ip6Option(I.IPV6_RECVPKTINFO) !== 0) {
+  for (const [option, type] of PACKET_INFOS) {
+    if (socket.ip6Option(option) === 0) continue;
     const data = new Uint8Array(20);
     writeAddress(data, 0, sixteen(destination));
     new DataView(data.buffer).setInt32(16, message.arrival, true);
-    add(I.IPPROTO_IPV6, I.IPV6_PKTINFO, data);
+    add(I.IPPROTO_IPV6, type, data);
   }
-  if (socket.ip6Option(I.IPV6_RECVHOPLIMIT) !== 0) add(I.IPPROTO_IPV6, I.IPV6_HOPLIMIT, intBytes(message.ttl));
+  for (const [option, type] of HOP_LIMITS) if (socket.ip6Option(option) !== 0) add(I.IPPROTO_IPV6, type, intBytes(message.ttl));
   if (socket.ip6Option(I.IPV6_RECVTCLASS) !== 0) add(I.IPPROTO_IPV6, I.IPV6_TCLASS, intBytes(message.tos));
   if (socket.ip6Option(I.IPV6_RECVORIGDSTADDR) !== 0) {
     add(I.IPPROTO_IPV6, I.IPV6_RECVORIGDSTADDR, encodeInetAddress(S.AF_INET6, destination, message.destinationPort ?? 0));
