@@ -35,6 +35,7 @@ export const EM_X86_64 = 62;
 export const ELFCLASS64 = 2;
 export const ELFDATA2LSB = 1;
 export const PT_LOAD = 1;
+export const PT_DYNAMIC = 2;
 export const PT_INTERP = 3;
 export const PT_PHDR = 6;
 export const PT_GNU_STACK = 0x6474e551;

@@ -186,6 +186,8 @@ export interface CodePolicy {
 export interface AddressSpace {
   /** Where the host's vDSO is mapped for the application (AT_SYSINFO_EHDR), 0 if it has none. Survives fork. */
   readonly vdsoBase: number;
+  /** Changes code of the vDSO for this space and its forks alone. Absent: all spaces share one. */
+  writeVdso?(offset: number, code: Uint8Array): void;
   /** Any stopped thread of the space serves as `via`. Lengths and addresses are multiples of the page size, inside the platform's range. */
   mapAnonymous(via: ThreadContext, address: number, length: number, prot: number): 0 | Errno;
   /**

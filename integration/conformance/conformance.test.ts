@@ -12,7 +12,7 @@ const OUT = join(ROOT, '.cache/conformance');
 const RUNSC = join(ROOT, 'bin/runsc');
 const PLATFORMS = process.env.TSVISOR_TEST_PLATFORMS?.split(',') ?? ['systrap', 'ptrace', ...(reportKvm().entry !== 0 ? ['kvm'] : [])];
 /** What a platform does not have (docs/compatibility.md says why). */
-const LACKS: Readonly<Record<string, readonly string[]>> = { kvm: ['affinity', 'rseq'] };
+const LACKS: Readonly<Record<string, readonly string[]>> = { kvm: ['affinity', 'forked_clocks', 'rseq'] };
 const programs = readdirSync(__dirname)
   .filter((name) => name.endsWith('.c'))
   .map((name) => name.slice(0, -2));

@@ -15,7 +15,7 @@
 #endif
 enum { DAY = 86400 };
 
-/* past the vDSO, whose clocks a child of fork(2) may share with its parent */
+/* past the vDSO */
 static long seconds(clockid_t clock)
 {
 	struct timespec now;

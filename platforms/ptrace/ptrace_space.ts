@@ -87,6 +87,10 @@ export class PtraceSpace implements AddressSpace {
     if (fd < 0 || address >= STUB_BASE) return EFAULT;
     return transferred(this.platform.host.pwrite(fd, from, offset, Math.min(count, STUB_BASE - address), address));
   }
+  writeVdso(offset: number, code: Uint8Array): void {
+    const fd = this.openMem();
+    if (fd >= 0) this.platform.host.pwrite(fd, code, 0, code.length, this.vdsoBase + offset);
+  }
   /** A leader that has exited has no memory, so any living thread names the space. */
   private anyTid(): number {
     for (const thread of this.threads) return thread.tid;

@@ -180,6 +180,10 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
     this.sites?.restoreIn(address, address + count);
     return transferred(this.platform.host.pwrite(fd, from, offset, Math.min(count, STUB_BASE - address), address));
   }
+  writeVdso(offset: number, code: Uint8Array): void {
+    const fd = this.openMem();
+    if (fd >= 0) this.platform.host.pwrite(fd, code, 0, code.length, this.vdsoBase + offset);
+  }
   private openMem(): number {
     if (this.memFd < 0 && !this.released) this.memFd = Math.max(-1, this.platform.proc.openMemory(this.pid));
     return this.memFd;

@@ -33,7 +33,7 @@ import { joinGroup } from './session.ts';
 import { PendingSignals, SignalHandlers } from './signal_state.ts';
 import { Task } from './task.ts';
 import { ThreadGroup } from './thread_group.ts';
-import { enterTimeNamespace } from './time_namespace.ts';
+import { forkIntoTimeNamespace } from './time_namespace.ts';
 import { newUserNamespace } from './user_namespace_change.ts';
 
 /** What clone3(2)'s structure says; clone(2) is translated to it. Addresses 0 = none. */
@@ -72,7 +72,7 @@ export function clone(task: Task, request: CloneRequest): number {
   if (isErrno(thread)) return thread;
   const child = makeTask(task, request, thread, ids, namespaces, ns);
   child.creds = creds;
-  if ((request.flags & CLONE_VM) === 0) enterTimeNamespace(child);
+  if ((request.flags & CLONE_VM) === 0) forkIntoTimeNamespace(child);
   if (relocate !== null) child.fs.relocate(relocate);
   const tid = child.idIn(task.pidNamespace);
   const failed = tellNumbers(task, child, request, tid);

@@ -2,11 +2,12 @@
  * time_namespaces(7): other values for CLOCK_MONOTONIC and CLOCK_BOOTTIME. A task makes one for its children, sets it by
  * /proc/PID/timens_offsets, and the first who enters freezes it.
  *
- * Deviation: the clocks of the vDSO are the host's, so programs that are started in a namespace with offsets get no vDSO and ask the
- * kernel. A child of fork(2) that starts no program keeps its parent's vDSO, and reads the parent's time there.
+ * The clocks of the vDSO are the host's, so programs that are started in a namespace with offsets get no vDSO and ask the kernel. Who enters
+ * one otherwise (fork(2), setns(2)) has found the vDSO already: there it is made to ask the kernel (sentry/mm/vdso.ts).
  */
 import { EACCES, EINVAL, EPERM, ERANGE } from '../../abi/errno.ts';
 import { CLOCK_BOOTTIME, CLOCK_MONOTONIC, NSEC_PER_SEC } from '../../abi/time.ts';
+import { divertClocks } from '../mm/vdso.ts';
 import { CAP_SYS_TIME, type Credentials, hasCapIn } from './credentials.ts';
 import type { Kernel } from './kernel.ts';
 import type { Task } from './task.ts';
@@ -42,12 +43,22 @@ export class TimeNamespace {
   }
 }
 
-/** The task is in the namespace that it had made for its children from now on: fork(2), execve(2). */
+/** The task is in the namespace that it had made for its children from now on: execve(2). */
 export function enterTimeNamespace(task: Task): void {
   const { namespaces } = task;
   if (namespaces.time === namespaces.timeForChildren) return;
   namespaces.timeForChildren.frozen = true;
   task.namespaces = { ...namespaces, time: namespaces.timeForChildren };
+}
+/** As enterTimeNamespace, in the middle of a program: fork(2). */
+export function forkIntoTimeNamespace(task: Task): void {
+  const before = task.namespaces.time;
+  enterTimeNamespace(task);
+  if (task.namespaces.time !== before) adoptClocks(task, task.namespaces.time);
+}
+/** The program that the task is in has found the vDSO, if there is one. */
+export function adoptClocks(task: Task, namespace: TimeNamespace): void {
+  if (namespace.shifted) divertClocks(task.mm.space);
 }
 
 export function offsetsText({ monotonic, boottime }: TimeNamespace): string {

@@ -189,7 +189,7 @@ class ProgramLoader {
     if (isErrno(pointer)) return this.fail(pointer);
     const cleared = this.clearTails();
     if (cleared !== 0) return this.fail(cleared);
-    mm.executable = program.file.hold();
+    mm.setExecutable(program.file);
     const entry = interpreter === null ? program.image.entry + bias : interpreter.image.entry + base;
     return { thread: this.thread, mm, entry, stackPointer: pointer };
   }

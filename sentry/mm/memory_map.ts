@@ -80,8 +80,7 @@ export class MemoryMap {
   mmapBase: number;
   /** The auxiliary vector as execve wrote it (/proc/PID/auxv). */
   auxv = new Uint8Array(0);
-  /** The executable, held (/proc/PID/exe). */
-  executable: FileDescription | null = null;
+  private program: FileDescription | null = null;
   /** prctl(2) PR_SET_DUMPABLE. */
   dumpable = 1;
   /** prctl(2) PR_SET_THP_DISABLE. */
@@ -114,8 +113,7 @@ export class MemoryMap {
     if (--this.users > 0) return false;
     this.kernel.aio.released(this);
     this.vmas.clear();
-    this.executable?.release();
-    this.executable = null;
+    this.setExecutable(null);
     this.space.release();
     return true;
   }
@@ -126,10 +124,23 @@ export class MemoryMap {
     copy.layout = { ...this.layout };
     copy.brk = this.brk;
     copy.auxv = this.auxv;
-    copy.executable = this.executable?.hold() ?? null;
+    copy.setExecutable(this.program);
     copy.dumpable = this.dumpable;
     copy.membarriers = this.membarriers;
     return copy;
+  }
+
+  /** The executable (/proc/PID/exe). */
+  get executable(): FileDescription | null {
+    return this.program;
+  }
+  /** Holds the file; nobody can open it for writing meanwhile. */
+  setExecutable(file: FileDescription | null): void {
+    const before = this.program;
+    this.program = file?.hold() ?? null;
+    if (file?.inode) file.inode.programs++;
+    if (before?.inode) before.inode.programs--;
+    before?.release();
   }
 
   // mmap(2)

@@ -147,7 +147,7 @@ export function told(task: Task, file: FileDescription, n: number, event: number
 }
 
 /** Applies RLIMIT_FSIZE (getrlimit(2)) to a write of a regular file at `offset`, null = its position. SIGXFSZ and EFBIG beyond. */
-function limited(task: Task, file: FileDescription, source: Source, offset: number | null): Source | Errno {
+export function limited(task: Task, file: FileDescription, source: Source, offset: number | null): Source | Errno {
   const limit = task.group.limits.soft(RLIMIT_FSIZE);
   if (limit === Number.POSITIVE_INFINITY || source.remaining === 0) return source;
   const inode = file.inode;

@@ -10,7 +10,7 @@ import { type Blocking, type SyscallResult, waitFor } from '../kernel/wait.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import { BufferIo } from '../vfs/io.ts';
 import { addr, fd, flags, size, syscall } from './definition.ts';
-import { fileTooLarge, told } from './sys_readwrite.ts';
+import { fileTooLarge, limited, told } from './sys_readwrite.ts';
 
 /** Bytes that are on the way at once. */
 const CHUNK = 128 << 10;
@@ -38,7 +38,8 @@ export function writeOffset(task: Task, address: number, offset: number): number
 export function* writeFully(task: Task, file: FileDescription, bytes: Uint8Array, nonblocking: boolean): Blocking {
   const source = new BufferIo(bytes);
   for (;;) {
-    const n = yield* settle(file.impl.write(source, file, task));
+    const allowed = limited(task, file, source, null);
+    const n = typeof allowed === 'number' ? allowed : yield* settle(file.impl.write(allowed, file, task));
     if (source.remaining === 0) return bytes.length;
     if (n < 0 && n !== EAGAIN) return source.moved > 0 ? source.moved : n;
     const { queue } = file.impl;

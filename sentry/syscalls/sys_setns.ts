@@ -6,7 +6,7 @@ import { CAP_SYS_ADMIN, CAP_SYS_CHROOT, type Credentials, hasCapIn, hasOwnCap } 
 import { type IpcNamespace, leaveIpcNamespace, type Namespaces, type NetNamespace, type UtsNamespace } from '../kernel/namespaces.ts';
 import type { PidNamespace } from '../kernel/pid_namespace.ts';
 import type { Task } from '../kernel/task.ts';
-import type { TimeNamespace } from '../kernel/time_namespace.ts';
+import { adoptClocks, type TimeNamespace } from '../kernel/time_namespace.ts';
 import { mayTrace } from '../kernel/trace_access.ts';
 import { ROOT_USER_NAMESPACE, type UserNamespace } from '../kernel/user_namespace.ts';
 import { enterUserNamespace } from '../kernel/user_namespace_change.ts';
@@ -80,6 +80,7 @@ function join(task: Task, creds: Credentials, now: Namespaces, { type, namespace
     case 'time':
       if (task.group.tasks.length > 1) return EUSERS;
       (namespace as TimeNamespace).frozen = true;
+      adoptClocks(task, namespace as TimeNamespace);
       return { ...now, time: namespace as TimeNamespace, timeForChildren: namespace as TimeNamespace };
     case 'pid':
       // Only downwards: nobody gets a number that its own namespace does not see.

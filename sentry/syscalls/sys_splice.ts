@@ -10,7 +10,7 @@ import { type Blocking, type SyscallResult, waitFor } from '../kernel/wait.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import { BufferIo, type Source } from '../vfs/io.ts';
 import { addr, fd, flags, int, size, syscall } from './definition.ts';
-import { readInto, writeFrom } from './sys_readwrite.ts';
+import { positionedWrite, readInto, writeFrom } from './sys_readwrite.ts';
 import { readOffset, settle, writeOffset } from './sys_sendfile.ts';
 
 const SPLICE_F_NONBLOCK = 2;
@@ -143,7 +143,7 @@ function* pipeToFile(
   const data = yield* waitForData(from, nonblocking);
   if (data <= 0) return data;
   const source = new PipeSource(from, Math.min(count, data));
-  const written = offset === null ? writeFrom(task, output, source) : output.impl.pwrite(source, offset, output, task);
+  const written = offset === null ? writeFrom(task, output, source) : positionedWrite(task, output, source, offset);
   const n = yield* settle(written);
   if (n > 0 && offset !== null) writeOffset(task, offsetAddress, offset + n);
   return n;

@@ -1,5 +1,5 @@
 /** Sizes and their future: truncate(2), fallocate(2), posix_fadvise(2), readahead(2). */
-import { EBADF, EFBIG, EINVAL, EISDIR, ENODEV, EOPNOTSUPP, type Errno, ESPIPE } from '../../abi/errno.ts';
+import { EBADF, EFBIG, EINVAL, EISDIR, ENODEV, EOPNOTSUPP, type Errno, ESPIPE, ETXTBSY } from '../../abi/errno.ts';
 import {
   FALLOC_FL_COLLAPSE_RANGE,
   FALLOC_FL_INSERT_RANGE,
@@ -37,8 +37,10 @@ function truncate(task: Task, pathAddress: number, wanted: number): number {
   const inode = inodeOf(place);
   if (inode.isDirectory) return EISDIR;
   if (!inode.isRegular) return EINVAL;
-  const denied = checkMountWrite(place.mount) || checkPermission(inode, task.creds, MAY_WRITE) || checkSize(task, wanted);
-  return denied !== 0 ? denied : changeAttributes(task, place, withoutPrivileges(inode, task.creds, wanted));
+  const denied = checkMountWrite(place.mount) || checkPermission(inode, task.creds, MAY_WRITE);
+  if (denied !== 0) return denied;
+  const refused = inode.programs > 0 ? ETXTBSY : checkSize(task, wanted);
+  return refused !== 0 ? refused : changeAttributes(task, place, withoutPrivileges(inode, task.creds, wanted));
 }
 function withoutPrivileges(inode: Inode, creds: Credentials, wanted: number): AttributeChange {
   const bits = inode.mode;

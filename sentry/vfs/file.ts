@@ -162,6 +162,8 @@ export class FileDescription {
   /** flock(2) or open-file locks may be held through it. */
   holdsLocks = false;
   private references = 1;
+  /** The object that it counts as a writer of. */
+  private written: Inode | null = null;
   /** Called at the last release, before impl.release: epoll registrations, locks. */
   private onLastRelease: ((file: FileDescription) => void)[] | null = null;
 
@@ -189,6 +191,12 @@ export class FileDescription {
     return (this.flags & O_PATH) !== 0;
   }
 
+  /** Opened for writing by a path: no program can be started from the object as long as the file is open. */
+  countWriter(inode: Inode): void {
+    this.written = inode;
+    inode.writers++;
+  }
+
   get referenceCount(): number {
     return this.references;
   }
@@ -205,6 +213,7 @@ export class FileDescription {
     for (const hook of this.onLastRelease ?? []) hook(this);
     this.onLastRelease = null;
     if (this.path !== null) this.path.dentry.openFiles--;
+    if (this.written !== null) this.written.writers--;
     this.impl.release(this);
   }
   addReleaseHook(hook: (file: FileDescription) => void): void {

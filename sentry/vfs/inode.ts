@@ -123,6 +123,9 @@ export abstract class Inode {
   readonly fs: Filesystem;
   /** What hangs on the object while it is in use: the Pipe of a fifo, the socket bound to a socket file. */
   attachment: object | null = null;
+  /** Files that open(2) has opened for writing, and programs that run from it: one excludes the other (ETXTBSY). */
+  writers = 0;
+  programs = 0;
   /** inotify(7) watches this very object: the dentry cache must not forget it. */
   watched = false;
   /** `watched` has changed: who is told of changes by others begins or ends to listen. */

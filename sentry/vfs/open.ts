@@ -1,5 +1,5 @@
 /** open(2): from a path and flags to an open file. */
-import { EACCES, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR, ENXIO, EPERM, type Errno } from '../../abi/errno.ts';
+import { EACCES, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR, ENXIO, EPERM, type Errno, ETXTBSY } from '../../abi/errno.ts';
 import {
   __O_TMPFILE,
   O_ACCMODE,
@@ -161,6 +161,7 @@ export function openResolved(task: Task, path: VfsPath, flags: number): OpenResu
   if ((mask & MAY_WRITE) !== 0 && (type === S_IFREG || type === S_IFDIR)) {
     const readOnly = checkMountWrite(path.mount);
     if (readOnly !== 0) return readOnly;
+    if (inode.programs > 0) return ETXTBSY;
   }
   if ((flags & O_NOATIME) !== 0 && !ownerOrCapable(inode, task.creds)) return EPERM;
   return describe(task, path, flags);
@@ -176,6 +177,7 @@ function describe(task: Task, path: VfsPath, flags: number): OpenResult {
   const impl = openInode(task, inode, type, flags, context);
   if (typeof impl === 'number') return impl;
   const file = new FileDescription(impl, kept, path);
+  if (file.writable) file.countWriter(inode);
   task.kernel.notify?.object(IN_OPEN, path.dentry);
   if ((flags & O_TRUNC) !== 0 && type === S_IFREG) {
     const r = truncateAtOpen(task, path, inode);
@@ -208,7 +210,7 @@ function truncateAtOpen(task: Task, path: VfsPath, inode: Inode): 0 | Errno {
   return r;
 }
 
-/** The file that execve(2) loads: regular, executable, on a mount that allows it. `options`: LOOKUP_FOLLOW, LOOKUP_EMPTY. */
+/** The file that execve(2) loads: regular, executable, on a mount that allows it, not open for writing. `options`: LOOKUP_FOLLOW, LOOKUP_EMPTY. */
 export function openExecutable(task: Task, dirfd: number, path: ByteString, options = LOOKUP_FOLLOW): FileDescription | Errno {
   const found = resolve(task, dirfd, path, options & (LOOKUP_FOLLOW | LOOKUP_EMPTY));
   if (typeof found === 'number') return found;
@@ -217,6 +219,7 @@ export function openExecutable(task: Task, dirfd: number, path: ByteString, opti
   if (!inode.isRegular || (found.mount.flags & MS_NOEXEC) !== 0) return EACCES;
   const denied = checkPermission(inode, task.creds, MAY_EXEC);
   if (denied !== 0) return denied;
+  if (inode.writers > 0) return ETXTBSY;
   const impl = inode.open(O_RDONLY | O_LARGEFILE, { path: found, creds: task.creds, task });
   return typeof impl === 'number' ? impl : new FileDescription(impl, O_RDONLY | O_LARGEFILE, found);
 }
