@@ -33,6 +33,7 @@ export const PTRACE_PEEKSIGINFO_SHARED = 1;
 export const PTRACE_GETSIGMASK = 0x420a;
 export const PTRACE_SETSIGMASK = 0x420b;
 export const PTRACE_GET_SYSCALL_INFO = 0x420e;
+export const PTRACE_GET_RSEQ_CONFIGURATION = 0x420f;
 
 export const PTRACE_O_TRACESYSGOOD = 1;
 export const PTRACE_O_TRACEFORK = 2;
@@ -43,7 +44,8 @@ export const PTRACE_O_TRACEVFORKDONE = 0x20;
 export const PTRACE_O_TRACEEXIT = 0x40;
 export const PTRACE_O_TRACESECCOMP = 0x80;
 export const PTRACE_O_EXITKILL = 0x100000;
-export const PTRACE_O_KNOWN = 0x1000ff;
+export const PTRACE_O_SUSPEND_SECCOMP = 0x200000;
+export const PTRACE_O_KNOWN = 0x3000ff;
 
 export const PTRACE_EVENT_FORK = 1;
 export const PTRACE_EVENT_VFORK = 2;

@@ -73,6 +73,7 @@ export const FPE_INTDIV = 1;
 export const ILL_ILLOPN = 2;
 export const TRAP_BRKPT = 1;
 export const TRAP_TRACE = 2;
+export const TRAP_HWBKPT = 4;
 export const CLD_EXITED = 1;
 export const CLD_KILLED = 2;
 export const CLD_DUMPED = 3;

@@ -124,6 +124,7 @@ function resetForProgram(task: Task, creds: Credentials, name: ByteString): void
   task.clearChildTid = 0;
   task.robustList = 0;
   task.restart = null;
+  task.debug = null;
   if (creds.euid !== creds.uid) task.parentDeathSignal = 0;
   group.handlers = new SignalHandlers(group.handlers);
   group.handlers.resetCaught();

@@ -3,7 +3,7 @@
  * in the platform's wait.
  */
 import { ENOSYS, type Errno } from '../../abi/errno.ts';
-import { SEGV_MAPERR, SIGKILL, SIGSEGV } from '../../abi/signal.ts';
+import { SEGV_MAPERR, SIGKILL, SIGSEGV, SIGTRAP, TRAP_TRACE } from '../../abi/signal.ts';
 import { AF_NETLINK, AF_UNIX } from '../../abi/socket.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { Host } from '../../lib/host.ts';
@@ -46,7 +46,7 @@ import { FutexTable } from './futex.ts';
 import { park } from './job_control.ts';
 import type { NetNamespace } from './namespaces.ts';
 import { PidNamespace } from './pid_namespace.ts';
-import { enterAfterStop, stopAtEntry, stopBeforeReturn, traceExec } from './ptrace.ts';
+import { enterAfterStop, stopAtEntry, stopBeforeReturn, suspendsSeccomp, traceExec } from './ptrace.ts';
 import { restartSequence } from './rseq.ts';
 import { enforceSeccomp } from './seccomp.ts';
 import { deliverPending, endSyscall, frameFailed, isKilled } from './signal_delivery.ts';
@@ -245,7 +245,7 @@ export class Kernel implements ThreadEvents {
   }
   private dispatch(task: Task): void {
     if (this.strace !== null) this.strace.enter(task);
-    if (task.seccomp !== null) {
+    if (task.seccomp !== null && !suspendsSeccomp(task)) {
       const verdict = enforceSeccomp(task, task.seccomp);
       if (verdict !== null) {
         this.complete(task, verdict);
@@ -263,6 +263,7 @@ export class Kernel implements ThreadEvents {
     task.state = 'kernel';
     try {
       if (task.rseq !== null) restartSequence(task, task.rseq);
+      if (task.debug !== null && signal === SIGTRAP && code === TRAP_TRACE && this.watched(task, address)) return;
       if (signal === SIGSEGV && code === SEGV_MAPERR && growStack(task.mm, thread, task.group.limits, address)) {
         this.returnToUser(task, null);
         return;
@@ -272,6 +273,15 @@ export class Kernel implements ThreadEvents {
     } catch (e) {
       this.broken(task, e);
     }
+  }
+  /** A step that armed debug registers made necessary: true unless the tracer has asked for it as well. */
+  private watched(task: Task, address: number): boolean {
+    const { debug, trace } = task;
+    if (debug === null || trace === null || !debug.armed) return false;
+    const hit = debug.stepped(task, address);
+    if (!hit && (trace.mode === 'step' || trace.mode === 'sysemu-step')) return false;
+    this.returnToUser(task, null);
+    return true;
   }
   interrupted(thread: ThreadContext): void {
     const task = thread.data as Task;
@@ -400,7 +410,9 @@ export class Kernel implements ThreadEvents {
     task.state = 'app';
     task.tracedCall = -1;
     const mode = task.trace?.mode;
-    if (mode === 'step' || mode === 'sysemu-step') task.thread.resumeSingleStep();
+    const watching = task.trace !== null && task.debug?.armed === true;
+    if (watching) task.debug?.look(task);
+    if (watching || mode === 'step' || mode === 'sysemu-step') task.thread.resumeSingleStep();
     else task.thread.resume();
   }
 

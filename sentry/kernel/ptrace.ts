@@ -17,6 +17,7 @@ import {
   PTRACE_EVENT_VFORK,
   PTRACE_EVENT_VFORK_DONE,
   PTRACE_O_EXITKILL,
+  PTRACE_O_SUSPEND_SECCOMP,
   PTRACE_O_TRACECLONE,
   PTRACE_O_TRACEEXEC,
   PTRACE_O_TRACEEXIT,
@@ -30,6 +31,7 @@ import { CLONE_THREAD, CLONE_UNTRACED, CLONE_VFORK } from '../../abi/sched.ts';
 import { CLD_TRAPPED, SA_NOCLDSTOP, SI_KERNEL, SIG_IGN, SIGCHLD, SIGKILL, SIGSTOP, SIGTRAP } from '../../abi/signal.ts';
 import { REG } from '../../platforms/platform.ts';
 import { NO_RESULT } from '../syscalls/definition.ts';
+import { CAP_SYS_ADMIN, hasCap } from './credentials.ts';
 import { exitGroup, exitTask } from './exit.ts';
 import { park } from './job_control.ts';
 import { isKilled } from './signal_delivery.ts';
@@ -90,6 +92,14 @@ export class Trace {
   }
 }
 
+/** PTRACE_O_SUSPEND_SECCOMP is for tracers that may do anything, and that no filter holds. */
+export function mayHaveOptions(tracer: Task, options: number): boolean {
+  return (options & PTRACE_O_SUSPEND_SECCOMP) === 0 || (tracer.seccomp === null && hasCap(tracer.creds, CAP_SYS_ADMIN));
+}
+export function suspendsSeccomp({ trace }: Task): boolean {
+  return trace !== null && (trace.options & PTRACE_O_SUSPEND_SECCOMP) !== 0;
+}
+
 /** EPERM: already traced, one's own process, or not permitted. */
 export function attach(tracer: Task, target: Task, seized: boolean, options: number): 0 | Errno {
   if (target.trace !== null || target.group === tracer.group || !mayTrace(tracer, target)) return EPERM;
@@ -120,6 +130,7 @@ export function detach(target: Task, signal: number): void {
   trace.tracer.tracees?.delete(target);
   const info = takesSignal(trace) ? signalToInject(trace, signal) : null;
   target.trace = null;
+  target.debug = null;
   if (info !== null) target.pending.add(info);
   if (target.parked === 'ptrace-stop' && trace.vforkChild?.vforkParent === target && !isKilled(target)) park(target, 'vfork');
   else target.kernel.unpark(target);

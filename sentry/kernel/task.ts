@@ -19,6 +19,7 @@ import type { FsContext } from '../vfs/fs_context.ts';
 import { UserBuffer } from '../vfs/io.ts';
 import type { AltStack } from './alt_stack.ts';
 import type { Credentials } from './credentials.ts';
+import type { DebugRegisters } from './debug_registers.ts';
 import type { Kernel } from './kernel.ts';
 import type { Namespaces } from './namespaces.ts';
 import type { PidNamespace } from './pid_namespace.ts';
@@ -99,6 +100,8 @@ export class Task {
   timerSlack = 50_000;
   /** ptrace(2): by whom and how it is traced; null = not at all. */
   trace: Trace | null = null;
+  /** Hardware breakpoints that its tracer has set; null = none ever. */
+  debug: DebugRegisters | null = null;
   /** Tasks that it traces; null = none. */
   tracees: Set<Task> | null = null;
   /** Its tracer has stopped it before a system call, which is still to be made. */

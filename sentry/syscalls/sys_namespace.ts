@@ -57,6 +57,6 @@ export const NAMESPACE_CALLS = {
     man: 'unshare(2)',
     args: [flags],
     run: unshare,
-    partial: 'CLONE_NEWTIME: a child that starts no program reads the old clocks in the vDSO',
+    partial: 'CLONE_NEWTIME: on KVM a child that starts no program reads the old clocks in the vDSO',
   }),
 };

@@ -3,12 +3,24 @@ import { EFAULT, EINVAL, EIO, EPERM, type Errno, ESRCH, isErrno } from '../../ab
 import { TASK_SIZE } from '../../abi/mman.ts';
 import { ARCH_GET_FS, ARCH_GET_GS, ARCH_SET_FS, ARCH_SET_GS } from '../../abi/prctl.ts';
 import * as P from '../../abi/ptrace.ts';
+import { RSEQ_SIZE } from '../../abi/rseq.ts';
 import { AUDIT_ARCH_X86_64 } from '../../abi/seccomp.ts';
 import { NSIG, SIGKILL } from '../../abi/signal.ts';
 import { FXSAVE_SIZE, SIGINFO_SIZE } from '../../abi/signal_frame.ts';
 import { getLen64, setLen64 } from '../../abi/struct.ts';
 import { REG } from '../../platforms/platform.ts';
-import { attach, detach, interruptTracee, resumeTracee, type Trace, type TraceMode, type TraceStop, traceMe } from '../kernel/ptrace.ts';
+import { debugRegister, setDebugRegister } from '../kernel/debug_registers.ts';
+import {
+  attach,
+  detach,
+  interruptTracee,
+  mayHaveOptions,
+  resumeTracee,
+  type Trace,
+  type TraceMode,
+  type TraceStop,
+  traceMe,
+} from '../kernel/ptrace.ts';
 import { encodeSignalInfo, rawSignalInfo } from '../kernel/signal_info.ts';
 import { sendToTask, setSignalMask } from '../kernel/signal_send.ts';
 import type { Task } from '../kernel/task.ts';
@@ -26,7 +38,8 @@ function ptrace(task: Task, request: number, pid: number, address: number, data:
   if (request === P.PTRACE_ATTACH) return attach(task, target, false, 0);
   if (request === P.PTRACE_SEIZE) {
     if (address !== 0) return EIO;
-    return (data & ~P.PTRACE_O_KNOWN) !== 0 ? EINVAL : attach(task, target, true, data);
+    if ((data & ~P.PTRACE_O_KNOWN) !== 0) return EINVAL;
+    return mayHaveOptions(task, data) ? attach(task, target, true, data) : EPERM;
   }
   const { trace } = target;
   if (trace === null || trace.tracer.group !== task.group) return ESRCH;
@@ -64,6 +77,7 @@ function ofStopped(task: Task, target: Task, trace: Trace, stop: TraceStop, requ
       return 0;
     case P.PTRACE_SETOPTIONS:
       if ((data & ~P.PTRACE_O_KNOWN) !== 0) return EINVAL;
+      if (!mayHaveOptions(task, data)) return EPERM;
       trace.options = data;
       return 0;
     case P.PTRACE_GETEVENTMSG:
@@ -81,6 +95,8 @@ function ofStopped(task: Task, target: Task, trace: Trace, stop: TraceStop, requ
       setSignalMask(target, task.kernel.scratch8View.getBigUint64(0, true));
       return 0;
     }
+    case P.PTRACE_GET_RSEQ_CONFIGURATION:
+      return rseqConfiguration(task, target, address, data);
     case P.PTRACE_GET_SYSCALL_INFO:
       return syscallInfo(task, target, stop, address, data);
     default:
@@ -230,18 +246,26 @@ function setWord(registers: BigUint64Array, index: number, word: bigint): boolea
   }
 }
 
-/** struct user: registers, then nothing that exists here but debug registers, which are all 0. */
+/** Index of a debug register in struct user; -1 for what lies before. */
+function debugIndex(offset: number): number {
+  return offset < P.USER_DEBUGREG_OFFSET ? -1 : (offset - P.USER_DEBUGREG_OFFSET) / 8;
+}
+
+/** struct user: registers, then nothing that exists here but debug registers. */
 function peekUser(task: Task, target: Task, offset: number, data: number): number {
   if (offset % 8 !== 0 || offset >= P.USER_SIZE) return EIO;
   const { scratch8, scratch8View } = task.kernel;
-  scratch8View.setBigUint64(0, offset < P.USER_REGS_SIZE ? (registerWords(target)[offset / 8] as bigint) : 0n, true);
+  const debug = debugIndex(offset);
+  const other = debug >= 0 ? debugRegister(target, debug) : 0n;
+  scratch8View.setBigUint64(0, offset < P.USER_REGS_SIZE ? (registerWords(target)[offset / 8] as bigint) : other, true);
   return task.copyOut(data, scratch8);
 }
 
 function pokeUser(target: Task, offset: number, word: bigint): number {
   if (offset % 8 !== 0 || offset >= P.USER_SIZE) return EIO;
-  // Without debug registers there are no hardware breakpoints; clearing them is harmless.
-  if (offset >= P.USER_REGS_SIZE) return offset >= P.USER_DEBUGREG_OFFSET && word === 0n ? 0 : EIO;
+  const debug = debugIndex(offset);
+  if (debug >= 0) return setDebugRegister(target, debug, word);
+  if (offset >= P.USER_REGS_SIZE) return EIO;
   const words = registerWords(target);
   if (!setWord(words, offset / 8, word)) return EIO;
   store(target, words);
@@ -326,12 +350,24 @@ function syscallInfo(task: Task, target: Task, stop: TraceStop, length: number, 
   return task.copyOut(address, out.subarray(0, Math.min(length, size))) === 0 ? size : EFAULT;
 }
 
+/** struct ptrace_rseq_configuration: u64 address, u32 size, u32 signature, u32 flags, u32 pad. */
+const RSEQ_CONFIGURATION_SIZE = 24;
+function rseqConfiguration(task: Task, target: Task, length: number, address: number): number {
+  const out = new Uint8Array(RSEQ_CONFIGURATION_SIZE);
+  const view = new DataView(out.buffer);
+  const area = target.rseq;
+  setLen64(view, 0, area?.address ?? 0);
+  view.setUint32(8, area === null ? 0 : RSEQ_SIZE, true);
+  view.setUint32(12, area?.signature ?? 0, true);
+  return task.copyOut(address, out.subarray(0, Math.min(length, out.length))) === 0 ? out.length : EFAULT;
+}
+
 export const PTRACE_CALLS = {
   ptrace: syscall({
     x64: 101,
     man: 'ptrace(2)',
     args: [int, int, addr, size],
     run: ptrace,
-    partial: 'no hardware breakpoints and watchpoints, no PTRACE_SINGLEBLOCK',
+    partial: 'no hardware watchpoints for reads, no PTRACE_SINGLEBLOCK',
   }),
 };
