@@ -32,6 +32,8 @@ const MASK_BYTES = 128;
 export interface PlacedThread {
   readonly tid: number;
   readonly running: boolean;
+  /** It runs, but sleeps. */
+  readonly asleep?: boolean;
   readonly placement: ThreadPlacement;
 }
 export class ThreadPlacement {
@@ -140,7 +142,7 @@ export class CpuPlacement {
       if (p.heat.cpu >= 0) {
         if (thread.running) this.judge(thread, calls);
       } else if (p.cpu < 0) {
-        if (thread.running && calls < CALLS_TO_COME_HOME) computing++;
+        if (thread.running && thread.asleep !== true && calls < CALLS_TO_COME_HOME) computing++;
         p.returning = calls >= CALLS_TO_COME_HOME && this.tick >= p.awayUntil && p.mayRunOn(this.home);
         if (calls > most && !p.mayRunOn(this.home)) {
           most = calls;

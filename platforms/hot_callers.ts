@@ -44,7 +44,7 @@ export class HotCallers {
   }
   /** Whether the kernel thread should look again before it sleeps. */
   get expecting(): boolean {
-    for (const thread of this.hot) if (thread.running) return true;
+    for (const thread of this.hot) if (thread.running && thread.asleep !== true) return true;
     return false;
   }
   get any(): boolean {

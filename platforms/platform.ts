@@ -120,6 +120,19 @@ export interface ThreadMemory {
   write(address: number, from: Uint8Array, offset: number, count: number): number;
 }
 
+/** Which futex(2) calls on private words a platform may answer by itself: waiting with a timeout is among them in `all` alone. */
+export type FutexGrant = 'none' | 'untimed' | 'all';
+
+/** The private futexes of a space whose threads' waits and wakes the platform answers without an event, as far as they were granted. */
+export interface SpaceFutexes {
+  /** A waiter for a private word has come to the Sentry's lists, or left. Before it reads the word. */
+  listed(address: number, change: 1 | -1): void;
+  /** Wakes up to `count` of those that sleep on the platform; how many. via: a stopped thread of the space. */
+  wake(via: ThreadContext, address: number, count: number): number;
+  /** As FUTEX_REQUEUE for them; with `value`, FUTEX_CMP_REQUEUE. How many were woken or moved, or an errno. */
+  requeue(via: ThreadContext, from: number, to: number, wake: number, move: number, value: number | null): number | Errno;
+}
+
 /** One thread of an application. `data` is the Sentry's (its Task); the platform never looks inside. */
 export interface ThreadContext {
   data: unknown;
@@ -169,6 +182,10 @@ export interface ThreadContext {
   schedule?(cpus: readonly number[] | null, nice: number): void;
   /** Number of the CPU that it runs on, or will. Absent: unknown. */
   processor?(): number;
+  /** Replaces what was granted before. Absent: every futex call is an event. */
+  grantFutexes?(grant: FutexGrant): void;
+  /** It runs, and sleeps in a futex call that was granted. */
+  readonly asleep?: boolean;
   /** CPU time it has used in the application, ns. */
   cpuTime(): number;
   /** Ends this thread alone; stopped or running. No event follows. The last thread of a space: use space.release(). */
@@ -232,6 +249,8 @@ export interface AddressSpace {
    * FUTEX_WAKE_OP encodes it. 0, or EFAULT. A platform without it: an unlucky change by another thread is lost.
    */
   changeWord?(via: ThreadContext, address: number, operation: number): 0 | Errno;
+  /** Absent: waiters are on the Sentry's lists alone. */
+  readonly futexes?: SpaceFutexes;
   /** membarrier(2): what the command says about the threads of this space. A platform without it: none is offered. */
   membarrier?(via: ThreadContext, command: number, flags: number, cpu: number): 0 | Errno;
   /** The platform may rewrite system calls in this space from now on. A forked space needs it anew. */

@@ -64,6 +64,12 @@ __attribute__((used)) uint64_t on_fast(struct slot *slot)
 	slot->regs[SS] = USER_SS;
 	slot->regs[FS_BASE] = read_fs();
 	slot->regs[GS_BASE] = 0;
+	if (slot->regs[RAX] == __NR_futex) {
+		struct futex_call call = { slot->regs[RDI], slot->regs[RSI], slot->regs[RDX], slot->regs[R10], slot->regs[R9] };
+		int64_t r = futex_here(slot, &call, 0);
+		if (r != FUTEX_NOT_HERE)
+			return (uint64_t)r;
+	}
 	gather(slot);
 	post_request(slot, KIND_SYSCALL);
 	return finish(slot);

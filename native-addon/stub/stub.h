@@ -50,6 +50,14 @@ void gather(struct slot *slot);
 /* Puts into its place what the Sentry has written. 0: not all of it could be. */
 int scatter(const struct slot *slot);
 
+/* futex.c */
+struct futex_call {
+	uint64_t word, operation, value, timeout, bitset;
+};
+#define FUTEX_NOT_HERE INT64_MIN
+/* The call's result, or FUTEX_NOT_HERE: the Sentry is to be asked. */
+int64_t futex_here(struct slot *slot, const struct futex_call *call, int by_signal);
+
 /* descriptors.c */
 /* Receives up to four descriptors; how many bytes the message had, or an errno. */
 int64_t receive(int *fds, void *payload, uint64_t length, uint64_t flags);

@@ -15,6 +15,8 @@
 #define SLOTS (STUB_BASE + 0x1000000UL)
 #define NEXT_SLOTS (STUB_BASE + 0x2000000UL)
 #define MAX_THREADS 4096UL
+/* The last page is no thread's: struct futex_counts. */
+#define FUTEX_COUNTS (SLOTS + (MAX_THREADS - 1) * SLOT_SIZE)
 #define SLOT_SIZE 4096UL
 #define SLOTS_LENGTH (MAX_THREADS * SLOT_SIZE)
 /* Signal stacks, one block a thread; the block's number is the thread's. */
@@ -101,6 +103,9 @@ struct frame_peek {
 	uint32_t valid, pad;
 };
 
+/* Which futex calls the stub may answer itself: none, those without a timeout, all that it knows. */
+enum futex_grant { FUTEXES_ASKED = 0, FUTEXES_UNTIMED = 1, FUTEXES_TIMED = 2 };
+
 /* In the order of struct user_regs_struct. */
 enum { R15, R14, R13, R12, RBP, RBX, R11, R10, R9, R8, RAX, RCX, RDX, RSI, RDI, ORIG_RAX, RIP, CS, EFLAGS, RSP, SS, FS_BASE, GS_BASE, DS, ES, FS, GS };
 
@@ -121,10 +126,14 @@ struct slot {
 	uint32_t command_count; /* 0x144 */
 	uint64_t result;        /* 0x148 */
 	uint32_t spin;          /* 0x150: cycles (TSC) to look at the state before sleeping */
-	uint32_t pad3[3];
+	uint32_t futexes;       /* 0x154: enum futex_grant */
+	/* Written by the stub: it sleeps on a futex; how often it has. */
+	uint32_t asleep;        /* 0x158 */
+	uint32_t sleeps;        /* 0x15c */
 	uint32_t nonce[4]; /* 0x160 */
 	uint64_t rseq;      /* 0x170: the thread's area, registered with the host; 0: none */
-	uint32_t rseq_signature, pad4;
+	uint32_t rseq_signature;
+	uint32_t futex_traps; /* the stub's own: futex calls that came by a signal */
 	struct command commands[MAX_COMMANDS]; /* 0x180 */
 	uint8_t data[DATA_SIZE];               /* 0x880 */
 	struct frame_order frame;              /* 0xd80 */
@@ -137,6 +146,15 @@ _Static_assert(__builtin_offsetof(struct slot, frame) == 0xd80 && __builtin_offs
 _Static_assert(__builtin_offsetof(struct slot, data) == 0x880 && __builtin_offsetof(struct slot, memory) == 0xe88 && sizeof(struct call_memory) == 104, "platforms/systrap/layout.ts");
 _Static_assert(__builtin_offsetof(struct slot, rseq) == 0x170, "platforms/systrap/layout.ts");
 _Static_assert(sizeof(struct slot) <= SLOT_SIZE, "a page");
+
+_Static_assert(__builtin_offsetof(struct slot, futexes) == 0x154 && __builtin_offsetof(struct slot, commands) == 0x180, "platforms/systrap/layout.ts");
+
+/* Who waits for the private futexes of a space, by bucket of words: sleepers in the host, waiters on the Sentry's lists. */
+#define FUTEX_BUCKETS 256
+struct futex_counts {
+	uint32_t listed[FUTEX_BUCKETS];
+	uint32_t sleepers[FUTEX_BUCKETS];
+};
 
 struct global {
 	_Atomic uint32_t sentry_sleeps;

@@ -22,8 +22,9 @@ _Static_assert(offsetof(struct ucontext, mcontext.r8) == 40 && offsetof(struct u
 		       offsetof(struct ucontext, mcontext.fpstate) == 224 && offsetof(struct slot, kick) == 0x4c,
 	       "leave.S says so");
 
-/* leave.S, fast.S: code addresses. */
+/* leave.S, fast.S, futex.c: code addresses. */
 extern const char stub_leave[], stub_leave_flags[], stub_leave_jump[], stub_leave_end[], stub_kicked[];
+extern const char stub_wait_look[], stub_wait_end[], stub_wait_kicked[];
 extern const char stub_fast_leave[], stub_fast_jump[], stub_fast_leave_end[], stub_fast_kicked[], stub_upgraded[];
 
 /* The application has stopped: the slot says where and why, the Sentry what becomes of it. */
@@ -68,6 +69,19 @@ static void look_ahead(struct slot *slot, const struct ucontext *uc)
 	}
 }
 
+/* Whether the call has been answered without the Sentry. */
+static int answered_here(struct slot *slot, struct sigcontext *c, uint32_t arch)
+{
+	if (c->rax != __NR_futex || arch != AUDIT_ARCH_X86_64)
+		return 0;
+	struct futex_call call = { c->rdi, c->rsi, c->rdx, c->r10, c->r9 };
+	int64_t r = futex_here(slot, &call, 1);
+	if (r == FUTEX_NOT_HERE)
+		return 0;
+	c->rax = (uint64_t)r;
+	return 1;
+}
+
 /* SIGSYS. */
 __attribute__((used)) struct departure on_trap(struct siginfo *info, struct ucontext *uc)
 {
@@ -79,6 +93,8 @@ __attribute__((used)) struct departure on_trap(struct siginfo *info, struct ucon
 		serve(slot, uc);
 		return departure(slot, &uc->mcontext);
 	}
+	if (answered_here(slot, &uc->mcontext, info->arch))
+		return departure(slot, &uc->mcontext);
 	slot->kick = 0;
 	slot->kind = KIND_SYSCALL;
 	slot->code = info->arch == AUDIT_ARCH_X86_64;
@@ -119,6 +135,8 @@ static int kicked_inside(struct slot *slot, struct sigcontext *c)
 		c->rip = (uint64_t)stub_fast_kicked;
 	} else {
 		slot->kick = 1;
+		if (c->rip >= (uint64_t)stub_wait_look && c->rip < (uint64_t)stub_wait_end)
+			c->rip = (uint64_t)stub_wait_kicked;
 	}
 	return 1;
 }

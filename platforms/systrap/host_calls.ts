@@ -7,7 +7,12 @@ import type { HostCall } from '../../lib/host_call_filter.ts';
 
 const WAIT = 0;
 const WAKE = 1;
+const REQUEUE = 3;
+const CMP_REQUEUE = 4;
 const WAKE_OP = 5;
+const WAIT_BITSET = 9;
+const PRIVATE = 128;
+const CLOCK_REALTIME = 256;
 /** Thread: VM FS FILES SIGHAND THREAD SYSVSEM. */
 const CLONE_THREAD_FLAGS = 0x50f00;
 /** Process: CLONE_PARENT with SIGCHLD. */
@@ -36,6 +41,25 @@ export const HOST_CALLS: readonly HostCall[] = [
       { arg: 2, values: [8], wide: true },
     ],
     reason: 'ring the doorbell (an eventfd that the Sentry empties)',
+  },
+  {
+    name: 'futex',
+    nr: 202,
+    // Nothing that gives a word an owner (PI): what such words say is the Sentry's to keep.
+    when: [
+      {
+        arg: 1,
+        values: [
+          WAKE | PRIVATE,
+          WAIT | PRIVATE,
+          WAIT_BITSET | PRIVATE,
+          WAIT_BITSET | PRIVATE | CLOCK_REALTIME,
+          REQUEUE | PRIVATE,
+          CMP_REQUEUE | PRIVATE,
+        ],
+      },
+    ],
+    reason: 'futexes of the application itself: found by its own memory alone; any signal ends a wait',
   },
   { name: 'rt_sigreturn', nr: 15, reason: 'the way back to the application; changes its own registers only' },
   {
@@ -92,5 +116,6 @@ export const HOST_CALLS: readonly HostCall[] = [
     ],
     reason: 'the thread’s own restartable sequences: the host writes CPU numbers to its memory and moves its instruction pointer there',
   },
+  { name: 'restart_syscall', nr: 219, reason: 'the host’s own way on with a timed wait that it has interrupted (cgroup freezer, a tracer of the host’s)' },
   { name: 'exit', nr: 60, reason: 'a thread ends' },
 ];

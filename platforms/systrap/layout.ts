@@ -14,6 +14,9 @@ export const NEXT_SLOTS = STUB_BASE + 0x200_0000;
 export const SLOT_SIZE = 4096;
 export const SLOT_WORDS = SLOT_SIZE / 4;
 export const MAX_THREADS = 4096;
+/** The last page of a process's memfd is no thread's: struct futex_counts. */
+export const COUNTS_PAGE = MAX_THREADS - 1;
+export const FUTEX_BUCKETS = 256;
 /** Of a thread's signal stack. */
 export const STACK_SIZE = 0x8000;
 /** The application's thread number `index` has this much of a process's memfd. */
@@ -42,6 +45,11 @@ export const OP_STATE = 4;
 export const OP_ADVISE = 5;
 export const OP_FRAME = 6;
 
+// enum futex_grant
+export const FUTEXES_ASKED = 0;
+export const FUTEXES_UNTIMED = 1;
+export const FUTEXES_TIMED = 2;
+
 // enum reply_flags
 export const REPLY_RESULT = 1;
 export const REPLY_REGISTERS = 2;
@@ -63,6 +71,9 @@ export const W_FLAGS = 0x140 / 4;
 export const W_COMMAND_COUNT = 0x144 / 4;
 export const W_RESULT = 0x148 / 4;
 export const W_SPIN = 0x150 / 4;
+export const W_FUTEXES = 0x154 / 4;
+export const W_ASLEEP = 0x158 / 4;
+export const W_SLEEPS = 0x15c / 4;
 /** Random words that prove that a process sees this slot (fork). Unused by the stub. */
 export const W_NONCE = 0x160 / 4;
 export const NONCE_WORDS = 4;

@@ -7,8 +7,10 @@ import type { Host } from '../../lib/host.ts';
 import { native } from '../../native-addon/native.ts';
 import { SLOT_WORDS } from './layout.ts';
 
-/** Most threads of a sandbox. */
-export const WINDOW_SLOTS = 8192;
+/** Most threads of a sandbox, and most spaces with more than one. */
+const MOST_THREADS = 8192;
+const MOST_COUNTS = 4096;
+const WINDOW_SLOTS = MOST_THREADS + MOST_COUNTS;
 
 export class SlotWindow {
   readonly words: Int32Array<ArrayBuffer>;

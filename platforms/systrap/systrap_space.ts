@@ -9,7 +9,8 @@ import { HOST_CALL } from '../ptrace/requests.ts';
 import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
 import type { CallMemory, ProcessMemory } from './call_memory.ts';
 import { CallSites, type CodeMemory } from './call_sites.ts';
-import { MAX_THREADS, OP_HOST, OP_MAP_FILE, OP_THREAD, STATE_GONE, setWords, W_RSEQ, W_STATE } from './layout.ts';
+import { COUNTS_PAGE, OP_HOST, OP_MAP_FILE, OP_THREAD, STATE_GONE, setWords, W_RSEQ, W_STATE } from './layout.ts';
+import { SystrapFutexes } from './space_futexes.ts';
 import type { SystrapPlatform } from './systrap_platform.ts';
 import { SystrapThread } from './systrap_thread.ts';
 
@@ -43,6 +44,7 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
   sites: CallSites | null = null;
   /** Of the process that this one was forked from, until `patchCalls`. */
   inherited: CallSites | null = null;
+  readonly futexes: SystrapFutexes;
   private released = false;
 
   constructor(platform: SystrapPlatform, memfd: number, socket: number, firstIndex: number, vdsoBase: number) {
@@ -51,6 +53,7 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
     this.socket = socket;
     this.firstIndex = firstIndex;
     this.vdsoBase = vdsoBase;
+    this.futexes = new SystrapFutexes(platform.window);
   }
 
   mapAnonymous(via: ThreadContext, address: number, length: number, prot: number): 0 | Errno {
@@ -252,6 +255,10 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
     this.threads.delete(thread);
     this.free.push({ index: thread.index, place: thread.place });
   }
+  /** The stubs of this space can see who waits on the Sentry's lists. */
+  shareFutexes(): boolean {
+    return !this.released && this.futexes.share(this.memfd);
+  }
   /** It was told to end (or to sleep for ever, if it is the first). */
   left(thread: SystrapThread): void {
     this.leaving.push(thread);
@@ -267,7 +274,7 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
     const free = this.free.pop();
     if (free !== undefined) return free;
     if (this.nextIndex === this.firstIndex) this.nextIndex++;
-    return { index: this.nextIndex < MAX_THREADS ? this.nextIndex++ : -1, place: -1 };
+    return { index: this.nextIndex < COUNTS_PAGE ? this.nextIndex++ : -1, place: -1 };
   }
 
   release(): void {
@@ -277,6 +284,7 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
     if (this.pid > 0) host.kill(this.pid, 9);
     for (const thread of this.threads) this.platform.forget(thread);
     for (const { place } of [...this.threads, ...this.leaving, ...this.free]) if (place >= 0) window.unmap(place);
+    this.futexes.release();
     this.free.length = 0;
     this.threads.clear();
     this.leaving.length = 0;

@@ -5,7 +5,7 @@ import { SI_KERNEL, SIGTRAP } from '../../abi/signal.ts';
 import { native } from '../../native-addon/native.ts';
 import type { ThreadPlacement } from '../cpu_placement.ts';
 import { SPIN_CYCLES } from '../hot_callers.ts';
-import { REG, REGISTER_COUNT, Registers, type ThreadContext } from '../platform.ts';
+import { type FutexGrant, REG, REGISTER_COUNT, Registers, type ThreadContext } from '../platform.ts';
 import { HOST_CALL } from '../ptrace/requests.ts';
 import { CallMemory } from './call_memory.ts';
 import {
@@ -13,6 +13,9 @@ import {
   C_NR,
   C_RESULT,
   COMMAND_WORDS,
+  FUTEXES_ASKED,
+  FUTEXES_TIMED,
+  FUTEXES_UNTIMED,
   getWords,
   MAP_FD_HELD,
   MAP_FD_KEEP,
@@ -30,12 +33,14 @@ import {
   STATE_REPLY,
   STATE_SLEEPING,
   setWords,
+  W_ASLEEP,
   W_CODE,
   W_COMMAND_COUNT,
   W_COMMANDS,
   W_CPU_TIME,
   W_FLAGS,
   W_FPSTATE,
+  W_FUTEXES,
   W_KICK,
   W_REGS,
   W_RESULT,
@@ -62,6 +67,8 @@ const CONSIDER_MASK = 15;
 const ARGUMENTS = [REG.rdi, REG.rsi, REG.rdx, REG.r10, REG.r8, REG.r9] as const;
 
 /** exit, exit_group, execve: the stub says how much CPU time the thread has used. */
+const GRANTS: Readonly<Record<FutexGrant, number>> = { none: FUTEXES_ASKED, untimed: FUTEXES_UNTIMED, all: FUTEXES_TIMED };
+
 const LAST_CALLS = new Set([60, 231, 59]);
 /** ns; ten years. What a slot says is not to be believed beyond. */
 const MAX_CPU_TIME = 3.2e17;
@@ -152,6 +159,8 @@ export class SystrapThread implements ThreadContext {
     setWords(words, at + W_FPSTATE, fpstate);
     words[at + W_COMMAND_COUNT] = 0;
     words[at + W_KICK] = 0;
+    words[at + W_FUTEXES] = FUTEXES_ASKED;
+    words[at + W_ASLEEP] = 0;
     Atomics.store(words, at + W_STATE, STATE_POSTED);
   }
   /** A process forked from `other`'s: the host has copied its registration. */
@@ -184,7 +193,9 @@ export class SystrapThread implements ThreadContext {
   considerSite(): void {
     const { sites } = this.space;
     const fpstate = this.at + W_FPSTATE;
-    if (sites === null || (++this.trapped & CONSIDER_MASK) !== 0 || (this.words[fpstate] === 0 && this.words[fpstate + 1] === 0)) return;
+    // Of futex calls the stub has told one in a few already.
+    const few = this.sysno === HOST_CALL.futex && this.words[this.at + W_FUTEXES] !== FUTEXES_ASKED;
+    if (sites === null || (!few && (++this.trapped & CONSIDER_MASK) !== 0) || (this.words[fpstate] === 0 && this.words[fpstate + 1] === 0)) return;
     const rip = this.at + W_REGS + REG.rip * 2;
     sites.consider(this, ((this.words[rip + 1] as number) >>> 0) * 0x1_0000_0000 + ((this.words[rip] as number) >>> 0), this.sysno);
   }
@@ -307,6 +318,14 @@ export class SystrapThread implements ThreadContext {
     if (Atomics.exchange(words, at + W_STATE, STATE_REPLY) === STATE_SLEEPING) native.slotWake(this.platform.window.buffer, this.place);
   }
 
+  grantFutexes(grant: FutexGrant): void {
+    if (this.dead) return; // the slot may be another's
+    this.words[this.at + W_FUTEXES] = grant !== 'none' && this.space.shareFutexes() ? GRANTS[grant] : FUTEXES_ASKED;
+  }
+  /** As its stub says. */
+  get asleep(): boolean {
+    return this.running && this.words[this.at + W_ASLEEP] === 1;
+  }
   interrupt(): void {
     if (!this.running || this.dead) return;
     this.interruptWanted = true;

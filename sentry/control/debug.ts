@@ -4,11 +4,14 @@ import { toUnicode } from '../../lib/byte_string.ts';
 import { INVALID_ARGUMENT, StatusError } from '../../lib/ttrpc/status.ts';
 import type { RequestOf } from '../../proto/control.ts';
 import type { SandboxLog } from '../boot/log.ts';
+import { grantAllFutexes } from '../kernel/futex_grant.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
 import { Strace } from '../strace/strace.ts';
 import { SYSCALLS } from '../syscalls/table.ts';
 import { pathName } from '../vfs/path_name.ts';
+
+const FUTEX = 202;
 
 /** @throws StatusError for a value that is none. */
 export function debug(kernel: Kernel, log: SandboxLog, request: RequestOf<'Debug'>): string {
@@ -16,6 +19,7 @@ export function debug(kernel: Kernel, log: SandboxLog, request: RequestOf<'Debug
   if (!['', 'on', 'off'].includes(strace)) throw new StatusError(INVALID_ARGUMENT, `strace: ${strace} is neither on nor off`);
   if (!['', 'debug', 'info'].includes(level)) throw new StatusError(INVALID_ARGUMENT, `log level: ${level} is neither debug nor info`);
   if (strace !== '') kernel.strace = strace === 'on' ? new Strace(SYSCALLS, log.line) : null;
+  if (strace !== '') grantAllFutexes(kernel);
   if (level !== '' || strace === 'on') log.setVerbose(level === 'debug' || strace === 'on');
   const parts: string[] = [];
   if (request.stacks) parts.push(stacks(kernel));
@@ -30,8 +34,9 @@ function stacks(kernel: Kernel): string {
   for (const container of kernel.containers.values()) {
     for (const group of container.processes) {
       for (const task of group.tasks) {
-        const state = task.parked ?? task.state;
-        lines.push([container.id, task.pid, task.tid, state, inCall(task) ? task.syscallNumber : '-', task.name].join('\t'));
+        const state = task.parked ?? (task.asleep ? 'blocked' : task.state);
+        const call = task.asleep ? FUTEX : inCall(task) ? task.syscallNumber : '-';
+        lines.push([container.id, task.pid, task.tid, state, call, task.name].join('\t'));
       }
     }
   }

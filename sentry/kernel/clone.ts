@@ -24,6 +24,7 @@ import {
 import { REG, type ThreadContext } from '../../platforms/platform.ts';
 import type { MemoryMap } from '../mm/memory_map.ts';
 import { CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN, CAP_SYS_RESOURCE, type Credentials, hasCap, hasCapIn } from './credentials.ts';
+import { grantFutexes } from './futex_grant.ts';
 import { cloneNamespaces } from './namespaces.ts';
 import { PID_MAX, type PidNamespace } from './pid_namespace.ts';
 import { ProcessTimers } from './process_timers.ts';
@@ -171,6 +172,7 @@ function makeTask(
   });
   child.inheritFrom(task);
   if ((flags & CLONE_VM) === 0) child.rseq = task.rseq;
+  if ((flags & (CLONE_VM | CLONE_VFORK)) === CLONE_VM) for (const member of [task, child]) grantFutexes(member);
   if ((flags & CLONE_VM) === 0 || (flags & CLONE_VFORK) !== 0) child.altStack = { ...task.altStack };
   if ((flags & CLONE_THREAD) === 0) joinNewProcess(task, child, request, ns);
   child.group.tasks.push(child);

@@ -4,11 +4,16 @@
  * A waiter is put on its key's list first; then the word is read; only then does the task sleep. Application threads change words
  * whenever they like, but a wake is a system call, and those run one after another here: a thread that changes the word after it
  * was read finds the waiter when its wake comes.
+ *
+ * Of private words a platform may hold sleepers itself (SpaceFutexes): `wakeWaiters` and `requeueWaiters` reach both. Linux keeps words
+ * that are named private and the same ones named shared apart, so those who wake without a call of a live thread's own (the end
+ * of a thread, robust lists) need not look for sleepers.
  */
 import { EFAULT, EINVAL, type Errno, isErrno } from '../../abi/errno.ts';
 import { FUTEX_BITSET_MATCH_ANY } from '../../abi/futex.ts';
 import { TASK_SIZE } from '../../abi/mman.ts';
 import { POLLIN } from '../../abi/poll.ts';
+import type { SpaceFutexes } from '../../platforms/platform.ts';
 import type { Task } from './task.ts';
 import { WaitQueue } from './wait.ts';
 
@@ -16,6 +21,8 @@ import { WaitQueue } from './wait.ts';
 export interface FutexKey {
   readonly owner: object;
   readonly offset: number;
+  /** Of a word that is found by address space: where others may wait for it than on the lists here. */
+  readonly held: SpaceFutexes | null;
 }
 
 /** One place in a list. `queue` is notified when it is woken; several waiters may share one (futex_waitv). */
@@ -50,7 +57,8 @@ export class FutexTable {
 
   add(waiter: FutexWaiter): void {
     if (waiter.pi) this.lockWaiterCount++;
-    const { owner, offset } = waiter.key;
+    const { owner, offset, held } = waiter.key;
+    held?.listed(offset, 1);
     let words = this.lists.get(owner);
     if (words === undefined) {
       words = new Map();
@@ -63,12 +71,13 @@ export class FutexTable {
 
   /** Safe for one that is not there any more. */
   remove(waiter: FutexWaiter): void {
-    const { owner, offset } = waiter.key;
+    const { owner, offset, held } = waiter.key;
     const words = this.lists.get(owner);
     const list = words?.get(offset);
     const at = list?.indexOf(waiter) ?? -1;
     if (words === undefined || list === undefined || at < 0) return;
     list.splice(at, 1);
+    held?.listed(offset, -1);
     if (waiter.pi) this.lockWaiterCount--;
     if (list.length > 0) return;
     words.delete(offset);
@@ -119,11 +128,30 @@ export class FutexTable {
 }
 const NOBODY: readonly FutexWaiter[] = [];
 
+/** FUTEX_WAKE by a task in a call of its own: sleepers of the platform's after those on the list. */
+export function wakeWaiters(task: Task, key: FutexKey, count: number, bitset = FUTEX_BITSET_MATCH_ANY): number {
+  const woken = task.kernel.futexes.wake(key, count, bitset);
+  if (key.held === null || woken < 0 || woken >= count) return woken;
+  return woken + Math.max(0, key.held.wake(task.thread, key.offset, count - woken));
+}
+
+/** FUTEX_REQUEUE, with `value` FUTEX_CMP_REQUEUE: of the platform's sleepers first, since the host compares and moves in one step. */
+export function requeueWaiters(task: Task, from: FutexKey, to: FutexKey, wake: number, move: number, value: number | null): number {
+  const { held } = from;
+  let done = 0;
+  // To a word of another kind nobody can be moved: they wake up, and look at their word again.
+  if (held !== null && held !== to.held) done = held.wake(task.thread, from.offset, wake + move);
+  else if (held !== null) done = held.requeue(task.thread, from.offset, to.offset, wake, move, value);
+  if (done < 0) return done;
+  const rest = task.kernel.futexes.requeue(from, to, Math.max(0, wake - done), move - Math.max(0, done - wake));
+  return rest < 0 && done > 0 ? done : rest + done;
+}
+
 /** isPrivate: FUTEX_PRIVATE_FLAG: no look-up of what is mapped. */
 export function futexKey(task: Task, address: number, isPrivate: boolean): FutexKey | Errno {
   if (address % 4 !== 0) return EINVAL;
   if (address >= TASK_SIZE) return EFAULT;
-  return isPrivate ? { owner: task.mm, offset: address } : task.mm.futexKey(address);
+  return isPrivate ? { owner: task.mm, offset: address, held: task.mm.space.futexes ?? null } : task.mm.futexKey(address);
 }
 
 /** CLONE_CHILD_CLEARTID: whoever joins the thread sees 0 and is woken. */

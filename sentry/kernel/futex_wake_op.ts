@@ -14,7 +14,7 @@ import {
   FUTEX_OP_SET,
   FUTEX_OP_XOR,
 } from '../../abi/futex.ts';
-import type { FutexKey } from './futex.ts';
+import { type FutexKey, wakeWaiters } from './futex.ts';
 import type { Task } from './task.ts';
 
 export function wakeOp(task: Task, key: FutexKey, key2: FutexKey, count: number, count2: number, uaddr2: number, encoded: number): number {
@@ -28,10 +28,10 @@ export function wakeOp(task: Task, key: FutexKey, key2: FutexKey, count: number,
   if (next === null || holds === null) return ENOSYS;
   const exact = change(task, uaddr2, encoded, next);
   if (exact < 0) return exact;
-  const woken = task.kernel.futexes.wake(key, Math.max(count, 1));
+  const woken = wakeWaiters(task, key, Math.max(count, 1));
   // Where another thread changed the word meanwhile, the old value is not known: too many wakes are allowed, too few are not.
   if (woken < 0 || (exact === 1 && !holds)) return woken;
-  const more = task.kernel.futexes.wake(key2, Math.max(count2, 1));
+  const more = wakeWaiters(task, key2, Math.max(count2, 1));
   return more < 0 ? more : woken + more;
 }
 

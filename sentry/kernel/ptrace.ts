@@ -33,6 +33,7 @@ import { REG } from '../../platforms/platform.ts';
 import { NO_RESULT } from '../syscalls/definition.ts';
 import { CAP_SYS_ADMIN, hasCap } from './credentials.ts';
 import { exitGroup, exitTask } from './exit.ts';
+import { grantFutexes } from './futex_grant.ts';
 import { park } from './job_control.ts';
 import { isKilled } from './signal_delivery.ts';
 import { sendToGroup, sendToTask } from './signal_send.ts';
@@ -119,6 +120,7 @@ export function traceMe(task: Task): 0 | Errno {
 function link(tracer: Task, target: Task, seized: boolean, options: number): void {
   target.mm.space.restoreCalls?.();
   target.trace = new Trace(tracer, seized, options);
+  grantFutexes(target);
   tracer.tracees ??= new Set();
   tracer.tracees.add(target);
 }
@@ -131,6 +133,7 @@ export function detach(target: Task, signal: number): void {
   const info = takesSignal(trace) ? signalToInject(trace, signal) : null;
   target.trace = null;
   target.debug = null;
+  grantFutexes(target);
   if (info !== null) target.pending.add(info);
   if (target.parked === 'ptrace-stop' && trace.vforkChild?.vforkParent === target && !isKilled(target)) park(target, 'vfork');
   else target.kernel.unpark(target);

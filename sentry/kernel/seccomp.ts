@@ -35,6 +35,7 @@ import { type BpfData, type BpfProgram, decodeBpf, isValidBpf, runBpf } from '..
 import { REG, type ThreadContext } from '../../platforms/platform.ts';
 import { CAP_SYS_ADMIN, hasOwnCap } from './credentials.ts';
 import { exitGroup, exitTask } from './exit.ts';
+import { grantFutexes } from './futex_grant.ts';
 import { stopForSeccomp } from './ptrace.ts';
 import { SeccompListener } from './seccomp_listener.ts';
 import { forceSignal } from './signal_send.ts';
@@ -208,6 +209,7 @@ export function setSeccompMode(task: Task, mode: number, program: number): numbe
 export function setStrict(task: Task): number {
   if (task.seccomp !== null) return task.seccomp.mode === SECCOMP_MODE_STRICT ? 0 : EINVAL;
   task.seccomp = { mode: SECCOMP_MODE_STRICT, filter: null };
+  grantFutexes(task);
   return 0;
 }
 
@@ -233,8 +235,10 @@ export function installFilter(task: Task, flags: number, address: number): numbe
   if (isErrno(fd)) return fd;
   const state: SeccompState = { mode: SECCOMP_MODE_FILTER, filter };
   task.seccomp = state;
+  grantFutexes(task);
   for (const thread of others) {
     thread.seccomp = state;
+    grantFutexes(thread);
     if (task.creds.noNewPrivs) thread.creds = { ...thread.creds, noNewPrivs: true };
   }
   return fd;

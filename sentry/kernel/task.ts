@@ -171,6 +171,10 @@ export class Task {
     this.schedPriority = parent.schedPriority;
   }
 
+  /** It sleeps in a futex call that the platform answers. */
+  get asleep(): boolean {
+    return this.state === 'app' && this.thread.asleep === true;
+  }
   /** gettid(2) in the task's own namespace. */
   get tid(): number {
     return this.ids[this.ids.length - 1] as number;

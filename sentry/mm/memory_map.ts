@@ -22,7 +22,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../../abi/mman.ts';
-import type { AddressSpace, ThreadContext } from '../../platforms/platform.ts';
+import type { AddressSpace, SpaceFutexes, ThreadContext } from '../../platforms/platform.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { type ResourceLimits, RLIMIT_AS, RLIMIT_DATA } from '../kernel/rlimits.ts';
 import { FileDescription, type HostMapping } from '../vfs/file.ts';
@@ -472,11 +472,11 @@ export class MemoryMap {
   // What others ask
 
   /** Identity of a futex word: the object it lies in and its offset there. EFAULT where nothing is mapped. */
-  futexKey(address: number): { readonly owner: object; readonly offset: number } | Errno {
+  futexKey(address: number): { readonly owner: object; readonly offset: number; readonly held: SpaceFutexes | null } | Errno {
     const vma = this.vmas.find(address);
     if (vma === null) return EFAULT;
-    if (!vma.shared || vma.file === null) return { owner: this, offset: address };
-    return { owner: vma.file.inode ?? vma.file.impl, offset: vma.offset + (address - vma.start) };
+    if (!vma.shared || vma.file === null) return { owner: this, offset: address, held: this.space.futexes ?? null };
+    return { owner: vma.file.inode ?? vma.file.impl, offset: vma.offset + (address - vma.start), held: null };
   }
 
   /** The files that the range maps shared: for msync(2). */

@@ -123,7 +123,7 @@ test('a robust lock says that its owner died', () => {
   put(list + 24, list);
   w.set(list + 32, (w.a.tid | FUTEX_WAITERS) >>> 0);
   w.futex(w.b, list + 32, FUTEX_WAIT, (w.a.tid | FUTEX_WAITERS) >>> 0);
-  w.a.mm.futexKey = (offset) => ({ owner: w.a.mm, offset });
+  w.a.mm.futexKey = (offset) => ({ owner: w.a.mm, offset, held: null });
   w.a.robustList = list;
   exitRobustList(w.a);
   expect(w.a.memory.u32(list + 32)).toBe((FUTEX_WAITERS | FUTEX_OWNER_DIED) >>> 0);
@@ -132,7 +132,7 @@ test('a robust lock says that its owner died', () => {
 
 test('joining a thread', () => {
   const w = new World();
-  w.a.mm.futexKey = (offset) => ({ owner: w.a.mm, offset });
+  w.a.mm.futexKey = (offset) => ({ owner: w.a.mm, offset, held: null });
   w.set(w.word, w.b.tid);
   w.b.clearChildTid = w.word;
   expect(w.futex(w.a, w.word, FUTEX_WAIT, w.b.tid)).toBeNull();

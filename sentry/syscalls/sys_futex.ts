@@ -24,7 +24,7 @@ import {
 } from '../../abi/futex.ts';
 import { POLLIN } from '../../abi/poll.ts';
 import { CLOCK_MONOTONIC, CLOCK_REALTIME } from '../../abi/time.ts';
-import { type FutexKey, FutexWaiter, futexKey } from '../kernel/futex.ts';
+import { type FutexKey, FutexWaiter, futexKey, requeueWaiters, wakeWaiters } from '../kernel/futex.ts';
 import { lockPi, unlockPi } from '../kernel/futex_lock.ts';
 import { requeuePi, waitRequeuePi } from '../kernel/futex_requeue_pi.ts';
 import { wakeOp } from '../kernel/futex_wake_op.ts';
@@ -54,9 +54,9 @@ function futex(task: Task, uaddr: number, op: number, value: number, fourth: num
     case FUTEX_WAIT_BITSET:
       return wait(task, uaddr, key as FutexKey, value, value3, deadlineFrom(task, fourth, true, realtime));
     case FUTEX_WAKE:
-      return task.kernel.futexes.wake(key as FutexKey, Math.max(value | 0, 1));
+      return wakeWaiters(task, key as FutexKey, Math.max(value | 0, 1));
     case FUTEX_WAKE_BITSET:
-      return value3 === 0 ? EINVAL : task.kernel.futexes.wake(key as FutexKey, Math.max(value | 0, 1), value3);
+      return value3 === 0 ? EINVAL : wakeWaiters(task, key as FutexKey, Math.max(value | 0, 1), value3);
     case FUTEX_LOCK_PI:
     case FUTEX_LOCK_PI2: {
       const deadline = deadlineFrom(task, fourth, true, command === FUTEX_LOCK_PI || realtime);
@@ -101,7 +101,7 @@ function onTwo(
     if (word !== value3) return EAGAIN;
   }
   if (command === FUTEX_CMP_REQUEUE_PI) return requeuePi(task, key, uaddr2, key2 as FutexKey, count2);
-  return task.kernel.futexes.requeue(key, key2 as FutexKey, count, count2);
+  return requeueWaiters(task, key, key2 as FutexKey, count, count2, command === FUTEX_CMP_REQUEUE ? value3 : null);
 }
 
 /** Kernel monotonic ns; Infinity without a timeout; an errno. */

@@ -3,6 +3,7 @@ import { EINVAL, EPERM, type Errno, EUSERS, isErrno } from '../../abi/errno.ts';
 import { NAMESPACE_TYPES, NamespaceFile, type NamespaceType, namespaceOf } from '../fs/nsfs.ts';
 import { PidFile } from '../fs/pidfd.ts';
 import { CAP_SYS_ADMIN, CAP_SYS_CHROOT, type Credentials, hasCapIn, hasOwnCap } from '../kernel/credentials.ts';
+import { grantFutexes } from '../kernel/futex_grant.ts';
 import { type IpcNamespace, leaveIpcNamespace, type Namespaces, type NetNamespace, type UtsNamespace } from '../kernel/namespaces.ts';
 import type { PidNamespace } from '../kernel/pid_namespace.ts';
 import type { Task } from '../kernel/task.ts';
@@ -53,7 +54,9 @@ function enter(task: Task, goals: readonly Goal[]): number {
   task.creds = creds;
   const moved = joined.mount !== task.namespaces.mount;
   const { ipc } = task.namespaces;
+  const { time } = task.namespaces;
   task.namespaces = joined;
+  if (time !== joined.time) grantFutexes(task);
   if (ipc !== joined.ipc) leaveIpcNamespace(task, ipc);
   if (moved) {
     task.fs.root = joined.mount.rootPath;

@@ -140,7 +140,7 @@ function cpuTicks(kernel: Kernel): { user: number; system: number; idle: number 
 
 function countTasks(ns: PidNamespace): { running: number; all: number } {
   let running = 0;
-  for (const task of ns.tasks.values()) if (task.state === 'app' || task.state === 'kernel') running++;
+  for (const task of ns.tasks.values()) if ((task.state === 'app' && !task.asleep) || task.state === 'kernel') running++;
   return { running, all: ns.tasks.size };
 }
 

@@ -15,6 +15,7 @@ export function memoryOf(task: Task): MemoryMap | null {
 export function stateOf(task: Task): readonly [letter: string, word: string] {
   switch (task.state) {
     case 'app':
+      return task.asleep ? ['S', 'sleeping'] : ['R', 'running'];
     case 'kernel':
       return ['R', 'running'];
     case 'blocked':
