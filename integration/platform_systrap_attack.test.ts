@@ -7,7 +7,9 @@ import { createPlatform, openSource } from '../platforms/select.ts';
 import { STUB_BASE } from '../platforms/stub_layout.ts';
 import {
   C_RESULT,
+  COUNTS_PAGE,
   DATA_SIZE,
+  FUTEX_BUCKETS,
   M_LENGTH,
   PIECE_WORDS,
   SLOT_SIZE,
@@ -24,6 +26,9 @@ import { call, code, LOOP_FOREVER, mov, SYSCALL } from './machine_code.ts';
 const CODE = 0x40_0000;
 const STACK = 0x60_0000;
 const PAGE = 4096;
+const COUNTS = SLOTS + COUNTS_PAGE * SLOT_SIZE;
+/** The sandbox's page, which stubs may read. */
+const GLOBAL = STUB_BASE + 0x20_0000;
 const RWX = PROT_READ | PROT_WRITE | PROT_EXEC;
 const O_RDONLY_CLOEXEC = 0o2000000;
 const DENIED = {
@@ -110,6 +115,67 @@ test('calls from inside the stub are no more than the list allows', () => {
       expect(next()).toBe(`syscall ${nr}`);
     }
   }
+  thread.space.release();
+});
+
+/** The thread makes this call by a system-call instruction of the stub's. */
+function callFromStub(thread: ThreadContext, nr: number, ...args: readonly number[]): void {
+  const regs = thread.registers();
+  regs.set(REG.rax, nr);
+  for (const [i, r] of [REG.rdi, REG.rsi, REG.rdx, REG.r10, REG.r8, REG.r9].entries()) regs.set(r, args[i] ?? 0);
+  jump(thread, stubSyscalls(thread)[0] as number);
+  thread.resume();
+}
+
+test('locks that the host would keep are refused, whoever asks', () => {
+  const thread = program(call(7));
+  thread.resume();
+  next();
+  // LOCK_PI, UNLOCK_PI, TRYLOCK_PI, WAIT_REQUEUE_PI, CMP_REQUEUE_PI, LOCK_PI2; FD; a bitset's wake: with and without PRIVATE.
+  for (const op of [6, 7, 8, 11, 12, 13, 2, 10]) {
+    for (const flags of [0, 128, 256, 384]) {
+      callFromStub(thread, 202, STACK - 64, op | flags, 1, 0, STACK - 128, 0);
+      expect(next()).toBe('syscall 202');
+    }
+  }
+  thread.space.release();
+});
+
+test('who sleeps in the host on words of the stub’s own ends with its process', () => {
+  for (const [word, op] of [
+    [SLOTS, 128], // its own state, which the Sentry wakes as a word that is not private
+    [COUNTS, 137],
+    [GLOBAL, 128],
+    [SLOTS, 0],
+  ] as const) {
+    const thread = program(call(7));
+    thread.resume();
+    next();
+    const value = new Uint8Array(4);
+    thread.space.read(word, value, 0, 4);
+    callFromStub(thread, 202, word, op, new DataView(value.buffer).getUint32(0, true), 0, 0, 0xffff_ffff);
+    for (let i = 0; i < 5; i++) platform.wait(events, host.monotonicNow() + 1e6);
+    const other = program(call(7));
+    other.resume();
+    for (let i = 0; !seen.includes('syscall 7') && i < 1000; i++) platform.wait(events, host.monotonicNow() + 1e7);
+    expect(seen.splice(0)).toContain('syscall 7');
+    thread.space.release();
+    other.space.release();
+  }
+});
+
+test('lies about sleepers cost the liar a call', () => {
+  const thread = program(store(COUNTS, 1), store(COUNTS + 4 * FUTEX_BUCKETS, -1), call(7));
+  thread.grantFutexes?.('all');
+  thread.resume();
+  expect(next()).toBe('syscall 7');
+  const { futexes } = thread.space;
+  expect(futexes?.wake(thread, 0, 1)).toBeLessThanOrEqual(0); // nothing is mapped there
+  futexes?.listed(0, 1);
+  futexes?.listed(0, -1);
+  const told = new Uint8Array(4);
+  thread.space.read(COUNTS, told, 0, 4);
+  expect([...told]).toEqual([0, 0, 0, 0]); // what the Sentry counts, it counts for itself
   thread.space.release();
 });
 

@@ -28,7 +28,13 @@ beforeAll(() => {
 });
 afterAll(() => stepper.platform.shutdown());
 
-const setup = (operation: number, value: number): number[][] => [mov.rax(WORD), mov.rdiFromRax, mov.esi(operation), mov.edx(value), mov.r10(0)];
+const setup = (operation: number, value: number): number[][] => [
+  mov.rax(WORD),
+  mov.rdiFromRax,
+  mov.esi(operation),
+  mov.edx(value),
+  mov.r10(0),
+];
 const SITE = CODE + setup(0, 0).flat().length;
 const CALL = SITE + mov.eax(FUTEX).length;
 const BEHIND = CALL + SYSCALL.length;
@@ -104,7 +110,8 @@ test.each(WAYS)('a thread on its way to sleep (%s) is stopped by a kick at each 
     const more = kickAt(thread, steps);
     const stop = stopOf(thread);
     if (more === 'told') steps--;
-    if (stop === 'interrupted') expect(rip(thread)).not.toBe(BEHIND); // it would have been woken by nobody
+    if (stop === 'interrupted')
+      expect(rip(thread)).not.toBe(BEHIND); // it would have been woken by nobody
     else asked++;
     seen.add(`${stop} ${rip(thread)}`);
     if (!more) break;

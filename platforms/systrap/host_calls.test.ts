@@ -52,6 +52,10 @@ test('what is listed is allowed, and nothing else', () => {
 test('constraints hold', () => {
   expect(run(202, [0n, 6n])).toBe(TRAP); // FUTEX_LOCK_PI
   expect(run(202, [0n, 0x1_0000_0006n])).toBe(TRAP); // an int: the kernel looks at the low half as well
+  // Of private ones: wait, wake, wait for a bitset by either clock, requeue; never one with an owner, and no wait by a clock alone.
+  for (const op of [128n, 129n, 131n, 132n, 137n, 393n]) expect(run(202, [0n, op])).toBe(ALLOW);
+  for (const op of [3n, 4n, 9n, 10n, 130n, 133n, 134n, 135n, 136n, 138n, 139n, 140n, 141n, 256n, 265n, 384n, 395n])
+    expect(run(202, [0n, op])).toBe(TRAP);
   expect(run(1, [1n, 0n, 8n])).toBe(ALLOW);
   expect(run(1, [0n, 0n, 8n])).toBe(TRAP);
   expect(run(1, [1n, 0n, 9n])).toBe(TRAP);

@@ -116,6 +116,10 @@ export const HOST_CALLS: readonly HostCall[] = [
     ],
     reason: 'the thread’s own restartable sequences: the host writes CPU numbers to its memory and moves its instruction pointer there',
   },
-  { name: 'restart_syscall', nr: 219, reason: 'the host’s own way on with a timed wait that it has interrupted (cgroup freezer, a tracer of the host’s)' },
+  {
+    name: 'restart_syscall',
+    nr: 219,
+    reason: 'the host’s own way on with a timed wait that it has interrupted (cgroup freezer, a tracer of the host’s)',
+  },
   { name: 'exit', nr: 60, reason: 'a thread ends' },
 ];

@@ -18,6 +18,8 @@ export class SystrapFutexes implements SpaceFutexes {
   private readonly counts = new Int32Array(FUTEX_BUCKETS);
   /** The page's place in the window; -1: none. */
   private place = -1;
+  /** Sleepers may have been moved to other words: they are counted where they went to sleep. */
+  private moved = false;
 
   constructor(window: SlotWindow) {
     this.window = window;
@@ -49,11 +51,17 @@ export class SystrapFutexes implements SpaceFutexes {
   }
   requeue(via: ThreadContext, from: number, to: number, wake: number, move: number, value: number | null): number | Errno {
     if (!this.sleepers(from)) return 0;
+    this.moved = true;
     return call(via, from, value === null ? FUTEX_REQUEUE : FUTEX_CMP_REQUEUE, wake, move, to, value ?? 0);
   }
   /** Whether anybody may sleep on the word. */
   private sleepers(address: number): boolean {
-    return this.place >= 0 && Atomics.load(this.window.words, this.window.wordOf(this.place) + FUTEX_BUCKETS + bucketOf(address)) !== 0;
+    if (this.place < 0) return false;
+    const { words } = this.window;
+    const first = this.window.wordOf(this.place) + FUTEX_BUCKETS;
+    if (!this.moved) return Atomics.load(words, first + bucketOf(address)) !== 0;
+    for (let bucket = 0; bucket < FUTEX_BUCKETS; bucket++) if (Atomics.load(words, first + bucket) !== 0) return true;
+    return false;
   }
 }
 

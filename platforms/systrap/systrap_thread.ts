@@ -195,7 +195,8 @@ export class SystrapThread implements ThreadContext {
     const fpstate = this.at + W_FPSTATE;
     // Of futex calls the stub has told one in a few already.
     const few = this.sysno === HOST_CALL.futex && this.words[this.at + W_FUTEXES] !== FUTEXES_ASKED;
-    if (sites === null || (!few && (++this.trapped & CONSIDER_MASK) !== 0) || (this.words[fpstate] === 0 && this.words[fpstate + 1] === 0)) return;
+    if (sites === null || (!few && (++this.trapped & CONSIDER_MASK) !== 0) || (this.words[fpstate] === 0 && this.words[fpstate + 1] === 0))
+      return;
     const rip = this.at + W_REGS + REG.rip * 2;
     sites.consider(this, ((this.words[rip + 1] as number) >>> 0) * 0x1_0000_0000 + ((this.words[rip] as number) >>> 0), this.sysno);
   }
