@@ -35,6 +35,7 @@ export const FSPICK_NO_AUTOMOUNT = 4;
 export const FSPICK_EMPTY_PATH = 8;
 export const FSCONFIG_SET_FLAG = 0;
 export const FSCONFIG_SET_STRING = 1;
+export const FSCONFIG_SET_FD = 5;
 export const FSCONFIG_CMD_CREATE = 6;
 export const FSCONFIG_CMD_RECONFIGURE = 7;
 export const FSCONFIG_CMD_CREATE_EXCL = 8;

@@ -4,6 +4,7 @@ import type { SpecResources } from '../../proto/oci_spec.ts';
 import { CgroupFilesystem } from '../fs/cgroup/cgroup_filesystem.ts';
 import { ContainerCgroup } from '../fs/cgroup/cgroup_provider.ts';
 import { DevptsFilesystem, parseDevptsOptions } from '../fs/devpts/devpts.ts';
+import { registerFuse } from '../fs/fuse/register.ts';
 import { ProcFilesystem } from '../fs/proc/proc_filesystem.ts';
 import { SysFilesystem } from '../fs/sys/sys_filesystem.ts';
 import { registerTmpFs } from '../fs/tmpfs/register.ts';
@@ -18,6 +19,7 @@ import type { Filesystem } from '../vfs/inode.ts';
 /** Call once, before the first container. */
 export function registerFilesystems(kernel: Kernel): void {
   registerTmpFs(kernel);
+  registerFuse(kernel);
   kernel.procNet.set('unix', (net) => unixSocketTable(kernel, net));
   const { filesystems } = kernel;
   filesystems.register('devpts', (_kernel, { data }) => {

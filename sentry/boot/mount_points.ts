@@ -1,5 +1,6 @@
 /** Places for mounts: what is missing is made, as container runtimes do. */
 import { EEXIST, ENOENT, ENOTDIR, type Errno, isErrno } from '../../abi/errno.ts';
+import { O_WRONLY } from '../../abi/fcntl.ts';
 import { S_IFDIR, S_IFREG } from '../../abi/stat.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import { rootCredentials } from '../kernel/credentials.ts';
@@ -34,7 +35,7 @@ function makeChild(parent: VfsPath, name: ByteString, file: boolean): VfsPath | 
   // A link that leads nowhere.
   if (dentry.inode !== null) return EEXIST;
   const made = file
-    ? directory.create(name, { mode: S_IFREG | 0o644, uid: 0, gid: 0 })
+    ? directory.create(name, { mode: S_IFREG | 0o644, uid: 0, gid: 0 }, O_WRONLY)
     : directory.mkdir(name, { mode: S_IFDIR | 0o755, uid: 0, gid: 0 });
   if (isErrno(made)) return made;
   instantiate(dentry, made);

@@ -8,6 +8,7 @@ import { NO_RESULT } from '../syscalls/definition.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import { openExecutable } from '../vfs/open.ts';
 import { LOOKUP_EMPTY, LOOKUP_FOLLOW } from '../vfs/walk.ts';
+import { releasing } from './call_log.ts';
 import { processesExceed } from './clone.ts';
 import type { Credentials } from './credentials.ts';
 import { execCredentials } from './exec_credentials.ts';
@@ -40,8 +41,8 @@ export function exec(task: Task, request: ExecRequest): number {
   task.processLimitExceeded = false;
   const file = openExecutable(task, request.dirfd, request.path, lookupOptions(request.flags));
   if (isErrno(file)) return file;
-  const creds = execCredentials(task, file);
-  const loaded = load(task, request, file, creds);
+  const creds = releasing(file, () => execCredentials(task, file));
+  const loaded = releasing(file, () => load(task, request, file, creds));
   if (isErrno(loaded)) {
     file.release();
     return loaded;

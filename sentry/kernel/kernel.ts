@@ -29,7 +29,7 @@ import { makeUnixSocket } from '../socket/unix/unix_family.ts';
 import { UnixSocket } from '../socket/unix/unix_socket.ts';
 import { UnixSockets } from '../socket/unix/unix_sockets.ts';
 import type { Strace } from '../strace/strace.ts';
-import { NO_RESULT, RUN_CALL, type Syscall } from '../syscalls/definition.ts';
+import { CALL_AGAIN, NO_RESULT, RUN_CALL, type Syscall } from '../syscalls/definition.ts';
 import { closeFile } from '../vfs/close.ts';
 import { DeviceRegistry } from '../vfs/device.ts';
 import { EpollAccount } from '../vfs/epoll.ts';
@@ -38,6 +38,7 @@ import { FilesystemTypes } from '../vfs/filesystem_types.ts';
 import { LockTable } from '../vfs/locks.ts';
 import type { FsNotify } from '../vfs/notify.ts';
 import { endBrokenCall } from './broken_call.ts';
+import { type CallLog, CallRuns, endLog, Suspension } from './call_log.ts';
 import { ClockWatch } from './clock_watch.ts';
 import { describeBroken } from './contain.ts';
 import type { Container } from './container.ts';
@@ -147,6 +148,8 @@ export class Kernel implements ThreadEvents {
   /** TCP/IP, a stack for each network namespace. */
   readonly networks: Networks;
   readonly unix = new UnixSockets((file) => (file.impl instanceof UnixSocket ? file.impl : null));
+  /** The system call that runs now. */
+  readonly calls = new CallRuns();
   /** Rounds of the loop so far: how busy the sandbox is. */
   rounds = 0;
   private awaitedRound = -1;
@@ -240,7 +243,7 @@ export class Kernel implements ThreadEvents {
       if (task.trace !== null && stopAtEntry(task)) return;
       this.dispatch(task);
     } catch (e) {
-      this.broken(task, e);
+      this.unwound(task, e);
     }
   }
   private dispatch(task: Task): void {
@@ -256,7 +259,42 @@ export class Kernel implements ThreadEvents {
   }
   private perform(task: Task): void {
     const row = this.syscalls[task.syscallNumber];
-    this.complete(task, row === undefined ? this.refuse(task, task.syscallNumber) : row.invoke(task, task.thread.args));
+    this.calls.enter(null);
+    const result = row === undefined ? this.refuse(task, task.syscallNumber) : row.invoke(task, task.thread.args);
+    this.calls.leave();
+    this.complete(task, result);
+  }
+  /** A call that has unwound because it had to wait (call_log.ts), once more. */
+  private performAgain(task: Task): void {
+    const log = task.callLog as CallLog;
+    log.rewind();
+    try {
+      this.calls.enter(log);
+      const result = (this.syscalls[task.syscallNumber] as Syscall).invoke(task, task.thread.args);
+      this.calls.leave();
+      if (isBlocking(result)) {
+        this.block(task, this.calls.rest(task, log, result));
+        return;
+      }
+      endLog(task, log, true);
+      this.complete(task, result);
+    } catch (e) {
+      this.unwound(task, e);
+    }
+  }
+  /** A system call has thrown: it has to wait, or it is broken. */
+  private unwound(task: Task, error: unknown): void {
+    const waits = this.calls.suspends && error instanceof Suspension;
+    this.calls.leave();
+    if (!waits) {
+      this.broken(task, error);
+      return;
+    }
+    try {
+      this.block(task, this.calls.wait(task, error.awaited));
+    } catch (e) {
+      this.broken(task, e);
+    }
   }
   fault(thread: ThreadContext, signal: number, code: number, address: number, trap?: Trap): void {
     const task = thread.data as Task;
@@ -321,10 +359,13 @@ export class Kernel implements ThreadEvents {
     if (isBlocking(result)) this.block(task, result);
     else if (result > NO_RESULT) this.returnToUser(task, result);
     else if (result === RUN_CALL) this.perform(task);
+    else if (result === CALL_AGAIN) this.performAgain(task);
   }
 
   private block(task: Task, generator: Blocking): void {
+    this.calls.suspends = true;
     const first = generator.next('ready');
+    this.calls.leave();
     if (first.done) {
       this.complete(task, first.value);
       return;
@@ -344,7 +385,8 @@ export class Kernel implements ThreadEvents {
     try {
       this.advanceBlocked(task);
     } catch (e) {
-      this.broken(task, e);
+      task.blocked = null; // the generator is over
+      this.unwound(task, e);
     }
   }
 
@@ -356,7 +398,9 @@ export class Kernel implements ThreadEvents {
       return;
     }
     task.state = 'kernel';
+    this.calls.enter(task.callLog);
     const result = call.advance();
+    this.calls.leave();
     if (result === null) {
       if (task.state === 'kernel') task.state = 'blocked';
       return;

@@ -18,6 +18,7 @@ import type { FdTable } from '../vfs/fd_table.ts';
 import type { FsContext } from '../vfs/fs_context.ts';
 import { UserBuffer } from '../vfs/io.ts';
 import type { AltStack } from './alt_stack.ts';
+import type { CallLog } from './call_log.ts';
 import type { Credentials } from './credentials.ts';
 import type { DebugRegisters } from './debug_registers.ts';
 import type { Kernel } from './kernel.ts';
@@ -114,6 +115,8 @@ export class Task {
   readonly startTime: number;
   /** Number of the system call that is being handled, for strace and /proc/PID/syscall. */
   syscallNumber = -1;
+  /** What the system call has been answered, while it is one that is made again. */
+  callLog: CallLog | null = null;
   /** CPU time in the kernel for this task, ns. */
   systemTime = 0;
   niceValue = 0;

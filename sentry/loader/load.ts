@@ -27,6 +27,7 @@ import { AT_FDCWD } from '../../abi/fcntl.ts';
 import { PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { SpaceSource, ThreadContext } from '../../platforms/platform.ts';
+import { releasing } from '../kernel/call_log.ts';
 import type { Credentials } from '../kernel/credentials.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { type ResourceLimits, RLIMIT_STACK } from '../kernel/rlimits.ts';
@@ -96,7 +97,7 @@ export function loadProgram(request: LoadRequest): LoadedProgram | Errno {
   const program = resolveScripts(request);
   if (isErrno(program)) return program;
   const wanted = program.image.interpreter;
-  const interpreter = wanted === null ? null : openInterpreter(request, wanted);
+  const interpreter = wanted === null ? null : releasing(program.file, () => openInterpreter(request, wanted));
   const thread = isErrno(interpreter) ? interpreter : request.spaces.newAddressSpace();
   const loaded = isErrno(thread) ? thread : new ProgramLoader(request, thread).load(program, interpreter as OpenImage | null, program.argv);
   program.file.release();
@@ -116,7 +117,7 @@ function resolveScripts(request: LoadRequest): (OpenImage & { readonly argv: rea
       return opened;
     }
     if ('image' in opened) return { image: opened.image, file, argv };
-    const next = depth >= MAX_SCRIPT_DEPTH ? ELOOP : request.open(AT_FDCWD, opened.interpreter);
+    const next = depth >= MAX_SCRIPT_DEPTH ? ELOOP : releasing(file, () => request.open(AT_FDCWD, opened.interpreter));
     file.release();
     if (isErrno(next)) return next;
     argv = [opened.interpreter, ...(opened.argument === null ? [] : [opened.argument]), path, ...argv.slice(1)];

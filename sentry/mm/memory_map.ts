@@ -172,7 +172,9 @@ export class MemoryMap {
     if (isErrno(address)) return address;
     if (!this.withinLimits(limits, address, length, prot, shared)) return ENOMEM;
     const source =
-      (flags & MAP_ANONYMOUS) !== 0 ? this.anonymousSource(shared, length) : this.fileSource(file as FileDescription, shared, prot);
+      (flags & MAP_ANONYMOUS) !== 0
+        ? this.anonymousSource(shared, length)
+        : this.fileSource(file as FileDescription, shared, prot, offset, length);
     if (isErrno(source)) return source;
     const growsDown = (flags & MAP_GROWSDOWN) !== 0 && !shared && (flags & MAP_ANONYMOUS) !== 0;
     const advice =
@@ -230,8 +232,10 @@ export class MemoryMap {
     file: FileDescription,
     shared: boolean,
     prot: number,
+    offset: number,
+    length: number,
   ): { file: FileDescription | null; mapping: HostMapping | null; anonymous: boolean } | Errno {
-    const mapping = file.impl.mapping(file, shared, prot);
+    const mapping = file.impl.mapping(file, shared, prot, offset, length);
     if (isErrno(mapping)) return mapping;
     if (mapping.hostFd < 0) return { file: null, mapping: null, anonymous: true }; // /dev/zero
     return { file: file.hold(), mapping, anonymous: false };

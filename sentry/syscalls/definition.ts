@@ -73,6 +73,8 @@ export interface Syscall {
 export const NO_RESULT = -100_000;
 /** What a seccomp(2) supervisor lets go on: the kernel makes the call now. */
 export const RUN_CALL = -100_001;
+/** What a call had to wait for is there: it is made again, from its start (kernel/call_log.ts). */
+export const CALL_AGAIN = -100_002;
 
 export function syscall<const A extends readonly ArgumentKind[]>(definition: SyscallDefinition<A>): Syscall {
   const run = definition.run as unknown as (task: Task, ...args: number[]) => SyscallResult;

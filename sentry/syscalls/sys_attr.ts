@@ -34,7 +34,7 @@ function chownPlace(task: Task, place: VfsPath | Errno, wantedUid: number, wante
   const readOnly = checkMountWrite(place.mount);
   if (readOnly !== 0) return readOnly;
   const { creds } = task;
-  if (!hasCapOver(creds, CAP_CHOWN, inode)) {
+  if (!hasCapOver(creds, CAP_CHOWN, inode) && inode.accessRule?.mayChange?.(inode, creds) !== true) {
     const owns = inode.uid === creds.fsuid;
     if (uid !== -1 && !(owns && uid === inode.uid)) return EPERM;
     if (gid !== -1 && !(owns && (gid === inode.gid || inGroup(creds, gid)))) return EPERM;
@@ -60,13 +60,17 @@ function faccessat(task: Task, dirfd: number, pathAddress: number, mask: number,
   const creds = (atFlags & AT_EACCESS) !== 0 ? task.creds : realCredentials(task.creds);
   const own = task.creds;
   task.creds = creds; // the walk, too, is made as the real user
-  const place = placeAt(task, dirfd, pathAddress, atFlags & ~AT_EACCESS);
-  task.creds = own;
+  let place: VfsPath | Errno;
+  try {
+    place = placeAt(task, dirfd, pathAddress, atFlags & ~AT_EACCESS);
+  } finally {
+    task.creds = own; // also if the call unwinds, to be made again
+  }
   if (typeof place === 'number') return place;
   const inode = inodeOf(place);
   const type = inode.mode & S_IFMT;
   if ((mask & X_OK) !== 0 && type === S_IFREG && (place.mount.flags & MS_NOEXEC) !== 0) return EACCES;
-  const denied = checkPermission(inode, creds, mask);
+  const denied = checkPermission(inode, creds, mask) || (mask === 0 ? 0 : inode.access(mask));
   if (denied !== 0) return denied;
   const onDisk = type === S_IFREG || type === S_IFDIR || type === S_IFLNK;
   return (mask & W_OK) !== 0 && onDisk && (place.mount.flags & MS_RDONLY) !== 0 ? EROFS : 0;

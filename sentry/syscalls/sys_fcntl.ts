@@ -43,7 +43,7 @@ import { setLen64 } from '../../abi/struct.ts';
 import { notifyOfChanges } from '../fs/inotify/directory_notice.ts';
 import { getPipeSize, setPipeSize } from '../fs/pipefs/pipe_file.ts';
 import type { Task } from '../kernel/task.ts';
-import type { SyscallResult } from '../kernel/wait.ts';
+import type { Blocking, SyscallResult } from '../kernel/wait.ts';
 import { setAsync } from '../vfs/async_notice.ts';
 import { NR_OPEN } from '../vfs/fd_table.ts';
 import type { FileDescription } from '../vfs/file.ts';
@@ -67,21 +67,29 @@ function dup(task: Task, number: number): number {
   return typeof file === 'number' ? file : duplicate(task, file, 0, false);
 }
 
-function dup3(task: Task, from: number, to: number, dupFlags: number): number {
+function dup3(task: Task, from: number, to: number, dupFlags: number): SyscallResult {
   if ((dupFlags & ~O_CLOEXEC) !== 0 || from === to) return EINVAL;
   return placeAt(task, from, to, (dupFlags & O_CLOEXEC) !== 0);
 }
-function dup2(task: Task, from: number, to: number): number {
+function dup2(task: Task, from: number, to: number): SyscallResult {
   if (from !== to) return placeAt(task, from, to, false);
   const file = task.fds.get(from);
   return typeof file === 'number' ? file : to;
 }
-function placeAt(task: Task, from: number, to: number, cloexec: boolean): number {
+function placeAt(task: Task, from: number, to: number, cloexec: boolean): SyscallResult {
   const file = task.fds.get(from);
   if (typeof file === 'number') return file;
   if (to < 0 || to >= Math.min(task.openFileLimit, NR_OPEN)) return EBADF;
   const old = task.fds.replace(to, file.hold(), cloexec);
-  if (old !== undefined) task.kernel.closeFile(task, old);
+  if (old === undefined) return to;
+  const { impl } = old;
+  task.kernel.closeFile(task, old);
+  const waits = impl.afterClose(old);
+  return typeof waits === 'number' ? to : closedBefore(waits, to);
+}
+/** What was closed is waited for; how that went nobody is told. */
+function* closedBefore(waits: Blocking, to: number): Blocking {
+  yield* waits;
   return to;
 }
 

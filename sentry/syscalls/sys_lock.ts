@@ -47,10 +47,17 @@ export function recordLock(task: Task, file: FileDescription, command: number, a
   if (flock.l_type !== F_RDLCK && flock.l_type !== F_WRLCK && flock.l_type !== F_UNLCK) return EINVAL;
   const owner = ofOpenFile ? file : task.fds;
   const { locks } = task.kernel;
+  const server = file.impl.lockServer;
   const exclusive = flock.l_type === F_WRLCK;
   const lock: RecordLock = { ...span, exclusive, owner, pid: ofOpenFile ? -1 : task.pid };
   if (command === F_GETLK || command === F_OFD_GETLK) {
-    return flock.l_type === F_UNLCK ? EINVAL : tellBlocker(task, address, flock, locks.blocker(inode, lock));
+    if (flock.l_type === F_UNLCK) return EINVAL;
+    const tell = (held: RecordLock | null): number => tellBlocker(task, address, flock, held);
+    return server?.keepsRecords ? server.get(task, lock, flock.l_type, tell) : tell(locks.blocker(inode, lock));
+  }
+  if (server?.keepsRecords) {
+    if (flock.l_type !== F_UNLCK && (exclusive ? !file.writable : !file.readable)) return EBADF;
+    return server.set(task, lock, flock.l_type, command === F_SETLKW || command === F_OFD_SETLKW);
   }
   if (flock.l_type === F_UNLCK) {
     locks.unlock(inode, owner, span.start, span.end);
@@ -83,6 +90,12 @@ function flock(task: Task, number: number, operation: number): SyscallResult {
   if (kind !== LOCK_SH && kind !== LOCK_EX && kind !== LOCK_UN) return EINVAL;
   const { inode } = file;
   if (inode === null || file.isPath) return EBADF;
+  const server = file.impl.lockServer;
+  if (server?.keepsWhole) {
+    file.holdsLocks = true;
+    const type = kind === LOCK_UN ? F_UNLCK : kind === LOCK_EX ? F_WRLCK : F_RDLCK;
+    return server.whole(task, file, type, (operation & LOCK_NB) === 0);
+  }
   if (kind === LOCK_UN) return task.kernel.locks.funlock(file, inode);
   watchRelease(task, file);
   return task.kernel.locks.flock(file, inode, kind === LOCK_EX, (operation & LOCK_NB) === 0);

@@ -125,7 +125,8 @@ function move(task: Task, source: ByteString, place: VfsPath): number {
 function mountNew(task: Task, type: ByteString, source: ByteString, place: VfsPath, bits: number, options: ByteString): number {
   if (type === '') return EINVAL;
   const { kernel } = task;
-  const denied = kernel.filesystems.has(type) ? checkNewFilesystem(task, type) : 0;
+  const kind = kernel.filesystems.typeOf(type);
+  const denied = kind !== null ? checkNewFilesystem(task, kind) : 0;
   if (denied !== 0) return denied;
   const fs = kernel.filesystems.make(type, kernel, { source, data: options, task });
   if (typeof fs === 'number') return fs;
@@ -144,6 +145,7 @@ function umount2(task: Task, target: number, bits: number): number {
   if (typeof place === 'number') return place;
   if (!mayMount(task)) return EPERM;
   if (place.dentry !== place.mount.root || !task.namespaces.mount.contains(place.mount)) return EINVAL;
+  if ((bits & MNT_FORCE) !== 0) place.mount.fs.abort();
   const detach = (bits & MNT_DETACH) !== 0;
   if (!detach && inUse(task, place.mount)) return EBUSY;
   if ((bits & MNT_EXPIRE) !== 0) return EAGAIN; // the first call only marks it; marks are not kept

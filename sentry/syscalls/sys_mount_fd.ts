@@ -6,6 +6,7 @@ import {
   FSCONFIG_CMD_CREATE,
   FSCONFIG_CMD_CREATE_EXCL,
   FSCONFIG_CMD_RECONFIGURE,
+  FSCONFIG_SET_FD,
   FSCONFIG_SET_FLAG,
   FSCONFIG_SET_STRING,
   FSMOUNT_CLOEXEC,
@@ -135,21 +136,36 @@ function contextOf(task: Task, number: number): FilesystemContext | Errno {
   return file.impl instanceof FilesystemContext ? file.impl : EINVAL;
 }
 
-function fsconfig(task: Task, number: number, command: number, keyAddress: number, valueAddress: number): number {
+function fsconfig(task: Task, number: number, command: number, keyAddress: number, valueAddress: number, aux: number): number {
   const config = contextOf(task, number);
   if (typeof config === 'number') return config;
   switch (command) {
     case FSCONFIG_SET_FLAG:
     case FSCONFIG_SET_STRING:
       return setOption(task, config, keyAddress, command === FSCONFIG_SET_STRING ? valueAddress : 0);
+    case FSCONFIG_SET_FD:
+      return setDescriptor(task, config, keyAddress, valueAddress, aux);
     case FSCONFIG_CMD_CREATE:
     case FSCONFIG_CMD_CREATE_EXCL:
       return create(task, config);
     case FSCONFIG_CMD_RECONFIGURE:
       return config.picked === null ? EINVAL : config.picked.fs.remount(config.options.join(','));
     default:
-      return EOPNOTSUPP; // binary values, paths and descriptors: no filesystem here takes one
+      return EOPNOTSUPP; // binary values and paths: no filesystem here takes one
   }
+}
+
+/** FSCONFIG_SET_FD: an option whose value is a descriptor. */
+function setDescriptor(task: Task, config: FilesystemContext, keyAddress: number, valueAddress: number, number: number): number {
+  if (valueAddress !== 0) return EINVAL;
+  if (config.made !== null) return EBUSY;
+  const key = task.readString(keyAddress, 255);
+  if (typeof key === 'number') return key;
+  const file = task.fds.get(number);
+  if (typeof file === 'number') return file;
+  if (key.includes(',') || config.options.length >= OPTIONS_MAX) return EINVAL;
+  config.options.push(`${key}=${number}`);
+  return 0;
 }
 
 function setOption(task: Task, config: FilesystemContext, keyAddress: number, valueAddress: number): number {
@@ -168,7 +184,7 @@ function setOption(task: Task, config: FilesystemContext, keyAddress: number, va
 function create(task: Task, config: FilesystemContext): number {
   if (config.picked !== null || config.made !== null) return EBUSY;
   const { kernel } = task;
-  const denied = checkNewFilesystem(task, config.type);
+  const denied = checkNewFilesystem(task, kernel.filesystems.typeOf(config.type) ?? config.type);
   if (denied !== 0) return denied;
   const fs = kernel.filesystems.make(config.type, kernel, { source: config.source, data: config.options.join(','), task });
   if (typeof fs === 'number') return fs;

@@ -1,5 +1,5 @@
 /** Transfers between files without user memory: sendfile(2), copy_file_range(2). */
-import { EAGAIN, EBADF, EFBIG, EINVAL, EISDIR, ERESTARTSYS, type Errno, ESPIPE } from '../../abi/errno.ts';
+import { EAGAIN, EBADF, EFBIG, EINVAL, EISDIR, EOPNOTSUPP, ERESTARTSYS, type Errno, ESPIPE } from '../../abi/errno.ts';
 import { O_APPEND, SEEK_CUR, SEEK_SET } from '../../abi/fcntl.ts';
 import { IN_ACCESS, IN_MODIFY } from '../../abi/inotify.ts';
 import { POLLHUP, POLLOUT } from '../../abi/poll.ts';
@@ -163,10 +163,12 @@ function* copy(task: Task, input: FileDescription, output: FileDescription, plac
   output.hold();
   try {
     const { source, target } = places;
-    const buffer = new Uint8Array(Math.min(CHUNK * 4, count));
-    let total = 0;
-    let error = 0;
-    while (total < count) {
+    const served = output.impl.copyFrom(input, source, output, target, count, task);
+    const copied = served === null ? EOPNOTSUPP : yield* served;
+    const buffer = new Uint8Array(copied === EOPNOTSUPP ? Math.min(CHUNK * 4, count) : 0);
+    let total = Math.max(0, copied);
+    let error = copied === EOPNOTSUPP ? 0 : copied;
+    while (copied === EOPNOTSUPP && total < count) {
       const room = buffer.subarray(0, Math.min(buffer.length, count - total));
       const got = yield* settle(input.impl.pread(new BufferIo(room), source + total, input, task));
       if (got <= 0) {

@@ -19,6 +19,7 @@ import { setLen64 } from '../../abi/struct.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { Task } from '../kernel/task.ts';
 import type { UserNamespace } from '../kernel/user_namespace.ts';
+import type { FileDescription } from '../vfs/file.ts';
 import type { Attributes, Inode, Timestamp } from '../vfs/inode.ts';
 import {
   inodeOf,
@@ -70,11 +71,12 @@ function copyStat(task: Task, inode: Inode, address: number): number {
 }
 
 /** Where no walk has just asked a revalidating filesystem (the end is no looked-up name), asks it. */
-function refreshed(path: VfsPath, text: ByteString): Inode | Errno {
+function refreshed(path: VfsPath, text: ByteString, file: FileDescription | null = null): Inode | Errno {
   const inode = inodeOf(path);
   if (inode.fs.cachePolicy !== 'revalidate') return inode;
-  if (text !== '' && !text.endsWith('.') && path.dentry !== path.mount.root) return inode;
-  const r = inode.refresh();
+  const walked = text !== '' && !text.endsWith('.') && path.dentry !== path.mount.root;
+  if (walked && !inode.fs.attributesExpire) return inode;
+  const r = inode.refresh(file);
   return r !== 0 ? r : inode;
 }
 
@@ -99,7 +101,7 @@ function fstat(task: Task, number: number, address: number): number {
   const file = task.fds.get(number);
   if (typeof file === 'number') return file;
   if (file.path === null) return EBADF;
-  const inode = refreshed(file.path, '');
+  const inode = refreshed(file.path, '', file);
   return typeof inode === 'number' ? inode : copyStat(task, inode, address);
 }
 
@@ -158,6 +160,7 @@ const STATFS_FLAGS: readonly (readonly [number, number])[] = [
 
 function copyStatfs(task: Task, mount: Mount, address: number): number {
   const s = mount.fs.stats();
+  if (typeof s === 'number') return s;
   let f_flags = ST_VALID;
   for (const [bit, shown] of STATFS_FLAGS) if ((mount.flags & bit) !== 0) f_flags |= shown;
   return task.copyOut(
@@ -172,7 +175,7 @@ function copyStatfs(task: Task, mount: Mount, address: number): number {
       f_ffree: s.ffree,
       f_fsid: [mount.fs.dev, 0],
       f_namelen: s.namelen,
-      f_frsize: s.bsize || PAGE_SIZE,
+      f_frsize: s.frsize || s.bsize || PAGE_SIZE,
       f_flags,
     }),
   );

@@ -14,6 +14,7 @@ import type { Blocking, SyscallResult, WaitQueue } from '../kernel/wait.ts';
 import type { AsyncNotice } from './async_notice.ts';
 import type { Inode } from './inode.ts';
 import type { Sink, Source } from './io.ts';
+import type { RecordLock } from './locks.ts';
 import type { DirectoryWatcher } from './notify.ts';
 import type { VfsPath } from './path.ts';
 
@@ -24,6 +25,17 @@ export type EmitEntry = (name: ByteString, ino: number, type: number, next: numb
 export interface HostMapping {
   readonly hostFd: number;
   readonly offset: number;
+}
+
+/** Keeps locks outside of the sandbox's own table (locks.ts). Types are F_RDLCK and its like. */
+export interface LockServer {
+  /** fcntl(2)'s; flock(2)'s. */
+  readonly keepsRecords: boolean;
+  readonly keepsWhole: boolean;
+  set(task: Task, lock: RecordLock, type: number, wait: boolean): Blocking;
+  /** `tell` gets the first lock in the way, or null; its result is the call's. */
+  get(task: Task, lock: RecordLock, type: number, tell: (held: RecordLock | null) => number): Blocking;
+  whole(task: Task, owner: object, type: number, wait: boolean): Blocking;
 }
 
 /** Default behaviour: a file that can do nothing but be closed. */
@@ -62,9 +74,31 @@ export abstract class FileImpl {
   readdir(_file: FileDescription, _emit: EmitEntry, _task: Task): number {
     return ENOTDIR;
   }
-  /** For mmap(2) with these PROT_* bits; `shared`: MAP_SHARED. ENODEV: not mappable. */
-  mapping(_file: FileDescription, _shared: boolean, _prot: number): HostMapping | Errno {
+  /**
+   * For mmap(2) with these PROT_* bits; `shared`: MAP_SHARED. ENODEV: not mappable. The range of the file is for those that have to fetch
+   * it; absent: all of it.
+   */
+  mapping(_file: FileDescription, _shared: boolean, _prot: number, _offset?: number, _length?: number): HostMapping | Errno {
     return ENODEV;
+  }
+  /** Brings all content to where `mapping` finds it: the file is to be executed. */
+  load(): 0 | Errno {
+    return 0;
+  }
+  /** copy_file_range(2) by whoever keeps both files; a count, or EOPNOTSUPP: the caller reads and writes. Null: always so. */
+  copyFrom(
+    _input: FileDescription,
+    _source: number,
+    _file: FileDescription,
+    _target: number,
+    _count: number,
+    _task: Task,
+  ): Blocking | null {
+    return null;
+  }
+  /** Who keeps locks of the file in the sandbox's place. */
+  get lockServer(): LockServer | null {
+    return null;
   }
   /** `creds`: of who changes the content; set-id bits may depend on them. */
   truncate(_file: FileDescription, _size: number, _creds: Credentials): number {
@@ -171,7 +205,9 @@ export class FileDescription {
     this.impl = impl;
     this.flags = flags;
     this.path = path;
-    if (path !== null) path.dentry.openFiles++;
+    if (path === null) return;
+    path.dentry.openFiles++;
+    if (path.dentry.inode !== null) path.dentry.inode.descriptions++;
   }
 
   get inode(): Inode | null {
@@ -212,7 +248,11 @@ export class FileDescription {
     if (--this.references > 0) return;
     for (const hook of this.onLastRelease ?? []) hook(this);
     this.onLastRelease = null;
-    if (this.path !== null) this.path.dentry.openFiles--;
+    if (this.path !== null) {
+      const { dentry } = this.path;
+      dentry.openFiles--;
+      if (dentry.inode !== null) dentry.inode.descriptions--;
+    }
     if (this.written !== null) this.written.writers--;
     this.impl.release(this);
   }

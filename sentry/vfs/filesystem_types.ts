@@ -11,6 +11,8 @@ export interface MountRequest {
   readonly data: string;
   /** Null when the kernel mounts by itself. */
   readonly task: Task | null;
+  /** "sshfs" of "fuse.sshfs"; else ''. */
+  readonly subtype: string;
 }
 
 /** A filesystem for one mount, new or shared with earlier ones (sysfs, proc of one pid namespace). */
@@ -18,18 +20,26 @@ export type MakeFilesystem = (kernel: Kernel, request: MountRequest) => Filesyst
 
 /** Owned by the Kernel; filled at boot. */
 export class FilesystemTypes {
-  private readonly types = new Map<string, MakeFilesystem>();
+  private readonly types = new Map<string, { readonly make: MakeFilesystem; readonly subtypes: boolean }>();
 
-  register(name: string, make: MakeFilesystem): void {
-    this.types.set(name, make);
+  /** subtypes: "name.anything" is meant as well. */
+  register(name: string, make: MakeFilesystem, { subtypes = false } = {}): void {
+    this.types.set(name, { make, subtypes });
   }
   /** ENODEV: no such type. */
-  make(name: string, kernel: Kernel, request: MountRequest): Filesystem | Errno {
-    const make = this.types.get(name);
-    return make === undefined ? ENODEV : make(kernel, request);
+  make(name: string, kernel: Kernel, request: Omit<MountRequest, 'subtype'>): Filesystem | Errno {
+    const type = this.typeOf(name);
+    const row = type === null ? undefined : this.types.get(type);
+    return row === undefined ? ENODEV : row.make(kernel, { ...request, subtype: name.slice((type as string).length + 1) });
   }
   has(name: string): boolean {
-    return this.types.has(name);
+    return this.typeOf(name) !== null;
+  }
+  /** The registered type that a name means: itself, or what stands before its first dot. Null: there is none. */
+  typeOf(name: string): string | null {
+    if (this.types.has(name)) return name;
+    const type = name.split('.', 1)[0] as string;
+    return this.types.get(type)?.subtypes ? type : null;
   }
   /** /proc/filesystems: none of them needs a block device. */
   text(): string {

@@ -11,7 +11,7 @@ import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../abi/stat.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { Credentials } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
-import type { FileImpl } from './file.ts';
+import type { FileDescription, FileImpl } from './file.ts';
 import type { Dentry, VfsPath } from './path.ts';
 import type { PosixAcl } from './posix_acl.ts';
 
@@ -74,6 +74,8 @@ export interface FilesystemStats {
   readonly files: number;
   readonly ffree: number;
   readonly namelen: number;
+  /** Size of the units that blocks are counted in; absent: bsize. */
+  readonly frsize?: number;
 }
 
 /**
@@ -92,6 +94,8 @@ export abstract class Filesystem {
   /** st_dev of its files; the Kernel numbers them. */
   readonly dev: number;
   readonly cachePolicy: CachePolicy = 'forever';
+  /** What a walk has found may have older attributes than stat(2) may show: `refresh` is asked each time. */
+  readonly attributesExpire: boolean = false;
   /** Mounts of all namespaces, bind mounts included; `release` follows the last one. */
   mounts = 0;
   /** Made with the first mount: all mounts share one tree of dentries. */
@@ -103,7 +107,7 @@ export abstract class Filesystem {
     this.dev = dev;
   }
   abstract get root(): Inode;
-  abstract stats(): FilesystemStats;
+  abstract stats(): FilesystemStats | Errno;
   /** The options part of /proc/mounts, without rw/ro ("size=1024k"). */
   options(): string {
     return '';
@@ -114,6 +118,8 @@ export abstract class Filesystem {
   }
   /** The last mount is gone. */
   release(): void {}
+  /** umount2(2) with MNT_FORCE: whoever waits for it fails. */
+  abort(): void {}
   sync(): number {
     return 0;
   }
@@ -126,6 +132,8 @@ export abstract class Inode {
   /** Files that open(2) has opened for writing, and programs that run from it: one excludes the other (ETXTBSY). */
   writers = 0;
   programs = 0;
+  /** FileDescriptions of it, O_PATH ones as well. */
+  descriptions = 0;
   /** inotify(7) watches this very object: the dentry cache must not forget it. */
   watched = false;
   /** `watched` has changed: who is told of changes by others begins or ends to listen. */
@@ -182,10 +190,18 @@ export abstract class Inode {
   }
   /**
    * For 'revalidate' filesystems: makes attributes() current where no walk has just done so (fstat, "." and the root, AT_EMPTY_PATH).
-   * ESTALE if the object cannot be reached any more.
+   * ESTALE if the object cannot be reached any more. `file`: of fstat(2).
    */
-  refresh(): 0 | Errno {
+  refresh(_file: FileDescription | null = null): 0 | Errno {
     return 0;
+  }
+  /** access(2), chdir(2), chroot(2): MAY_* bits that `checkPermission` has granted and somebody else decides about as well. */
+  access(_mask: number): 0 | Errno {
+    return 0;
+  }
+  /** `open` itself empties the file for O_TRUNC. */
+  get truncatesAtOpen(): boolean {
+    return false;
   }
 
   /** True for device nodes that the filesystem opens by itself, without the kernel's registry. */
@@ -207,7 +223,8 @@ export abstract class Inode {
   lookup(_name: ByteString, _task: Task | null, _ahead?: WalkAhead): Inode | Errno {
     return ENOTDIR;
   }
-  create(_name: ByteString, _options: CreateOptions): Inode | Errno {
+  /** `flags`: O_* of the open(2) that follows at once. */
+  create(_name: ByteString, _options: CreateOptions, _flags: number): Inode | Errno {
     return EPERM;
   }
   mkdir(_name: ByteString, _options: CreateOptions): Inode | Errno {
@@ -242,8 +259,8 @@ export abstract class Inode {
   ): 0 | Errno {
     return EPERM;
   }
-  /** O_TMPFILE: an object without a name. */
-  tmpfile(_options: CreateOptions): Inode | Errno {
+  /** O_TMPFILE: an object without a name. `flags` as for create. */
+  tmpfile(_options: CreateOptions, _flags: number): Inode | Errno {
     return EOPNOTSUPP;
   }
 
@@ -271,9 +288,12 @@ export abstract class Inode {
   }
 }
 
-/** Grants or denies rwx bits in place of the nine permission bits. Capabilities override it as they do those. */
+/** Grants or denies rwx bits in place of the nine permission bits. Capabilities override it as they do those, unless it is final. */
 export interface AccessRule {
+  readonly final?: boolean;
   grants(inode: Inode, creds: Credentials, mask: number): boolean;
+  /** Who owns the object is somebody else's to judge: these credentials may try to change its metadata. */
+  mayChange?(inode: Inode, creds: Credentials): boolean;
 }
 
 export interface OpenContext {

@@ -23,6 +23,7 @@ const OWNERS: Readonly<Record<string, (task: Task) => UserNamespace>> = {
   mqueue: (task) => task.namespaces.ipc.owner,
   sysfs: (task) => task.namespaces.net.owner,
   cgroup2: (task) => task.creds.namespace,
+  fuse: (task) => task.creds.namespace,
 };
 /** Those of which only one is ever shown; parts of it may be covered. */
 const REVEALING: readonly string[] = ['proc', 'sysfs'];

@@ -124,7 +124,7 @@ function createAndOpen(task: Task, walk: Walk, flags: number, mode: number): Ope
   const asksAnyway = directory.fs.cachePolicy === 'revalidate';
   const dentry = asksAnyway ? new Dentry(walk.name, parent, null) : lookupChild(parent, walk.name, task);
   if (typeof dentry === 'number') return dentry;
-  const inode = directory.create(walk.name, createOptions(directory, task.creds, S_IFREG | mode, task.fs.umask));
+  const inode = directory.create(walk.name, createOptions(directory, task.creds, S_IFREG | mode, task.fs.umask), flags);
   if (typeof inode === 'number') return inode;
   instantiate(dentry, inode);
   task.kernel.notify?.entry(IN_CREATE, directory, walk.name, inode);
@@ -137,7 +137,7 @@ function openTemporary(task: Task, dirfd: number, path: ByteString, flags: numbe
   const directory = inodeOf(found);
   const denied = checkDirectoryWrite(directory, found.mount, task.creds);
   if (denied !== 0) return denied;
-  const inode = directory.tmpfile(createOptions(directory, task.creds, S_IFREG | mode, task.fs.umask));
+  const inode = directory.tmpfile(createOptions(directory, task.creds, S_IFREG | mode, task.fs.umask), flags);
   if (typeof inode === 'number') return inode;
   const name = `#${inode.attributes().ino}`;
   // O_EXCL: never to be linked.
@@ -205,7 +205,8 @@ function openInode(task: Task, inode: Inode, type: number, flags: number, contex
 function truncateAtOpen(task: Task, path: VfsPath, inode: Inode): 0 | Errno {
   const mode = inode.mode;
   const kept = modeAfterWrite(inode, task.creds);
-  const r = inode.setAttributes(kept === mode ? { size: 0 } : { size: 0, mode: kept & S_IALLUGO });
+  const change = kept === mode ? { size: 0 } : { size: 0, mode: kept & S_IALLUGO };
+  const r = inode.truncatesAtOpen ? 0 : inode.setAttributes(change);
   if (r === 0) task.kernel.notify?.object(IN_MODIFY, path.dentry);
   return r;
 }
@@ -221,5 +222,10 @@ export function openExecutable(task: Task, dirfd: number, path: ByteString, opti
   if (denied !== 0) return denied;
   if (inode.writers > 0) return ETXTBSY;
   const impl = inode.open(O_RDONLY | O_LARGEFILE, { path: found, creds: task.creds, task });
-  return typeof impl === 'number' ? impl : new FileDescription(impl, O_RDONLY | O_LARGEFILE, found);
+  if (typeof impl === 'number') return impl;
+  const loaded = impl.load();
+  const file = new FileDescription(impl, O_RDONLY | O_LARGEFILE, found);
+  if (loaded === 0) return file;
+  file.release();
+  return loaded;
 }

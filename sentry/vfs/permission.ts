@@ -20,15 +20,21 @@ export const MAY_READ = 4;
 
 /** May `creds` do all of `mask` (MAY_*) to the object? 0 or EACCES. */
 export function checkPermission(inode: Inode, creds: Credentials, mask: number): 0 | Errno {
-  const mode = inode.mode;
   let rule = inode.accessRule;
   if (rule === undefined) {
     // A list that has to be fetched says nothing new of the owner, and does not bind whoever overrides permissions.
     if (inode.uid === creds.fsuid) rule = null;
-    else if (overridesPermission(inode, mode, creds, mask)) return 0;
+    else if (overridesPermission(inode, inode.mode, creds, mask)) return 0;
     else rule = inode.findAccessRule();
   }
-  if (rule !== null) return rule.grants(inode, creds, mask) || overridesPermission(inode, mode, creds, mask) ? 0 : EACCES;
+  if (rule === null) return checkModeBits(inode, creds, mask);
+  if (rule.grants(inode, creds, mask)) return 0;
+  return rule.final !== true && overridesPermission(inode, inode.mode, creds, mask) ? 0 : EACCES;
+}
+
+/** By mode, owner and capabilities alone. */
+export function checkModeBits(inode: Inode, creds: Credentials, mask: number): 0 | Errno {
+  const mode = inode.mode;
   // Granted to everybody alike: no need to know who asks.
   if ((mode & (mode >> 3) & (mode >> 6) & mask) === mask) return 0;
   const bits = inode.uid === creds.fsuid ? mode >> 6 : inGroup(creds, inode.gid) ? mode >> 3 : mode;
@@ -69,7 +75,7 @@ export function checkSticky(directory: Inode, victim: Inode, creds: Credentials)
 
 /** The owner, or somebody with CAP_FOWNER. */
 export function ownerOrCapable(inode: Inode, creds: Credentials): boolean {
-  return inode.uid === creds.fsuid || hasCapOver(creds, CAP_FOWNER, inode);
+  return inode.uid === creds.fsuid || hasCapOver(creds, CAP_FOWNER, inode) || inode.accessRule?.mayChange?.(inode, creds) === true;
 }
 
 /** Owner and mode of a new object in `directory`. `mode` has its type bits; the umask is applied here. */

@@ -1,5 +1,6 @@
-/** What /dev of a container holds (the OCI runtime specification's default devices), put into any filesystem that can hold nodes. */
+/** What /dev of a container holds (the OCI runtime specification's default devices, and fuse), put into any filesystem that can hold nodes. */
 import { EEXIST, type Errno, isErrno } from '../../../abi/errno.ts';
+import { FUSE_MINOR, MISC_MAJOR } from '../../../abi/fuse.ts';
 import { makedev, S_IFCHR, S_IFDIR, S_IFLNK } from '../../../abi/stat.ts';
 import type { CreateOptions, Inode } from '../../vfs/inode.ts';
 import { TTYAUX_MAJOR } from '../devpts/devpts.ts';
@@ -20,6 +21,7 @@ const NODES: readonly Node[] = [
   { name: 'random', major: MEM_MAJOR, minor: RANDOM_MINOR, mode: 0o666 },
   { name: 'urandom', major: MEM_MAJOR, minor: URANDOM_MINOR, mode: 0o666 },
   { name: 'tty', major: TTYAUX_MAJOR, minor: TTY_MINOR, mode: 0o666 },
+  { name: 'fuse', major: MISC_MAJOR, minor: FUSE_MINOR, mode: 0o666 },
 ];
 const LINKS: readonly (readonly [name: string, target: string])[] = [
   ['fd', '/proc/self/fd'],

@@ -148,7 +148,7 @@ class OverlayFileImpl extends TmpFileImpl {
     if (at >= 0) file.position = at;
     return at;
   }
-  override mapping(file: FileDescription, shared: boolean, prot: number): HostMapping | Errno {
+  override mapping(file: FileDescription, shared: boolean, prot: number, offset?: number, length?: number): HostMapping | Errno {
     const { lower } = this.inode;
     if (lower === null) return super.mapping(file, shared, prot);
     // A shared mapping of a file that is open for writing may become writable later: it needs the upper file.
@@ -156,7 +156,7 @@ class OverlayFileImpl extends TmpFileImpl {
       const r = this.inode.copyUp();
       return r !== 0 ? r : super.mapping(file, shared, prot);
     }
-    return lower.impl.mapping(lower, shared, prot);
+    return lower.impl.mapping(lower, shared, prot, offset, length);
   }
   override allocate(file: FileDescription, mode: number, offset: number, length: number, creds: Credentials): number {
     const r = this.inode.copyUp();

@@ -96,6 +96,10 @@ export class TmpFs extends Filesystem {
     this.account?.add(pages * PAGE_SIZE);
     return true;
   }
+  /** Pages that contents count for. */
+  get reservedPages(): number {
+    return this.usedPages;
+  }
   get freePages(): number {
     return Math.max(0, this.maxPages - this.usedPages);
   }
