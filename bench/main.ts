@@ -16,8 +16,8 @@ import { hostTarget, runtimeTarget, type Target } from './targets.ts';
 
 const ROOT = resolve(__dirname, '..');
 const MICRO = [
-  'getpid',
-  'getpid-200-procs',
+  'getppid',
+  'getppid-200-procs',
   'clock_gettime',
   'read-1',
   'write-null-4k',

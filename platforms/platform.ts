@@ -112,6 +112,10 @@ export interface SignalFrames {
   pop(): void;
   /** Carries out what is pending. False if that failed; the registers are as before. */
   settle(): boolean;
+  /** The thread may return from a frame without a stop, once; not one that comes with another alternate stack than was ordered last. */
+  lend(): void;
+  /** No more. If it has returned meanwhile, the mask that came back with that, else null. */
+  recall(): bigint | null;
 }
 
 /** Memory as `AddressSpace` reads and writes it. */
@@ -160,6 +164,8 @@ export interface ThreadContext {
   readonly callMemory?: ThreadMemory;
   /** Absent: frames are built through `registers`, `xstate` and memory. */
   readonly frames?: SignalFrames;
+  /** What getpid(2) and gettid(2) give: the thread may answer them itself. Null: it must ask. Absent: it always does. */
+  tellNumbers?(numbers: { readonly pid: number; readonly tid: number } | null): void;
   /** Ends a system-call stop: rax = result (number or errno), everything else unchanged, run on. */
   resumeWithResult(result: number): void;
   /** Runs on with the registers as they are. */

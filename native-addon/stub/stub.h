@@ -58,6 +58,10 @@ struct futex_call {
 /* The call's result, or FUTEX_NOT_HERE: the Sentry is to be asked. */
 int64_t futex_here(struct slot *slot, const struct futex_call *call, int by_signal);
 
+/* alone.c: whether the call has been answered; whether the thread has returned from its handler. */
+int answer_alone(struct slot *slot, uint64_t nr, uint64_t *result);
+int return_alone(struct slot *slot, struct ucontext *uc);
+
 /* descriptors.c */
 /* Receives up to four descriptors; how many bytes the message had, or an errno. */
 int64_t receive(int *fds, void *payload, uint64_t length, uint64_t flags);

@@ -106,6 +106,17 @@ struct frame_peek {
 /* Which futex calls the stub may answer itself: none, those without a timeout, all that it knows. */
 enum futex_grant { FUTEXES_ASKED = 0, FUTEXES_UNTIMED = 1, FUTEXES_TIMED = 2 };
 
+/* What the thread may answer itself (alone.c). */
+enum handler_return { RETURN_ASKED = 0, RETURN_LENT = 1 /* once */, RETURN_DONE = 2 };
+struct alone {
+	uint32_t known; /* 1: pid and tid are what getpid and gettid give */
+	uint32_t pid, tid;
+	uint32_t answered; /* the stub's own */
+	_Atomic uint32_t handler_return;
+	uint32_t pad;
+	uint64_t mask; /* RETURN_DONE: uc_sigmask of the frame */
+};
+
 /* In the order of struct user_regs_struct. */
 enum { R15, R14, R13, R12, RBP, RBX, R11, R10, R9, R8, RAX, RCX, RDX, RSI, RDI, ORIG_RAX, RIP, CS, EFLAGS, RSP, SS, FS_BASE, GS_BASE, DS, ES, FS, GS };
 
@@ -140,11 +151,12 @@ struct slot {
 	struct frame_peek peek;                /* 0xe50 */
 	uint64_t cpu_time;                     /* 0xe80: of the thread, ns, at a call that may be its last */
 	struct call_memory memory;             /* 0xe88 */
+	struct alone alone;                    /* 0xef0 */
 };
 
 _Static_assert(__builtin_offsetof(struct slot, frame) == 0xd80 && __builtin_offsetof(struct slot, peek) == 0xe50 && __builtin_offsetof(struct slot, cpu_time) == 0xe80, "platforms/systrap/layout.ts");
-_Static_assert(__builtin_offsetof(struct slot, data) == 0x880 && __builtin_offsetof(struct slot, memory) == 0xe88 && sizeof(struct call_memory) == 104, "platforms/systrap/layout.ts");
 _Static_assert(__builtin_offsetof(struct slot, rseq) == 0x170, "platforms/systrap/layout.ts");
+_Static_assert(__builtin_offsetof(struct slot, data) == 0x880 && __builtin_offsetof(struct slot, memory) == 0xe88 && sizeof(struct call_memory) == 104 && __builtin_offsetof(struct slot, alone) == 0xef0 && sizeof(struct alone) == 32, "platforms/systrap/layout.ts");
 _Static_assert(sizeof(struct slot) <= SLOT_SIZE, "a page");
 
 _Static_assert(__builtin_offsetof(struct slot, futexes) == 0x154 && __builtin_offsetof(struct slot, commands) == 0x180, "platforms/systrap/layout.ts");

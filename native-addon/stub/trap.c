@@ -55,9 +55,6 @@ static uint64_t cpu_time(void)
 static void look_ahead(struct slot *slot, const struct ucontext *uc)
 {
 	switch (uc->mcontext.rax) {
-	case __NR_rt_sigreturn:
-		peek_frame(&slot->peek, uc);
-		break;
 	case __NR_exit:
 		drop_rseq(slot);
 		slot->cpu_time = cpu_time();
@@ -69,17 +66,22 @@ static void look_ahead(struct slot *slot, const struct ucontext *uc)
 	}
 }
 
-/* Whether the call has been answered without the Sentry. */
-static int answered_here(struct slot *slot, struct sigcontext *c, uint32_t arch)
+/* Whether nobody needs to be asked. */
+static int is_done_alone(struct slot *slot, struct ucontext *uc)
 {
-	if (c->rax != __NR_futex || arch != AUDIT_ARCH_X86_64)
-		return 0;
-	struct futex_call call = { c->rdi, c->rsi, c->rdx, c->r10, c->r9 };
-	int64_t r = futex_here(slot, &call, 1);
-	if (r == FUTEX_NOT_HERE)
-		return 0;
-	c->rax = (uint64_t)r;
-	return 1;
+	struct sigcontext *c = &uc->mcontext;
+	if (c->rax == __NR_futex) {
+		struct futex_call call = { c->rdi, c->rsi, c->rdx, c->r10, c->r9 };
+		int64_t r = futex_here(slot, &call, 1);
+		if (r == FUTEX_NOT_HERE)
+			return 0;
+		c->rax = (uint64_t)r;
+		return 1;
+	}
+	if (c->rax != __NR_rt_sigreturn)
+		return answer_alone(slot, c->rax, &c->rax);
+	peek_frame(&slot->peek, uc);
+	return return_alone(slot, uc);
 }
 
 /* SIGSYS. */
@@ -93,7 +95,7 @@ __attribute__((used)) struct departure on_trap(struct siginfo *info, struct ucon
 		serve(slot, uc);
 		return departure(slot, &uc->mcontext);
 	}
-	if (answered_here(slot, &uc->mcontext, info->arch))
+	if (info->arch == AUDIT_ARCH_X86_64 && is_done_alone(slot, uc))
 		return departure(slot, &uc->mcontext);
 	slot->kick = 0;
 	slot->kind = KIND_SYSCALL;

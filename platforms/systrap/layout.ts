@@ -121,6 +121,15 @@ export const M_OFFSET = 3;
 export const PIECES_GATHERED = 4;
 export const W_WRITTEN = W_MEMORY + PIECES_GATHERED * PIECE_WORDS;
 export const W_GATHERED = W_MEMORY + 6 * PIECE_WORDS;
+/** struct alone, enum handler_return. */
+export const W_KNOWN = 0xef0 / 4;
+export const W_KNOWN_PID = W_KNOWN + 1;
+export const W_KNOWN_TID = W_KNOWN + 2;
+export const W_HANDLER_RETURN = W_KNOWN + 4;
+export const W_RETURN_MASK = W_KNOWN + 6;
+export const RETURN_ASKED = 0;
+export const RETURN_LENT = 1;
+export const RETURN_DONE = 2;
 /** OP_MAP_FILE, argument 4. */
 export const MAP_FD_HELD = 1;
 export const MAP_FD_KEEP = 2;

@@ -42,6 +42,9 @@ import {
   W_FPSTATE,
   W_FUTEXES,
   W_KICK,
+  W_KNOWN,
+  W_KNOWN_PID,
+  W_KNOWN_TID,
   W_REGS,
   W_RESULT,
   W_RSEQ,
@@ -270,6 +273,14 @@ export class SystrapThread implements ThreadContext {
     this.settleFrames();
     this.needFrame();
     return writeXstate(this.space.pid, this.words, this.at, image);
+  }
+
+  tellNumbers(numbers: { readonly pid: number; readonly tid: number } | null): void {
+    const { words, at } = this;
+    if (this.dead) return; // the slot may be another's
+    words[at + W_KNOWN_PID] = numbers?.pid ?? 0;
+    words[at + W_KNOWN_TID] = numbers?.tid ?? 0;
+    Atomics.store(words, at + W_KNOWN, numbers === null ? 0 : 1);
   }
 
   resumeWithResult(result: number): void {

@@ -1,11 +1,12 @@
 /** What `runsc debug` shows and changes. */
+
 import { isErrno } from '../../abi/errno.ts';
 import { toUnicode } from '../../lib/byte_string.ts';
 import { INVALID_ARGUMENT, StatusError } from '../../lib/ttrpc/status.ts';
 import type { RequestOf } from '../../proto/control.ts';
 import type { SandboxLog } from '../boot/log.ts';
-import { grantAllFutexes } from '../kernel/futex_grant.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { watchersChanged } from '../kernel/own_answers.ts';
 import type { Task } from '../kernel/task.ts';
 import { Strace } from '../strace/strace.ts';
 import { SYSCALLS } from '../syscalls/table.ts';
@@ -19,7 +20,7 @@ export function debug(kernel: Kernel, log: SandboxLog, request: RequestOf<'Debug
   if (!['', 'on', 'off'].includes(strace)) throw new StatusError(INVALID_ARGUMENT, `strace: ${strace} is neither on nor off`);
   if (!['', 'debug', 'info'].includes(level)) throw new StatusError(INVALID_ARGUMENT, `log level: ${level} is neither debug nor info`);
   if (strace !== '') kernel.strace = strace === 'on' ? new Strace(SYSCALLS, log.line) : null;
-  if (strace !== '') grantAllFutexes(kernel);
+  if (strace !== '') for (const task of kernel.rootPidNamespace.tasks.values()) if (task.state !== 'dead') watchersChanged(task);
   if (level !== '' || strace === 'on') log.setVerbose(level === 'debug' || strace === 'on');
   const parts: string[] = [];
   if (request.stacks) parts.push(stacks(kernel));

@@ -1,4 +1,5 @@
 /** execve(2): the calling task becomes another program. Until the new address space is complete, nothing of the old one changes. */
+
 import { EAGAIN, type Errno, isErrno } from '../../abi/errno.ts';
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from '../../abi/fcntl.ts';
 import { SIGCHLD } from '../../abi/signal.ts';
@@ -15,6 +16,7 @@ import { execCredentials } from './exec_credentials.ts';
 import { exitTask, releaseVforkParent } from './exit.ts';
 import { clearChildTid } from './futex.ts';
 import { exitRobustList } from './futex_lock.ts';
+import { recallAnswers } from './own_answers.ts';
 import type { PidNamespace } from './pid_namespace.ts';
 import { leaveRseq } from './rseq.ts';
 import { applyToFreshThread } from './scheduling.ts';
@@ -102,6 +104,7 @@ function becomeOnlyThread(task: Task): void {
 
 function replaceMemory(task: Task, loaded: LoadedProgram): void {
   leaveRseq(task);
+  recallAnswers(task);
   exitRobustList(task);
   clearChildTid(task);
   const oldThread = task.thread;

@@ -5,6 +5,7 @@
  * Interface: `Task.trace` is null for everybody who is not traced, and the kernel loop looks at nothing else then. For tracees it
  * calls `stopAtEntry` before a system call and `returnTraced` on the way back; clone, execve and exit call their hooks.
  */
+
 import { ENOSYS, EPERM, type Errno } from '../../abi/errno.ts';
 import { POLLIN } from '../../abi/poll.ts';
 import {
@@ -33,8 +34,8 @@ import { REG } from '../../platforms/platform.ts';
 import { NO_RESULT } from '../syscalls/definition.ts';
 import { CAP_SYS_ADMIN, hasCap } from './credentials.ts';
 import { exitGroup, exitTask } from './exit.ts';
-import { grantFutexes } from './futex_grant.ts';
 import { park } from './job_control.ts';
+import { watchersChanged } from './own_answers.ts';
 import { isKilled } from './signal_delivery.ts';
 import { sendToGroup, sendToTask } from './signal_send.ts';
 import type { SignalInfo } from './signal_state.ts';
@@ -120,7 +121,7 @@ export function traceMe(task: Task): 0 | Errno {
 function link(tracer: Task, target: Task, seized: boolean, options: number): void {
   target.mm.space.restoreCalls?.();
   target.trace = new Trace(tracer, seized, options);
-  grantFutexes(target);
+  watchersChanged(target);
   tracer.tracees ??= new Set();
   tracer.tracees.add(target);
 }
@@ -133,7 +134,7 @@ export function detach(target: Task, signal: number): void {
   const info = takesSignal(trace) ? signalToInject(trace, signal) : null;
   target.trace = null;
   target.debug = null;
-  grantFutexes(target);
+  watchersChanged(target);
   if (info !== null) target.pending.add(info);
   if (target.parked === 'ptrace-stop' && trace.vforkChild?.vforkParent === target && !isKilled(target)) park(target, 'vfork');
   else target.kernel.unpark(target);

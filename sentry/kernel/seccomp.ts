@@ -2,6 +2,7 @@
  * Filters that applications install over themselves (seccomp(2)). They hold for what reaches the kernel; calls that the platform
  * answers beside it (clocks in the vDSO) are not seen, as on Linux.
  */
+
 import { BPF_ABS, BPF_B, BPF_H, BPF_IND, BPF_LD, BPF_LDX, BPF_MAXINSNS, BPF_MSH, BPF_W, SockFilter } from '../../abi/bpf.ts';
 import { EACCES, EBUSY, EINVAL, ENOMEM, ENOSYS, type Errno, ESRCH, isErrno } from '../../abi/errno.ts';
 import {
@@ -35,7 +36,7 @@ import { type BpfData, type BpfProgram, decodeBpf, isValidBpf, runBpf } from '..
 import { REG, type ThreadContext } from '../../platforms/platform.ts';
 import { CAP_SYS_ADMIN, hasOwnCap } from './credentials.ts';
 import { exitGroup, exitTask } from './exit.ts';
-import { grantFutexes } from './futex_grant.ts';
+import { watchersChanged } from './own_answers.ts';
 import { stopForSeccomp } from './ptrace.ts';
 import { SeccompListener } from './seccomp_listener.ts';
 import { forceSignal } from './signal_send.ts';
@@ -209,7 +210,7 @@ export function setSeccompMode(task: Task, mode: number, program: number): numbe
 export function setStrict(task: Task): number {
   if (task.seccomp !== null) return task.seccomp.mode === SECCOMP_MODE_STRICT ? 0 : EINVAL;
   task.seccomp = { mode: SECCOMP_MODE_STRICT, filter: null };
-  grantFutexes(task);
+  watchersChanged(task);
   return 0;
 }
 
@@ -235,10 +236,10 @@ export function installFilter(task: Task, flags: number, address: number): numbe
   if (isErrno(fd)) return fd;
   const state: SeccompState = { mode: SECCOMP_MODE_FILTER, filter };
   task.seccomp = state;
-  grantFutexes(task);
+  watchersChanged(task);
   for (const thread of others) {
     thread.seccomp = state;
-    grantFutexes(thread);
+    watchersChanged(thread);
     if (task.creds.noNewPrivs) thread.creds = { ...thread.creds, noNewPrivs: true };
   }
   return fd;

@@ -8,6 +8,7 @@
  *   parked  state and `parked` are set; somebody will unpark it
  *   dead    the process has ended
  */
+
 import { EINTR, ERESTART_RESTARTBLOCK, ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS } from '../../abi/errno.ts';
 import { POLLIN } from '../../abi/poll.ts';
 import { SA_NODEFER, SA_RESETHAND, SA_RESTART, SIG_DFL, SIG_IGN, SIGKILL, SIGSEGV, SIGSTOP } from '../../abi/signal.ts';
@@ -15,6 +16,7 @@ import { REG, type Registers } from '../../platforms/platform.ts';
 import { dieWithCore, dumpsCore } from './core_dump.ts';
 import { exitGroup, exitTask } from './exit.ts';
 import { beginStop, park, parkForStop } from './job_control.ts';
+import { lendReturn } from './own_answers.ts';
 import { stopBeforeExit, stopForSignal, type Trace } from './ptrace.ts';
 import { isOrphaned } from './session.ts';
 import { defaultAction, inSet, KERNEL_ONLY } from './signal_actions.ts';
@@ -162,6 +164,7 @@ function finish(task: Task): boolean {
     if (((task.pending.set | task.group.pending.set) & ~task.signalMask) !== 0n) return false;
   }
   task.attention = false;
+  if (task.frame !== null && task.frame.signal !== 0 && task.thread.frames?.pending) lendReturn(task);
   return true;
 }
 

@@ -29,7 +29,7 @@ import { RLIMIT_NOFILE } from './rlimits.ts';
 import type { RseqArea } from './rseq.ts';
 import { isRealTime } from './scheduling.ts';
 import type { SeccompState } from './seccomp.ts';
-import { PendingSignals, type SignalSet } from './signal_state.ts';
+import { PendingSignals, type SignalSet, UNBLOCKABLE } from './signal_state.ts';
 import type { BlockedCall } from './task_block.ts';
 import type { ThreadGroup } from './thread_group.ts';
 import type { Blocking } from './wait.ts';
@@ -73,7 +73,9 @@ export class Task {
   readonly exitHooks: ((task: Task) => void)[] = [];
 
   // Signals
-  signalMask: SignalSet = 0n;
+  private mask: SignalSet = 0n;
+  /** Its thread may return from a handler without a stop: whoever asks for the mask ends that, and learns whether it has. */
+  private returnLent = false;
   /** Mask to restore when a handler has been set up or the call returns (sigsuspend, ppoll …); null = none. */
   savedMask: SignalSet | null = null;
   readonly pending = new PendingSignals();
@@ -157,6 +159,23 @@ export class Task {
     this.name = init.name;
     this.startTime = init.kernel.now();
     init.thread.data = this;
+  }
+
+  get signalMask(): SignalSet {
+    if (this.returnLent) {
+      this.returnLent = false;
+      const restored = this.thread.frames?.recall() ?? null;
+      if (restored !== null) this.mask = restored & ~UNBLOCKABLE;
+    }
+    return this.mask;
+  }
+  set signalMask(mask: SignalSet) {
+    this.mask = mask;
+  }
+  /** The task is about to enter a handler, and nothing is pending that its return would have to look at. */
+  lendReturn(): void {
+    this.returnLent = true;
+    this.thread.frames?.lend();
   }
 
   /** What a new task takes over from the one that cloned it, beyond what clone(2)'s flags say. */

@@ -1,4 +1,5 @@
 /** Handlers, masks, waiting for signals, returning from handlers (signal(7)). Sending is in sys_kill.ts. */
+
 import { EAGAIN, EFAULT, EINTR, EINVAL, ERESTARTNOHAND, isErrno } from '../../abi/errno.ts';
 import { POLLIN } from '../../abi/poll.ts';
 import {
@@ -23,6 +24,7 @@ import {
 import { KernelSigaction, StackT } from '../../abi/signal_frame.ts';
 import { REG } from '../../platforms/platform.ts';
 import { altStackState, setAltStack } from '../kernel/alt_stack.ts';
+import { recallReturn } from '../kernel/own_answers.ts';
 import { defaultAction, inSet, KERNEL_ONLY } from '../kernel/signal_actions.ts';
 import { takeSignal } from '../kernel/signal_delivery.ts';
 import { popSignalFrame } from '../kernel/signal_frame.ts';
@@ -163,6 +165,7 @@ function sigaltstack(task: Task, stack: number, oldStack: number): number {
     const raw = task.readBytes(stack, StackT.size);
     if (isErrno(raw)) return raw;
     const { ss_sp, ss_flags, ss_size } = StackT.decode(raw as Uint8Array);
+    recallReturn(task); // which would not bring another stack back
     const r = setAltStack(task, { address: ss_sp, size: ss_size, flags: ss_flags }, sp);
     if (r !== 0) return r;
   }

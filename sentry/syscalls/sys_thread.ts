@@ -6,6 +6,7 @@ import { ARCH_GET_CPUID, ARCH_GET_FS, ARCH_GET_GS, ARCH_SET_CPUID, ARCH_SET_FS, 
 import { setLen64 } from '../../abi/struct.ts';
 import { REG } from '../../platforms/platform.ts';
 import { CAP_SYS_PTRACE, hasCapIn } from '../kernel/credentials.ts';
+import { tellNumbers } from '../kernel/own_answers.ts';
 import type { Task } from '../kernel/task.ts';
 import { addr, int, size, syscall } from './definition.ts';
 
@@ -72,9 +73,18 @@ function getcpu(task: Task, cpu: number, node: number): number {
   return node === 0 ? 0 : task.writeU32(node, 0);
 }
 
+function getpid(task: Task): number {
+  tellNumbers(task);
+  return task.pid;
+}
+function gettid(task: Task): number {
+  tellNumbers(task);
+  return task.tid;
+}
+
 export const THREAD_CALLS = {
-  getpid: syscall({ x64: 39, man: 'getpid(2)', args: [], run: (task) => task.pid }),
-  gettid: syscall({ x64: 186, man: 'gettid(2)', args: [], run: (task) => task.tid }),
+  getpid: syscall({ x64: 39, man: 'getpid(2)', args: [], run: getpid }),
+  gettid: syscall({ x64: 186, man: 'gettid(2)', args: [], run: gettid }),
   getppid: syscall({ x64: 110, man: 'getppid(2)', args: [], run: getppid }),
   set_tid_address: syscall({ x64: 218, man: 'set_tid_address(2)', args: [addr], run: set_tid_address }),
   arch_prctl: syscall({ x64: 158, man: 'arch_prctl(2)', args: [int, addr], run: arch_prctl }),
