@@ -2,12 +2,14 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openStdio } from './stdio.ts';
+import { openStdio as openPatiently, type ProcessStdio, type StdioNames, type StdioOwner } from './stdio.ts';
 
 const owner = { namespace: 'test', containerId: 'c' };
 const { O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 let folder: string;
 const at = (name: string): string => join(folder, name);
+/** No client is waited for. */
+const openStdio = (names: StdioNames, by: StdioOwner): Promise<ProcessStdio> => openPatiently(names, by, 0);
 const none = { stdin: '', stdout: '', stderr: '', terminal: false };
 
 beforeAll(() => {
@@ -59,6 +61,23 @@ test('what the client has not read yet is waited for', async () => {
   await drained;
   opened.handedOver();
   opened.close();
+  closeSync(client);
+});
+
+test('a client that comes late finds the output of a process that was short', async () => {
+  let done = false;
+  const opening = openPatiently({ ...none, stdout: at('out') }, owner).then((opened) => {
+    done = true;
+    return opened;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(done).toBe(false);
+  const client = openSync(at('out'), O_RDONLY | O_NONBLOCK);
+  const opened = await opening;
+  writeSync(opened.stdio.stdout as number, 'short');
+  opened.handedOver();
+  opened.close();
+  expect([readAll(client), readAll(client)]).toEqual(['short', '']);
   closeSync(client);
 });
 

@@ -41,17 +41,24 @@ export interface ProcessStdio {
   close(): void;
 }
 
-/** Opens all of them, or throws and leaves none open. Never waits for the other end. */
-export async function openStdio(names: StdioNames, owner: StdioOwner): Promise<ProcessStdio> {
-  const opened = new OpenedStdio();
+/** ms that a client may take to open its end of an output fifo, and between looks for it. */
+const CLIENT_PATIENCE = 3000;
+const CLIENT_INTERVAL = 2;
+
+/**
+ * Opens all of them, or throws and leaves none open. Waits for the client to have its ends of the output, for at most `patience` ms: containerd
+ * opens them in the background, and one that comes when the process has ended already would wait for its output for ever.
+ */
+export async function openStdio(names: StdioNames, owner: StdioOwner, patience = CLIENT_PATIENCE): Promise<ProcessStdio> {
+  const opened = new OpenedStdio(Date.now() + patience);
   try {
     if (names.stdout.startsWith('binary://')) {
       opened.logger = await startBinaryLogger(names.stdout, owner);
       opened.stdout = opened.logger.stdout;
       opened.stderr = opened.logger.stderr; // unused with a terminal, and closed like the rest
     } else {
-      opened.stdout = opened.output(names.stdout);
-      if (!names.terminal) opened.stderr = opened.output(names.stderr);
+      opened.stdout = await opened.output(names.stdout);
+      if (!names.terminal) opened.stderr = await opened.output(names.stderr);
     }
     if (names.stdin !== '') opened.input(names.stdin);
   } catch (error) {
@@ -67,7 +74,7 @@ export async function reopenStdio(names: StdioNames, owner: StdioOwner, stdinClo
   const fifo = (name: string): string => (/^[a-z]+:\/\//.test(name) && !name.startsWith('fifo://') ? '' : name);
   const fifos = { ...names, stdin: stdinClosed ? '' : fifo(names.stdin), stdout: fifo(names.stdout), stderr: fifo(names.stderr) };
   try {
-    const stdio = await openStdio(fifos, owner);
+    const stdio = await openStdio(fifos, owner, 0);
     stdio.handedOver();
     return stdio;
   } catch {
@@ -89,12 +96,18 @@ class OpenedStdio implements ProcessStdio {
   logger: BinaryLogger | null = null;
   #stdinWriter: number | null = null;
   #readers: number[] = [];
+  /** Until when clients are waited for, ms since the epoch. */
+  readonly #meetUntil: number;
+
+  constructor(meetUntil: number) {
+    this.#meetUntil = meetUntil;
+  }
 
   get stdio(): Stdio {
     return { stdin: this.stdin, stdout: this.stdout, stderr: this.stderr };
   }
 
-  output(name: string): number | null {
+  async output(name: string): Promise<number | null> {
     if (name === '') return null;
     const { scheme, path } = splitUri(name);
     if (scheme === 'file') {
@@ -102,8 +115,22 @@ class OpenedStdio implements ProcessStdio {
       return openSync(path, O_WRONLY | O_CREAT | O_APPEND, 0o644); // appending: both streams may name one file
     }
     if (scheme !== 'fifo') throw new Error(`stdio ${name}: unknown scheme ${scheme}`);
+    const met = await this.#meet(path);
     this.#readers.push(openFifo(path, O_RDONLY | O_NONBLOCK));
-    return openFifo(path, O_WRONLY | O_NONBLOCK);
+    return met ?? openFifo(path, O_WRONLY | O_NONBLOCK);
+  }
+
+  /** Opens the fifo for writing once it has a reader, the client. Null: it did not come in time. */
+  async #meet(path: string): Promise<number | null> {
+    for (;;) {
+      try {
+        return openFifo(path, O_WRONLY | O_NONBLOCK);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENXIO') throw error;
+      }
+      if (Date.now() >= this.#meetUntil) return null;
+      await new Promise((resolve) => setTimeout(resolve, CLIENT_INTERVAL));
+    }
   }
 
   input(name: string): void {

@@ -7,7 +7,7 @@ import { CriWorld, lacking, type Pod } from '../cri/world.ts';
 import { patience, random, size } from './size.ts';
 
 const suite = lacking('system').length === 0 ? describe : describe.skip;
-const ROUNDS = size(10, 200);
+const ROUNDS = size(10, 140);
 const VICTIMS = ['shim', 'sentry', 'gofer', 'containerd'] as const;
 /** ms that anything may take before it counts as hanging. */
 const HANGS = 30_000;
@@ -102,6 +102,8 @@ suite('kill -9', () => {
             (e: Error) => e,
           );
           if (failure === null) break;
+          // The order to start arrived late, when the daemon that gave it was gone.
+          if (victim === 'containerd' && failure.message.includes('cannot delete running task')) unwedge(id);
           if (Date.now() > end) throw new Error(`round ${round}, ${victim}: ${failure.message}`);
         }
       }
