@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually, processesWith, sleep } from '../containerd/containerd.ts';
+import { CHECKOUT } from '../containerd/versions.ts';
 import { Docker, missing } from '../docker/docker.ts';
 import { patience, random, size } from './size.ts';
 
@@ -53,12 +54,14 @@ suite('kill -9 under Docker', () => {
   const alive = (pid: number | undefined): boolean =>
     pid !== undefined && existsSync(`/proc/${pid}/ns`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
 
-  /** The daemon died between its order to start and its own note of it: its record says created for ever, with every runtime. */
-  function unwedge(id: string): void {
-    process.stderr.write(`kills of Docker: the daemon forgot that it had started ${id}\n`);
-    const ctr = ['-a', join(docker.folder, 'exec/containerd/containerd.sock'), '-n', 'moby'];
-    spawnSync('ctr', [...ctr, 'tasks', 'rm', '-f', id]);
-    spawnSync('ctr', [...ctr, 'containers', 'rm', id]);
+  /**
+   * The daemon and its containerd died while containerd's own shim was still making the container: it is made, and nobody knows of it, whatever
+   * the runtime. What an administrator does then.
+   */
+  function takeAway(id: string): void {
+    process.stderr.write(`kills of Docker: nobody knows of ${id} any more\n`);
+    for (const pid of processesWith(`-id ${id} `)) process.kill(pid, 'SIGKILL');
+    spawnSync(join(CHECKOUT, 'bin/runsc'), ['--root', stateFolder(), 'delete', '--force', id]);
   }
 
   /** What is said of the container and what can be seen of it agree, after a while. */
@@ -69,7 +72,7 @@ suite('kill -9 under Docker', () => {
       const status = said.stdout.trim();
       const { sandbox, gofer } = parts(idOf(name));
       if ((status === 'exited' || status === 'created' || status === 'dead') && !alive(sandbox)) return;
-      if (status === 'created' && victim === 'dockerd' && Date.now() > end - HANGS / 2) return unwedge(idOf(name));
+      if (status === 'created' && victim === 'dockerd' && Date.now() > end - HANGS / 2) return takeAway(idOf(name));
       const answers = docker.run(['exec', name, 'true'], { timeoutMs: 5000 }).status === 0;
       // Without its gofer nothing new can be started in it; it runs all the same.
       if (status === 'running' && alive(sandbox) && (answers || !alive(gofer))) return;
