@@ -164,6 +164,48 @@ const KICKS = 1000;
     expect(resident() - before).toBeLessThan(size * 0.1);
   });
 
+  test('what proc tells of memory is what is there', () => {
+    const thread = start(call(60));
+    thread.space.mapAnonymous(thread, DATA, 8 * MIB, RW);
+    expect(thread.space.write(DATA + 5 * PAGE, new Uint8Array([1]), 0, 1)).toBe(1);
+    const entries = new Uint8Array(8 * 16);
+    expect(thread.space.pagemap?.((DATA / PAGE) * 8, entries, entries.length)).toBe(entries.length);
+    const there = [...new BigUint64Array(entries.buffer)].map((entry) => Number(entry >> 63n));
+    expect(there).toEqual(Array.from({ length: 16 }, (_, page) => (page === 5 ? 1 : 0)));
+    // Code and stack may have neighbours of their own; the eight MiB count as one page.
+    expect(thread.space.resident().total).toBeLessThan(64 * PAGE);
+    thread.space.release();
+  });
+
+  test('a thread that wants more memory than is granted stops before its instruction; what was never touched is taken back', () => {
+    const short: (ThreadContext | null)[] = [];
+    const watching: ThreadEvents = { ...events, memoryShort: (thread) => short.push(thread) };
+    // mov [rbx], al; add rbx, 4096; dec ecx; jnz; syscall: one page of each 2 MiB is in use before.
+    const thread = start(mov.ecx(256), [0x88, 0x03, 0x48, 0x81, 0xc3, 0, 0x10, 0, 0, 0xff, 0xc9, 0x75, 0xf3], call(60));
+    thread.space.mapAnonymous(thread, DATA, 64 * MIB, RW);
+    for (let at = 0; at < 64 * MIB; at += 2 * MIB) thread.space.write(DATA + at + PAGE, new Uint8Array([7]), 0, 1);
+    platform.memory?.trim();
+    platform.memory?.grant(128 * PAGE, 16 * PAGE);
+    thread.registers().set(REG.rbx, DATA);
+    thread.resume();
+    while (short.length === 0) platform.wait(watching, host.monotonicNow() + 1e9);
+    expect(short).toEqual([thread]);
+    expect(seen).toEqual([]);
+    const reached = (thread.registers().get(REG.rbx) - DATA) / PAGE;
+    expect(reached).toBeGreaterThan(96);
+    expect(reached).toBeLessThan(160);
+    platform.memory?.grant(Number.POSITIVE_INFINITY, 0);
+    thread.resume();
+    expect(next()).toMatchObject({ what: 'call', number: 60 });
+    const held = new Uint8Array(1);
+    for (let at = 0; at < 64 * MIB; at += 2 * MIB) {
+      thread.space.read(DATA + at + PAGE, held, 0, 1);
+      // The first MiB was written anew.
+      if (at > 0) expect(held[0]).toBe(7);
+    }
+    thread.space.release();
+  });
+
   test('a file that is cut off: SIGBUS with the address, and the Sentry’s own access fails', () => {
     const fd = host.memfdCreate('cut', 1);
     host.ftruncate(fd, 4 * PAGE);

@@ -87,6 +87,7 @@ export interface Native {
     vdsoCode: number,
     vdsoEnd: number,
     vdsoPlace: number,
+    pagemapFd: number,
   ): ArrayBuffer | number;
   kvmClose(): void;
   /** Where applications find the vDSO's code; 0: they have none. */
@@ -109,6 +110,12 @@ export interface Native {
   kvmRelease(space: number): number;
   /** into: anonymous pages, pages of files. */
   kvmPages(space: number, into: Float64Array): void;
+  /** /proc/PID/pagemap of so many pages, without frame numbers. */
+  kvmPagemap(space: number, address: number, into: Uint8Array, pages: number): void;
+  /** Pages that applications may be given from now on, the last `zone` one by one; negative: any. */
+  kvmGrant(pages: number, zone: number): void;
+  /** Takes back pages that were given and never touched. */
+  kvmTrim(): void;
   /** Index of a stopped thread, or a negative errno. source: whose vector state it gets; -1: the initial one. */
   kvmThread(space: number, source: number): number;
   kvmThreadFree(thread: number): void;

@@ -296,6 +296,11 @@ export interface ThreadEvents {
   interrupted(thread: ThreadContext): void;
   /** The signal frame last ordered (SignalFrames) could not be built or taken down; the registers are as before. */
   brokenFrame?(thread: ThreadContext): void;
+  /**
+   * What `PlatformMemory` granted is used up. `thread` has stopped in front of the instruction that wants more, and repeats it when it is
+   * resumed; null: a read or write of the Sentry's own went beyond.
+   */
+  memoryShort?(thread: ThreadContext | null): void;
   /** The host thread is gone without our doing (killed from outside, out of memory, broken stub). `cause` is for the log. */
   exited(thread: ThreadContext, cause: string): void;
 }
@@ -312,8 +317,21 @@ export interface SpaceSource {
   release(): void;
 }
 
+/** Of a platform whose applications' memory is the Sentry's own: the host cannot end one of them when it runs out of memory. */
+export interface PlatformMemory {
+  /**
+   * Applications may be given so many bytes more (Infinity: any) until the event `memoryShort`; what they free may be given again. Within
+   * the last `zone` bytes pages are given one by one, and the event comes before, too.
+   */
+  grant(bytes: number, zone: number): void;
+  /** Takes back what was given and never touched: the host's count and ours agree. */
+  trim(): void;
+}
+
 export interface Platform {
   readonly name: 'ptrace' | 'systrap' | 'kvm';
+  /** Absent: an application's memory is its own process's. */
+  readonly memory?: PlatformMemory;
   /** How it works on this host, for the log. */
   readonly description: string;
   /** Threads are the host's, and it restarts their sequences (rseq(2)): setRseq is there. */

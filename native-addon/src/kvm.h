@@ -61,7 +61,7 @@ struct region {
 struct kvm_file {
 	struct kvm_file *next;
 	uint64_t device, inode;
-	bool writable;
+	bool writable, in_memory; /* its pages are memory that the host cannot write elsewhere */
 	int fd;
 	size_t references; /* ranges that map it */
 	struct file_chunk *chunks;
@@ -95,12 +95,21 @@ struct guest_layout {
 	uint64_t lstar, ring0, vsyscall;
 };
 
+/* What applications may still be given, in pages. Negative while copies of the Sentry's own have overdrawn it. */
+struct room {
+	int64_t pages;
+	int64_t zone;  /* the last ones, given one by one */
+	int64_t alarm; /* at so few the Sentry is asked */
+};
+
 struct vm {
 	int kvm_fd, fd, run_size;
+	int pagemap_fd; /* of this process, the caller's; -1: none */
 	enum entry entry;
 	enum paging paging;
 	pthread_mutex_t lock;
 	struct region misc, tables, plain, huge, files;
+	struct room room;
 	int next_slot;
 	uint64_t vdso_gpa, vdso_length, vdso_entry;
 	char *vdso_host;
@@ -125,6 +134,7 @@ int frames_open(void);
 void frames_close(void);
 uint64_t block_reserve(bool huge);
 void block_unreserve(uint64_t gpa);
+void block_keep(uint64_t gpa);
 uint64_t frame_take(bool zeroed);
 void frame_hold(uint64_t gpa, size_t count);
 bool frame_drop(uint64_t gpa);
@@ -132,6 +142,7 @@ bool frame_is_small(uint64_t gpa);
 void frame_recycle(uint64_t gpa, bool clean);
 bool frame_exclusive(uint64_t gpa);
 bool frame_unused(uint64_t gpa);
+void frames_clean(void);
 
 /* kvm_tables.c: page tables of spaces. */
 int tables_open(void);
@@ -183,10 +194,21 @@ int range_change(struct space *s, uint64_t start, uint64_t end, int protection, 
 bool range_covers(const struct space *s, uint64_t start, uint64_t end);
 
 /* kvm_fault.c */
-enum fault { FAULT_NONE, FAULT_UNMAPPED, FAULT_FORBIDDEN, FAULT_BUS, FAULT_MEMORY };
+enum fault { FAULT_NONE, FAULT_UNMAPPED, FAULT_FORBIDDEN, FAULT_BUS, FAULT_MEMORY, FAULT_SHORT };
 enum fault space_fault(struct space *s, uint64_t va, int access, bool guest, bool forced);
 uint64_t leaf_flags(const struct range *r, uint64_t gpa, bool exclusive);
 bool drop_beyond_end(struct space *s);
+
+/* kvm_room.c */
+void room_open(void);
+void room_grant(int64_t pages, int64_t zone);
+void room_give_back(int64_t pages);
+enum fault room_check(bool guest);
+
+/* kvm_residency.c */
+uint64_t space_resident(const struct space *s);
+void space_pagemap(const struct space *s, uint64_t va, uint64_t *into, size_t count);
+void memory_trim(void);
 
 /* kvm_space.c, kvm_fork.c, kvm_move.c */
 struct space *space_at(int64_t index);

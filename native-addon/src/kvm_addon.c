@@ -22,7 +22,7 @@ static void unmap_shared(napi_env env, void *data, void *hint)
 	munmap(data, sizeof(struct shared));
 }
 
-/* kvmOpen(kvmFd, entry, paging, vcpus, vdsoStart, vdsoCode, vdsoEnd, vdsoPlace) -> ArrayBuffer over struct shared, or -errno. */
+/* kvmOpen(kvmFd, entry, paging, vcpus, vdsoStart, vdsoCode, vdsoEnd, vdsoPlace, pagemapFd) -> ArrayBuffer over struct shared, or -errno. */
 static napi_value addon_open(napi_env env, napi_callback_info info)
 {
 	struct args a = get_args(env, info);
@@ -30,7 +30,7 @@ static napi_value addon_open(napi_env env, napi_callback_info info)
 		.kvm_fd = (int)arg_i64(&a, 0), .entry = (enum entry)arg_i64(&a, 1), .paging = (enum paging)arg_i64(&a, 2),
 		.vcpu_limit = (int)arg_i64(&a, 3), .vdso_host = (char *)(uintptr_t)arg_i64(&a, 4),
 		.vdso_code = (uint64_t)(arg_i64(&a, 5) - arg_i64(&a, 4)), .vdso_length = (uint64_t)(arg_i64(&a, 6) - arg_i64(&a, 4)),
-		.vdso_place = (uint64_t)arg_i64(&a, 7),
+		.vdso_place = (uint64_t)arg_i64(&a, 7), .pagemap_fd = (int)arg_i64(&a, 8),
 	};
 	int e = machine_open(&o);
 	if (e != 0)
@@ -185,9 +185,41 @@ static napi_value addon_pages(napi_env env, napi_callback_info info)
 	pthread_mutex_lock(&vm.lock);
 	struct space *s = space_at(arg_i64(&a, 0));
 	if (s != NULL && length >= 2 * sizeof(double)) {
-		into[0] = (double)s->anonymous_pages;
+		into[0] = (double)space_resident(s);
 		into[1] = (double)s->file_pages;
 	}
+	pthread_mutex_unlock(&vm.lock);
+	return make_undefined(env);
+}
+
+/* kvmPagemap(space, address, into, pages): 8 bytes for each page. */
+static napi_value addon_pagemap(napi_env env, napi_callback_info info)
+{
+	struct args a = get_args(env, info);
+	size_t length;
+	uint64_t *into = arg_bytes(&a, 2, &length);
+	size_t count = U(3) < length / sizeof(*into) ? U(3) : length / sizeof(*into);
+	pthread_mutex_lock(&vm.lock);
+	struct space *s = space_at(arg_i64(&a, 0));
+	if (s != NULL)
+		space_pagemap(s, U(1), into, count);
+	pthread_mutex_unlock(&vm.lock);
+	return make_undefined(env);
+}
+
+/* kvmGrant(pages, zone): what applications may be given from now on; negative: any. */
+static napi_value addon_grant(napi_env env, napi_callback_info info)
+{
+	struct args a = get_args(env, info);
+	pthread_mutex_lock(&vm.lock);
+	room_grant(arg_i64(&a, 0), arg_i64(&a, 1));
+	pthread_mutex_unlock(&vm.lock);
+	return make_undefined(env);
+}
+static napi_value addon_trim(napi_env env, napi_callback_info info)
+{
+	pthread_mutex_lock(&vm.lock);
+	memory_trim();
 	pthread_mutex_unlock(&vm.lock);
 	return make_undefined(env);
 }
@@ -328,7 +360,7 @@ void kvm_register(napi_env env, napi_value exports)
 		{ "kvmChangeWord", addon_change_word }, { "kvmGrow", addon_grow }, { "kvmBarrier", addon_barrier }, { "kvmCopy", addon_copy }, { "kvmRelease", addon_release }, { "kvmPages", addon_pages },
 		{ "kvmThread", addon_thread }, { "kvmThreadFree", addon_thread_free }, { "kvmResume", addon_resume },
 		{ "kvmInterrupt", addon_interrupt }, { "kvmCpuTime", addon_cpu }, { "kvmGetXstate", addon_get_xstate },
-		{ "kvmSetXstate", addon_set_xstate }, { "kvmVcpuThread", addon_tid }, { "kvmWait", addon_wait }, { "kvmPreempt", addon_preempt },
+		{ "kvmSetXstate", addon_set_xstate }, { "kvmVcpuThread", addon_tid }, { "kvmPagemap", addon_pagemap }, { "kvmGrant", addon_grant }, { "kvmTrim", addon_trim }, { "kvmWait", addon_wait }, { "kvmPreempt", addon_preempt },
 	};
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
 		export_function(env, exports, functions[i].name, functions[i].fn);

@@ -132,6 +132,7 @@ static enum outcome page_fault(struct vcpu *v, struct slot *slot, uint64_t addre
 	case FAULT_UNMAPPED: return exit_signal(slot, SIGSEGV, SEGV_MAPERR, address);
 	case FAULT_FORBIDDEN: return exit_signal(slot, SIGSEGV, SEGV_ACCERR, address);
 	case FAULT_BUS: return exit_signal(slot, SIGBUS, BUS_ADRERR, address);
+	case FAULT_SHORT: slot->kind = KIND_SHORT; return OUTCOME_STOPPED;
 	default: return exit_lost(slot, v->faults > PATIENCE ? LOSS_LOOP : LOSS_MEMORY);
 	}
 }

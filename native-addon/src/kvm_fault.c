@@ -11,7 +11,7 @@
 #define SMALL_AROUND 8
 /* Least part of an aligned 2 MiB that is worth a block of its own. */
 #define RESERVE_BYTES (128 << 10)
-/* A range of this size whose neighbouring 2 MiB are in use is filled in order: huge pages of the host. */
+/* A range of this size whose 2 MiB are entered at the edge next to others in use is filled in order: huge pages of the host. */
 #define STREAM_BYTES (8 << 20)
 
 static bool permits(int protection, int access)
@@ -53,6 +53,9 @@ static enum fault write_fault(struct space *s, const struct range *r, uint64_t *
 		leaf_set(leaf, leaf_flags(r, old, true));
 		return FAULT_NONE;
 	}
+	enum fault room = room_check(guest);
+	if (room != FAULT_NONE)
+		return room;
 	uint64_t frame = frame_take(false);
 	if (frame == 0)
 		return FAULT_MEMORY;
@@ -99,22 +102,20 @@ static enum fault write_fault_large(struct space *s, const struct range *r, uint
 	return FAULT_NONE;
 }
 
-static bool is_stream(const struct space *s, const struct range *r, uint64_t start)
+static bool is_stream(const struct space *s, const struct range *r, uint64_t va)
 {
-	int level;
-	if (r->end - r->start < STREAM_BYTES)
+	uint64_t page = va % BLOCK_SIZE / PAGE_SIZE, neighbour = page == 0 ? va - BLOCK_SIZE : va + BLOCK_SIZE;
+	if (r->end - r->start < STREAM_BYTES || (page != 0 && page != BLOCK_PAGES - 1))
 		return false;
-	uint64_t *before = leaf_find(s, start - BLOCK_SIZE, &level);
-	if (before != NULL && level == 1 && (*before & PTE_LARGE) != 0)
-		return true;
-	uint64_t *after = leaf_find(s, start + BLOCK_SIZE, &level);
-	return after != NULL && level == 1 && (*after & PTE_LARGE) != 0;
+	int level;
+	const uint64_t *leaf = leaf_find(s, neighbour, &level);
+	return leaf != NULL && level == 1 && (*leaf & PTE_LARGE) != 0;
 }
 
 /* A whole aligned 2 MiB of one range, never touched: one large entry. False if there is no block. */
-static bool populate_large(struct space *s, const struct range *r, uint64_t *entry, uint64_t start)
+static bool populate_large(struct space *s, const struct range *r, uint64_t *entry, uint64_t va)
 {
-	uint64_t block = block_reserve(is_stream(s, r, start));
+	uint64_t block = block_reserve(is_stream(s, r, va));
 	if (block == 0)
 		return false;
 	frame_hold(block, BLOCK_PAGES);
@@ -124,9 +125,16 @@ static bool populate_large(struct space *s, const struct range *r, uint64_t *ent
 	return true;
 }
 
+/* Near the limit: only what is touched. */
+static bool is_tight(void)
+{
+	return vm.room.pages < vm.room.zone + BLOCK_PAGES;
+}
+
 static enum fault populate_small(struct space *s, const struct range *r, uint64_t *leaf, uint64_t va)
 {
-	uint64_t first = va & ~(SMALL_AROUND * PAGE_SIZE - 1), last = first + SMALL_AROUND * PAGE_SIZE;
+	uint64_t around = is_tight() ? PAGE_SIZE : SMALL_AROUND * PAGE_SIZE;
+	uint64_t first = va & ~(around - 1), last = first + around;
 	leaf -= (va - first) / PAGE_SIZE;
 	for (; first < last; first += PAGE_SIZE, leaf++) {
 		if (*leaf != 0 || first < r->start || first >= r->end)
@@ -151,7 +159,7 @@ static enum fault populate_anonymous(struct space *s, const struct range *r, uin
 	uint64_t *directory = directory_make(s, va);
 	if (directory == NULL)
 		return FAULT_MEMORY;
-	if (*directory == 0 && high - low == BLOCK_SIZE && populate_large(s, r, directory, start))
+	if (*directory == 0 && high - low == BLOCK_SIZE && !is_tight() && populate_large(s, r, directory, va))
 		return FAULT_NONE;
 	uint64_t *leaf = leaf_make(s, va);
 	if (leaf == NULL)
@@ -163,6 +171,10 @@ static enum fault populate_anonymous(struct space *s, const struct range *r, uin
 	if (block == 0)
 		return populate_small(s, r, leaf, va);
 	uint64_t *leaves = table_at(table);
+	if (is_tight()) {
+		low = va & PAGE_MASK;
+		high = low + PAGE_SIZE;
+	}
 	for (uint64_t at = low; at < high; at += PAGE_SIZE) {
 		uint64_t gpa = block + (at - start);
 		uint64_t *l = &leaves[(at - start) / PAGE_SIZE];
@@ -199,6 +211,8 @@ static enum fault populate_file(struct space *s, const struct range *r, uint64_t
 			continue;
 		leaf_set(l, leaf_flags(r, gpa + (o - offset), false));
 		s->file_pages++;
+		/* Not given back when it is unmapped: the Sentry counts anew when it is asked for more. */
+		vm.room.pages -= r->file->in_memory && r->file->writable;
 	}
 	return FAULT_NONE;
 }
@@ -224,7 +238,9 @@ enum fault space_fault(struct space *s, uint64_t va, int access, bool guest, boo
 	}
 	if (leaf != NULL && level == 0 && *leaf != 0)
 		return writes && (*leaf & PTE_WRITE) == 0 ? write_fault(s, r, leaf, guest) : FAULT_NONE;
-	enum fault e = r->file != NULL ? populate_file(s, r, va) : populate_anonymous(s, r, va);
+	enum fault e = room_check(guest);
+	if (e == FAULT_NONE)
+		e = r->file != NULL ? populate_file(s, r, va) : populate_anonymous(s, r, va);
 	if (e != FAULT_NONE || !writes)
 		return e;
 	/* A private page of a file comes without the right to write: at once, not by another fault. */

@@ -173,6 +173,8 @@ static struct kvm_file *file_new(int fd, const struct stat *st, bool writable)
 		return NULL;
 	}
 	*f = (struct kvm_file){ .next = files.all, .device = st->st_dev, .inode = st->st_ino, .writable = writable, .fd = own, .references = 1 };
+	/* memfds and the like alone have seals. */
+	f->in_memory = fcntl(own, F_GET_SEALS) >= 0;
 	files.all = f;
 	return f;
 }

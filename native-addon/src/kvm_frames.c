@@ -124,6 +124,12 @@ uint64_t block_reserve(bool huge)
 	return block_take(&pools[huge], BLOCK_RESERVED);
 }
 
+/* The block, all of whose frames are used, is somebody's again: what becomes unused stays his. */
+void block_keep(uint64_t gpa)
+{
+	block_of(gpa)->kind = BLOCK_RESERVED;
+}
+
 /* Nothing new will be put into the block: it is free when its last frame is. */
 void block_unreserve(uint64_t gpa)
 {
@@ -159,6 +165,7 @@ uint64_t frame_take(bool zeroed)
 	if (zeroed && !clean)
 		memset(window_host(gpa), 0, PAGE_SIZE);
 	*references(gpa) = 1;
+	vm.room.pages--;
 	return gpa;
 }
 
@@ -167,8 +174,10 @@ void frame_hold(uint64_t gpa, size_t count)
 	uint32_t *r = references(gpa);
 	struct block *b = block_of(gpa);
 	for (size_t i = 0; i < count; i++)
-		if (r[i]++ == 0)
+		if (r[i]++ == 0) {
 			b->used++;
+			vm.room.pages--;
+		}
 }
 
 /* True if it was the last reference: the frame's memory is the caller's to release (gather_drop does). */
@@ -177,6 +186,7 @@ bool frame_drop(uint64_t gpa)
 	uint32_t *r = references(gpa);
 	if (--*r > 0)
 		return false;
+	room_give_back(1);
 	struct block *b = block_of(gpa);
 	if (b->kind != BLOCK_SMALL) {
 		b->used--;
@@ -205,7 +215,7 @@ static int by_number(const void *a, const void *b)
 }
 
 /* The dirty ones' memory goes back to the host, in runs. */
-static void small_clean(void)
+void frames_clean(void)
 {
 	qsort(small.free, small.count, sizeof(*small.free), by_number);
 	for (size_t i = 0; i < small.count;) {
@@ -235,5 +245,5 @@ void frame_recycle(uint64_t gpa, bool clean)
 	small.free[small.count++] = (uint32_t)((gpa - vm.plain.gpa) / PAGE_SIZE) << 1 | (clean ? CLEAN : 0);
 	small.dirty += !clean;
 	if (small.dirty > KEPT_DIRTY)
-		small_clean();
+		frames_clean();
 }

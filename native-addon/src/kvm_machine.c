@@ -63,6 +63,8 @@ int machine_open(const struct machine_options *o)
 	vm.entry = o->entry;
 	vm.paging = o->paging;
 	vm.vdso_length = vm.vdso_gpa = 0;
+	vm.pagemap_fd = o->pagemap_fd;
+	room_open();
 	vm.fd = ioctl(o->kvm_fd, KVM_CREATE_VM, 0);
 	if (vm.fd < 0)
 		return -errno;

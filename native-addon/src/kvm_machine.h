@@ -4,7 +4,7 @@
 #include "kvm_run.h"
 
 struct machine_options {
-	int kvm_fd, vcpu_limit;
+	int kvm_fd, vcpu_limit, pagemap_fd;
 	enum entry entry;
 	enum paging paging;
 	char *vdso_host; /* data pages, then code from vdso_code on */

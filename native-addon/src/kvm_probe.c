@@ -182,7 +182,7 @@ void kvm_probe(int kvm_fd, struct probe *p)
 		return;
 	}
 	for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]) && p->entry == ENTRY_NONE; i++) {
-		struct machine_options o = { .kvm_fd = kvm_fd, .vcpu_limit = 0, .entry = candidates[i], .paging = PAGING_TLB };
+		struct machine_options o = { .kvm_fd = kvm_fd, .vcpu_limit = 0, .pagemap_fd = -1, .entry = candidates[i], .paging = PAGING_TLB };
 		int e = machine_open(&o);
 		if (e != 0) {
 			snprintf(p->message, sizeof(p->message), "a virtual machine cannot be made (errno %d)", -e);

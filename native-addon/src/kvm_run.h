@@ -14,7 +14,7 @@ enum reg {
 	R15, R14, R13, R12, RBP, RBX, R11, R10, R9, R8, RAX, RCX, RDX, RSI, RDI, ORIG_RAX, RIP, CS, EFLAGS, RSP, SS, FS_BASE, GS_BASE,
 };
 
-enum kind { KIND_CALL = 1, KIND_FAULT, KIND_INTERRUPT, KIND_LOST };
+enum kind { KIND_CALL = 1, KIND_FAULT, KIND_INTERRUPT, KIND_LOST, KIND_SHORT };
 
 /* One thread as JavaScript sees it (platforms/kvm/layout.ts). Whose turn it is to write follows from who runs it. */
 struct slot {
@@ -31,7 +31,8 @@ struct shared {
 	_Atomic uint32_t head; /* events that were ever posted */
 	_Atomic uint32_t tail; /* and taken; JavaScript's */
 	_Atomic uint32_t sleeping;
-	uint32_t pad[1021];
+	_Atomic uint32_t memory_short; /* a copy of the Sentry's own went beyond what applications may have */
+	uint32_t pad[1020];
 	uint32_t ring[RING_SIZE];
 	struct slot slots[MAX_THREADS];
 };

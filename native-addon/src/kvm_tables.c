@@ -13,6 +13,9 @@
 /* Freed tables that make a flush worth while; as many again are handed out in the meantime. */
 #define QUARANTINE 512
 
+/* Pages that a table costs: its own; the host's for the same 2 MiB, in the window's tables and in its shadow of ours. */
+#define TABLE_COST 3
+
 /* What we know of a table of the lowest level: how many entries are set, which reserved block is its (+ 1 to tell it from none). */
 struct table_info {
 	uint64_t block;
@@ -95,6 +98,7 @@ uint64_t table_take(void)
 {
 	if (tables.clean_count == 0 && tables.quarantine_count >= QUARANTINE)
 		recycle();
+	vm.room.pages -= TABLE_COST;
 	if (tables.clean_count > 0)
 		return vm.tables.gpa + (uint64_t)tables.clean[--tables.clean_count] * PAGE_SIZE;
 	if (region_grow(&vm.tables, (tables.next + 1) * PAGE_SIZE) != 0)
@@ -106,6 +110,7 @@ void table_free(uint64_t gpa)
 {
 	gpa &= PTE_FRAME;
 	memset(table_at(gpa), 0, PAGE_SIZE);
+	room_give_back(TABLE_COST);
 	*info_of(gpa) = (struct table_info){ 0 };
 	/* If the list cannot grow the table is lost: never unsafe. */
 	push(&tables.quarantine, &tables.quarantine_count, &tables.quarantine_capacity, (uint32_t)((gpa - vm.tables.gpa) / PAGE_SIZE));

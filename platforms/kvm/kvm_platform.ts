@@ -3,13 +3,15 @@
  * page faults end there, everything else comes here as an event. The constructor and all methods run on one thread.
  */
 import type { Errno } from '../../abi/errno.ts';
+import { O_CLOEXEC, O_RDONLY } from '../../abi/fcntl.ts';
+import { PAGE_SIZE } from '../../abi/mman.ts';
 import type { Host } from '../../lib/host.ts';
 import { describeKvm, type KvmReport } from '../../lib/kvm_probe.ts';
 import { native } from '../../native-addon/native.ts';
 import { CpuPlacement, type PlacedThread, type ThreadPlacement } from '../cpu_placement.ts';
 import { readHostMaps } from '../host_maps.ts';
 import type { HostPoll } from '../host_poll.ts';
-import type { Platform, ThreadContext, ThreadEvents } from '../platform.ts';
+import type { Platform, PlatformMemory, ThreadContext, ThreadEvents } from '../platform.ts';
 import { MIN_ADDRESS, STUB_BASE, VDSO_PLACE } from '../stub_layout.ts';
 import { KvmSpace } from './kvm_space.ts';
 import { KvmThread } from './kvm_thread.ts';
@@ -17,6 +19,7 @@ import {
   KIND_CALL,
   KIND_FAULT,
   KIND_INTERRUPT,
+  KIND_SHORT,
   LOSSES,
   RING_SIZE,
   S_ADDRESS,
@@ -28,6 +31,7 @@ import {
   S_VECTOR,
   W_HEAD,
   W_RING,
+  W_SHORT,
   W_TAIL,
 } from './layout.ts';
 
@@ -65,12 +69,19 @@ export class KvmPlatform implements Platform {
   readonly minAddress = MIN_ADDRESS;
   readonly maxAddress = STUB_BASE;
   readonly spaces = new Set<KvmSpace>();
+  readonly memory: PlatformMemory = {
+    grant: (bytes, zone) =>
+      native.kvmGrant(bytes === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.floor(bytes / PAGE_SIZE)), Math.floor(zone / PAGE_SIZE)),
+    trim: () => native.kvmTrim(),
+  };
   /** struct shared. */
   readonly buffer: ArrayBuffer;
   readonly words: Int32Array<ArrayBuffer>;
   private readonly host: Host;
   private readonly poll: HostPoll;
   private readonly vdsoBase: number;
+  /** What of the window is in memory. */
+  private readonly pagemapFd: number;
   /** By index in the addon. */
   private readonly threads: (KvmThread | undefined)[] = [];
   private busyRounds = 0;
@@ -88,7 +99,9 @@ export class KvmPlatform implements Platform {
     const vdso = report.sameClock ? findVdso(options.host, options.procFd) : { start: 0, code: 0, end: 0 };
     const cpus = cpuCount(options.host);
     const vcpus = Math.max(LEAST_VCPUS, cpus * VCPUS_PER_CPU);
-    const opened = native.kvmOpen(deviceFd, report.entry, report.paging, vcpus, vdso.start, vdso.code, vdso.end, VDSO_PLACE);
+    this.pagemapFd = options.host.openat(options.procFd, 'self/pagemap', O_RDONLY | O_CLOEXEC);
+    const { start, code, end } = vdso;
+    const opened = native.kvmOpen(deviceFd, report.entry, report.paging, vcpus, start, code, end, VDSO_PLACE, this.pagemapFd);
     if (typeof opened === 'number') throw new Error(`platform kvm: cannot make the virtual machine: errno ${-opened}`);
     this.buffer = opened;
     this.words = new Int32Array(opened);
@@ -145,6 +158,10 @@ export class KvmPlatform implements Platform {
   }
 
   wait(events: ThreadEvents, deadline: number): void {
+    if (this.words[W_SHORT] !== 0) {
+      this.words[W_SHORT] = 0;
+      events.memoryShort?.(null);
+    }
     if (this.take(events) > 0) {
       if (++this.busyRounds >= BUSY_ROUNDS) {
         this.busyRounds = 0;
@@ -216,6 +233,9 @@ export class KvmPlatform implements Platform {
         if (wanted) events.interrupted(thread);
         else thread.resume();
         return;
+      case KIND_SHORT:
+        events.memoryShort?.(thread);
+        return;
       default:
         thread.space.threads.delete(thread);
         thread.abandon();
@@ -233,6 +253,7 @@ export class KvmPlatform implements Platform {
   shutdown(): void {
     for (const space of [...this.spaces]) space.release();
     native.kvmClose();
+    if (this.pagemapFd >= 0) this.host.close(this.pagemapFd);
   }
 }
 

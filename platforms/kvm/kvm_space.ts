@@ -13,6 +13,9 @@ import { COPY_FORCED, COPY_WRITE } from './layout.ts';
 const MEMBARRIER_CMD_PRIVATE_EXPEDITED = 8;
 const MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE = 32;
 
+// proc_pid_pagemap(5), bytes
+const PAGEMAP_ENTRY = 8;
+
 export class KvmSpace implements AddressSpace {
   readonly vdsoBase: number;
   readonly threads = new Set<KvmThread>();
@@ -109,6 +112,11 @@ export class KvmSpace implements AddressSpace {
     for (const thread of this.threads) thread.abandon();
     this.threads.clear();
     this.platform.spaces.delete(this);
+  }
+  pagemap(offset: number, into: Uint8Array, count: number): number {
+    const pages = Math.floor(count / PAGEMAP_ENTRY);
+    native.kvmPagemap(this.index, (offset / PAGEMAP_ENTRY) * PAGE_SIZE, into, pages);
+    return pages * PAGEMAP_ENTRY;
   }
   resident(): { readonly total: number; readonly shared: number } {
     this.pages.fill(0);

@@ -7,6 +7,8 @@ export const RING_SIZE = 2 * MAX_THREADS;
 /** Events that were ever posted; and taken, which we write. */
 export const W_HEAD = 0;
 export const W_TAIL = 1;
+/** A copy of ours went beyond what applications may have; we clear it. */
+export const W_SHORT = 3;
 export const W_RING = 1024;
 export const W_SLOTS = W_RING + RING_SIZE;
 export const SLOT_WORDS = 64;
@@ -27,6 +29,7 @@ export const KIND_CALL = 1;
 export const KIND_FAULT = 2;
 export const KIND_INTERRUPT = 3;
 export const KIND_LOST = 4;
+export const KIND_SHORT = 5;
 
 // kvmCopy
 export const COPY_WRITE = 1;

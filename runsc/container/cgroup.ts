@@ -9,6 +9,13 @@ import type { ContainerStats } from './types.ts';
 /** Threads of the sandbox's and the gofer's own, which a limit on the container's processes must not count. */
 export const OWN_THREADS = 48;
 
+/** Paths of a group's files: what it may use, what it uses, and of what kind that is. */
+export interface MemoryFiles {
+  readonly limit: string;
+  readonly usage: string;
+  readonly stat: string;
+}
+
 export interface Cgroup {
   readonly version: 1 | 2;
   /** Folder in each hierarchy that is used. */
@@ -21,6 +28,8 @@ export interface Cgroup {
   stats(): Omit<ContainerStats, 'cgroupVersion' | 'network'>;
   /** File with the kinds of memory that it uses; null: its memory is not counted. */
   memoryStatFile(): string | null;
+  /** Files of this group, and of those above it that have a limit, by which the sandbox keeps within its memory. */
+  memoryFiles(): MemoryFiles[];
   /** Memory kills since it was made. */
   oomKills(): number;
   /** Member processes of the host. */

@@ -44,6 +44,14 @@ export function makeGroup(folder: string): void {
   mkdirSync(folder, { recursive: true });
 }
 
+/** The group, and those above it that have a limit now: up to `root`, which has none. */
+export function limitedGroups(folder: string, root: string, limitFile: string): string[] {
+  const groups = [folder];
+  for (let above = dirname(folder); above.startsWith(`${root}/`); above = dirname(above))
+    if (readGroupNumber(above, limitFile, Number.POSITIVE_INFINITY) !== Number.POSITIVE_INFINITY) groups.push(above);
+  return groups;
+}
+
 export function readPids(folder: string): number[] {
   return readGroupFile(folder, 'cgroup.procs')
     .split('\n')

@@ -1,8 +1,8 @@
 /** cgroups(7), version 1: one hierarchy a controller (or a few). */
 import { join } from 'node:path';
-import type { Cgroup, CgroupMount } from './cgroup.ts';
+import type { Cgroup, CgroupMount, MemoryFiles } from './cgroup.ts';
 import { OWN_THREADS } from './cgroup.ts';
-import { makeGroup, readGroupFile, readGroupNumber, readGroupTable, readPids, writeGroupFile } from './cgroup_files.ts';
+import { limitedGroups, makeGroup, readGroupFile, readGroupNumber, readGroupTable, readPids, writeGroupFile } from './cgroup_files.ts';
 import type { SpecResources } from './spec.ts';
 
 const CONTROLLERS = [
@@ -74,6 +74,15 @@ export class CgroupV1 implements Cgroup {
   }
   pids(): number[] {
     return readPids(this.hierarchies[0]?.folder ?? '');
+  }
+  memoryFiles(): MemoryFiles[] {
+    const memory = this.hierarchies.find((h) => h.controllers.includes('memory'));
+    if (memory === undefined) return [];
+    return limitedGroups(memory.folder, memory.mountPoint, 'memory.limit_in_bytes').map((group) => ({
+      limit: join(group, 'memory.limit_in_bytes'),
+      usage: join(group, 'memory.usage_in_bytes'),
+      stat: join(group, 'memory.stat'),
+    }));
   }
   oomKills(): number {
     return readGroupTable(this.folder('memory'), 'memory.oom_control').get('oom_kill') ?? 0;

@@ -1,8 +1,8 @@
 /** cgroups(7), version 2: one hierarchy. */
 import { join } from 'node:path';
-import type { Cgroup } from './cgroup.ts';
+import type { Cgroup, MemoryFiles } from './cgroup.ts';
 import { OWN_THREADS } from './cgroup.ts';
-import { makeGroup, readGroupFile, readGroupNumber, readGroupTable, readPids, writeGroupFile } from './cgroup_files.ts';
+import { limitedGroups, makeGroup, readGroupFile, readGroupNumber, readGroupTable, readPids, writeGroupFile } from './cgroup_files.ts';
 import type { SpecResources } from './spec.ts';
 
 const WANTED = ['memory', 'cpu', 'cpuset', 'pids', 'io'];
@@ -54,6 +54,13 @@ export class CgroupV2 implements Cgroup {
   }
   pids(): number[] {
     return readPids(this.folder);
+  }
+  memoryFiles(): MemoryFiles[] {
+    return limitedGroups(this.folder, this.mountPoint, 'memory.max').map((group) => ({
+      limit: join(group, 'memory.max'),
+      usage: join(group, 'memory.current'),
+      stat: join(group, 'memory.stat'),
+    }));
   }
   oomKills(): number {
     return readGroupTable(this.folder, 'memory.events').get('oom_kill') ?? 0;

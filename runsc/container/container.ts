@@ -328,7 +328,7 @@ export class Container implements ContainerHandle {
     };
   }
 
-  /** Those that the host did not see: for memory that the sandbox held. */
+  /** Those that the host did not see: for memory that the sandbox itself held or gave. */
   private sandboxOomKills(): number {
     try {
       return Number(readFileSync(join(this.store.folder(this.id), OOM_FILE), 'latin1'));
@@ -410,7 +410,8 @@ function networkStats(s: ResponseOf<'Stats'>): NetworkStats {
 function withSandboxShare(own: ContainerStats, s: ResponseOf<'Stats'>, isRoot: boolean, oomKills: number): ContainerStats {
   const { cpu, memory } = own;
   const pids = { ...own.pids, current: s.processes };
-  if (isRoot) return { ...own, pids };
+  const kills = memory.oomKills + oomKills;
+  if (isRoot) return { ...own, memory: { ...memory, oomKills: kills }, pids };
   const unseen = s.in_cgroup
     ? { user: 0, system: 0, memory: s.held }
     : { user: s.cpu_user, system: s.cpu_system, memory: s.held + s.memory };
@@ -421,7 +422,7 @@ function withSandboxShare(own: ContainerStats, s: ResponseOf<'Stats'>, isRoot: b
       ...memory,
       usage: memory.usage + unseen.memory,
       anon: memory.anon + unseen.memory,
-      oomKills: memory.oomKills + oomKills,
+      oomKills: kills,
     },
     pids,
   };

@@ -213,6 +213,7 @@ class Creation {
         log: this.log('sentry'),
         cgroupProcs: cgroup?.procsFiles() ?? [],
         sandboxId: this.id,
+        memoryFiles: cgroup?.memoryFiles() ?? [],
         controlFd,
         networkNamespace: this.networkNamespace,
         consoleFd: terminal?.slave ?? null,
@@ -286,12 +287,13 @@ class Creation {
 
   /** By which a further container's processes are in its cgroup: the sandbox as a whole is in that of the first one. */
   private cgroupFiles(cgroup: Cgroup | null, fds: DonatedFds) {
-    if (this.isRoot || cgroup === null) return { cgroup_fds: [], memory_stat_fd: 0, oom_fd: 0 };
+    const oom_fd = fds.take(openIn(join(this.folder, OOM_FILE), O_CREAT | O_WRONLY));
+    if (this.isRoot || cgroup === null) return { cgroup_fds: [], memory_stat_fd: 0, oom_fd };
     const stat = cgroup.memoryStatFile();
     return {
       cgroup_fds: cgroup.procsFiles().map((path) => fds.take(openIn(path, O_WRONLY))),
       memory_stat_fd: stat === null ? 0 : fds.take(openIn(stat, O_RDONLY)),
-      oom_fd: fds.take(openIn(join(this.folder, OOM_FILE), O_CREAT | O_WRONLY)),
+      oom_fd,
     };
   }
 

@@ -7,7 +7,7 @@
  * A gofer inherits: 0 /dev/null, 1 and 2 its log, 3 its configuration, 4 its 9P connection, 5… the trees it serves.
  */
 import { errnoName, isErrno } from '../../abi/errno.ts';
-import { O_APPEND, O_CLOEXEC, O_CREAT, O_RDWR, O_WRONLY } from '../../abi/fcntl.ts';
+import { O_APPEND, O_CLOEXEC, O_CREAT, O_RDONLY, O_RDWR, O_WRONLY } from '../../abi/fcntl.ts';
 import { SOCK_SEQPACKET } from '../../abi/socket.ts';
 import type { GoferConfig } from '../../lib/gofer_config.ts';
 import { host } from '../../lib/host.ts';
@@ -15,6 +15,7 @@ import { allowNiceZero } from '../../lib/nice_limit.ts';
 import nodeFlags from '../../lib/node_flags.json' with { type: 'json' };
 import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, spawn } from '../../lib/spawn.ts';
 import { SOCK_STREAM } from '../../lib/unix_socket.ts';
+import type { MemoryFiles } from './cgroup.ts';
 import type { ServedTree } from './mount_plan.ts';
 import { identify, type Process } from './process_id.ts';
 import { helperPath, nodePath, programPath } from './programs.ts';
@@ -50,6 +51,8 @@ export interface SentryConfig {
   readonly strace: boolean;
   /** Its controlling terminal is the container's console: watch SIGWINCH. */
   readonly consoleFd: number | null;
+  /** Descriptors of files of the control groups that bound it. */
+  readonly memoryGroups: readonly Readonly<Record<keyof MemoryFiles, number>>[];
   readonly nobody: number;
 }
 
@@ -67,6 +70,7 @@ export interface SentryStart extends Common {
   readonly networkNamespace: number | null;
   /** Raw slave of a host terminal, to become the controlling one. */
   readonly consoleFd: number | null;
+  readonly memoryFiles: readonly MemoryFiles[];
   /** /dev/kvm, if the platform is to be that. */
   readonly deviceFd: number | null;
 }
@@ -76,6 +80,7 @@ export function startSentry(start: SentryStart): Process {
   const fds = [start.controlFd];
   /** The Sentry's number of a descriptor that it gets. */
   const pass = (fd: number): number => STANDARD_FDS + fds.push(fd) - 1;
+  const memory = openMemoryFiles(start.memoryFiles);
   const config: SentryConfig = {
     sandboxId: start.sandboxId,
     controlFd: 4,
@@ -89,11 +94,12 @@ export function startSentry(start: SentryStart): Process {
     strace: settings.strace,
     consoleFd: consoleFd === null ? null : pass(consoleFd),
     deviceFd: deviceFd === null ? null : pass(deviceFd),
+    memoryGroups: memory.map(({ limit, usage, stat }) => ({ limit: pass(limit), usage: pass(usage), stat: pass(stat) })),
     nobody: NOBODY,
   };
   const env = codeCache('sentry', fds);
   allowNiceZero(host);
-  return withFiles(start, config, (standard, cgroupFds) =>
+  const process = withFiles(start, config, (standard, cgroupFds) =>
     spawn({
       file: nodePath(),
       args: ['runsc-sandbox', ...nodeFlags.sentry, programPath('sentry'), '--config-fd', '3', start.sandboxId],
@@ -110,6 +116,23 @@ export function startSentry(start: SentryStart): Process {
       noNewPrivileges: true,
     }),
   );
+  for (const group of memory) for (const fd of Object.values(group)) host.close(fd);
+  return process;
+}
+
+/** Groups more than these above a container that have limits are not looked at: descriptors of the sandbox. */
+const MAX_MEMORY_GROUPS = 4;
+
+/** Only groups whose files are all there: the host may have no memory controller. */
+function openMemoryFiles(groups: readonly MemoryFiles[]): Record<keyof MemoryFiles, number>[] {
+  const opened: Record<keyof MemoryFiles, number>[] = [];
+  for (const { limit, usage, stat } of groups.slice(0, MAX_MEMORY_GROUPS)) {
+    const open = (path: string): number => host.openat(-100, path, O_RDONLY | O_CLOEXEC);
+    const fds = { limit: open(limit), usage: open(usage), stat: open(stat) };
+    if (Object.values(fds).every((fd) => fd >= 0)) opened.push(fds);
+    else for (const fd of Object.values(fds)) if (fd >= 0) host.close(fd);
+  }
+  return opened;
 }
 
 /**

@@ -7,6 +7,7 @@ import { controlMethods } from '../control/methods.ts';
 import { ControlServer } from '../control/server.ts';
 import { registerDevices } from '../fs/dev/register.ts';
 import { Kernel } from '../kernel/kernel.ts';
+import { MemoryGuard } from '../kernel/memory_guard.ts';
 import { readSystemInfo } from '../kernel/system_info.ts';
 import { Strace } from '../strace/strace.ts';
 import { buildTable, SYSCALLS } from '../syscalls/table.ts';
@@ -17,6 +18,7 @@ import { connectGofer } from './gofer_trees.ts';
 import { IdleTrim } from './idle_trim.ts';
 import { dropIdentity, emptyRoot, filterCalls, openProc, verify } from './lockdown.ts';
 import { SandboxLog } from './log.ts';
+import { HostMemoryGroup, type MemoryGroupFds } from './memory_groups.ts';
 import { Sandbox } from './sandbox.ts';
 
 /** How long answers may take to leave at the end, ns. */
@@ -36,6 +38,7 @@ export function boot(host: Host, argv: readonly string[]): number {
   if (config.debug) log.line(`platform ${platform.description}`);
   registerDevices(kernel);
   registerFilesystems(kernel);
+  guardMemory(kernel, config.memoryGroups);
   const lifetime = new Lifetime(kernel, config, log);
   // The platform has started its first process, which has a filter of its own and must not inherit this one.
   filterCalls(host, platformCalls(platform.name), config.network, config.directfs);
@@ -51,6 +54,15 @@ function bootPlatform(host: Host, poll: HostPoll, config: BootConfig): Platform 
   dropIdentity(host, config.nobody);
   verify(host, procFd, config.nobody);
   return createPlatform(kind, { host, poll, procFd, sourceFd });
+}
+
+/** Where the host cannot tell an application's memory from ours. */
+function guardMemory(kernel: Kernel, groups: readonly MemoryGroupFds[]): void {
+  const { memory } = kernel.platform;
+  if (memory === undefined || groups.length === 0) return;
+  const hostGroups = groups.map((fds) => new HostMemoryGroup(kernel.host, fds));
+  kernel.memoryGuard = new MemoryGuard(kernel, memory, hostGroups);
+  kernel.memoryGuard.settle();
 }
 
 /** lib/node_flags.json has --expose-gc. Not there in a test. */

@@ -1,5 +1,6 @@
 /** What the Sentry is started with: JSON behind the descriptor that --config-fd names. runsc writes it (runsc/container/sandbox_process.ts). */
 import type { Host } from '../../lib/host.ts';
+import type { MemoryGroupFds } from './memory_groups.ts';
 
 export interface BootConfig {
   readonly sandboxId: string;
@@ -20,6 +21,8 @@ export interface BootConfig {
   readonly strace: boolean;
   /** The container's console, our controlling terminal: SIGWINCH tells of its new size. */
   readonly consoleFd: number | null;
+  /** The host's control groups that bound our memory. */
+  readonly memoryGroups: readonly MemoryGroupFds[];
   /** uid and gid to end as. */
   readonly nobody: number;
 }

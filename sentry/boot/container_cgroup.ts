@@ -3,12 +3,13 @@ import { errnoName, isErrno } from '../../abi/errno.ts';
 import { INTERNAL, StatusError } from '../../lib/ttrpc/status.ts';
 import type { Container } from '../kernel/container.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { type MemoryFiles, MemoryLimit } from '../kernel/memory_limit.ts';
+import { MemoryLimit } from '../kernel/memory_limit.ts';
 
 export interface ContainerCgroupFiles {
   /** cgroup.procs, one a hierarchy; none: the container's processes stay in the cgroup of the sandbox. */
   readonly procs: readonly number[];
-  readonly memory: MemoryFiles;
+  /** memory.stat; -1: its memory is not counted. */
+  readonly memoryStat: number;
 }
 
 /** Owns the descriptors. @throws StatusError if the processes cannot be put there. */
@@ -24,7 +25,7 @@ export class ContainerCgroup {
       // From here on nobody in the sandbox can change who is where.
       for (const fd of files.procs) kernel.host.close(fd);
     }
-    this.limit = new MemoryLimit(kernel, container, files.memory);
+    this.limit = new MemoryLimit(kernel, container, files.memoryStat);
   }
 
   /** The container's limits are others now. */

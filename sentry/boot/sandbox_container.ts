@@ -87,7 +87,7 @@ export class SandboxContainer {
     this.isRoot = request.root_container;
     const taken = new TakenFds(fds);
     const creds = credentialsOf(spec.process);
-    this.container = new Container(this.id, pidNamespace(kernel, spec, from), creds, request.cgroup_path);
+    this.container = new Container(this.id, pidNamespace(kernel, spec, from), creds, request.cgroup_path, kernel.memoryHeld);
     this.container.limits = cgroupLimits(spec.linux?.resources);
     if (this.isRoot) showLimits(kernel, this.container.limits);
     for (const [name, value] of Object.entries(spec.linux?.sysctl ?? {})) {
@@ -110,13 +110,22 @@ export class SandboxContainer {
     this.init = new GuestProcess(kernel, '', this.prepared.streams);
     this.container.console = this.init.bridge?.terminal ?? null;
     this.init.onExit((exit) => this.keepExit(exitFd, exit));
+    this.recordKills(taken.take(request.oom_fd));
     this.cgroup = this.isRoot ? null : this.joinCgroup(request, taken);
   }
 
+  private recordKills(fd: number): void {
+    const { container, kernel } = this;
+    container.killsFd = fd;
+    this.init.onExit(() => {
+      container.killsFd = -1;
+      if (fd >= 0) kernel.host.close(fd);
+    });
+  }
   private joinCgroup(request: CreateRequest, taken: TakenFds): ContainerCgroup {
     const cgroup = new ContainerCgroup(this.kernel, this.container, {
       procs: request.cgroup_fds.map((i) => taken.take(i)),
-      memory: { stat: taken.take(request.memory_stat_fd), kills: taken.take(request.oom_fd) },
+      memoryStat: taken.take(request.memory_stat_fd),
     });
     this.init.onExit(() => cgroup.leave());
     return cgroup;

@@ -53,6 +53,7 @@ export function controlMethods(sandbox: Sandbox, log: SandboxLog): ControlMethod
     Stats: (q) => statsOf(sandbox.get(q.container_id)),
     Update: (q) => {
       sandbox.get(q.container_id).update(q.resources);
+      kernel.memoryGuard?.settle();
       return {};
     },
     Forward: (q, fds) =>

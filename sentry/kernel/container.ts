@@ -27,9 +27,11 @@ export class Container {
   /** Its tasks and its processes that nobody has reaped yet; and how often there would have been too many. */
   taskCount = 0;
   tasksRefused = 0;
-  readonly memory = new MemoryAccount();
+  readonly memory: MemoryAccount;
   /** Processes that were ended for lack of memory by the Sentry. */
   oomKills = 0;
+  /** Regular file of the host that gets their number; -1: none. */
+  killsFd = -1;
   /** Host process in the container's own cgroup, where its address spaces come from; null: the platform's own. */
   spaces: SpaceSource | null = null;
   /** The terminal it was started with: /dev/console. */
@@ -37,10 +39,11 @@ export class Container {
   /** Path of the cgroup as the guest sees it. */
   readonly cgroupPath: string;
 
-  constructor(id: string, pidNamespace: PidNamespace, creds: Credentials, cgroupPath: string) {
+  constructor(id: string, pidNamespace: PidNamespace, creds: Credentials, cgroupPath: string, held = new MemoryAccount()) {
     this.id = id;
     this.pidNamespace = pidNamespace;
     this.creds = creds;
     this.cgroupPath = cgroupPath;
+    this.memory = new MemoryAccount(held);
   }
 }

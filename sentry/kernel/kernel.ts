@@ -45,6 +45,8 @@ import type { Container } from './container.ts';
 import { exitGroup } from './exit.ts';
 import { FutexTable } from './futex.ts';
 import { park } from './job_control.ts';
+import { MemoryAccount } from './memory_account.ts';
+import type { MemoryGuard } from './memory_guard.ts';
 import type { NetNamespace } from './namespaces.ts';
 import { PidNamespace } from './pid_namespace.ts';
 import { enterAfterStop, stopAtEntry, stopBeforeReturn, suspendsSeccomp, traceExec } from './ptrace.ts';
@@ -128,6 +130,10 @@ export class Kernel implements ThreadEvents {
   readonly futexes = new FutexTable();
   /** The platform may rewrite system-call instructions of programs. */
   patchesCalls = true;
+  /** What we hold in memory for all containers. */
+  readonly memoryHeld = new MemoryAccount();
+  /** Keeps the sandbox within its memory where the platform leaves that to us. */
+  memoryGuard: MemoryGuard | null = null;
   /** Traces every system call; null: off. */
   strace: Strace | null = null;
   /** Tasks beyond it: clone(2) gives EAGAIN. */
@@ -340,6 +346,17 @@ export class Kernel implements ThreadEvents {
     } catch (e) {
       this.broken(task, e);
     }
+  }
+  memoryShort(thread: ThreadContext | null): void {
+    try {
+      this.memoryGuard?.settle();
+    } catch (e) {
+      this.brokenEvent('memory', e);
+    }
+    const task = thread === null ? null : (thread.data as Task | null);
+    if (thread === null || task === null || task.state === 'dead') return;
+    task.state = 'kernel';
+    this.returnToUser(task, null);
   }
   exited(thread: ThreadContext, cause: string): void {
     const task = thread.data as Task | null;

@@ -26,7 +26,8 @@ class World {
     for (const task of [this.small, this.large]) this.container.processes.add(task.group);
     this.large.fake.space.resident = () => ({ total: 3 * MIB, shared: 0 });
     this.small.fake.space.resident = () => ({ total: 2 * MIB, shared: 0 });
-    this.limit = new MemoryLimit(this.machine.kernel, this.container, { stat: this.statFd, kills: this.killsFd });
+    this.container.killsFd = this.killsFd;
+    this.limit = new MemoryLimit(this.machine.kernel, this.container, this.statFd);
   }
   /** As the host would count it. */
   anonymous(bytes: number): void {

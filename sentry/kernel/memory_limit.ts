@@ -2,11 +2,9 @@
  * The memory limit of one container of a pod, as far as the host's cgroup cannot see it: what its processes use there and what the Sentry holds
  * for it count together. Above the limit its largest process is ended, as the host does it for the processes' own part.
  */
-import { SIGKILL } from '../../abi/signal.ts';
 import type { Container } from './container.ts';
-import { exitGroup } from './exit.ts';
 import type { Kernel } from './kernel.ts';
-import type { ThreadGroup } from './thread_group.ts';
+import { endLargest, livingProcesses, residentOf } from './memory_kill.ts';
 import type { Timer } from './timer_queue.ts';
 
 /** The Sentry's part is looked at when it has grown by so many bytes, or by this share of the limit. */
@@ -17,31 +15,22 @@ const WATCHED_SHARE = 1 / 16;
 const WATCH_INTERVAL = 1e9;
 /** How long one that was ended may take to give its memory back, ns. */
 const DYING = 100e6;
-/** proc_pid_oom_score_adj(5): never to be ended. */
-const OOM_SCORE_ADJ_MIN = -1000;
 /** memory.stat of cgroups: what cannot be taken back, by the names of version 1 (first two) and 2. */
 const FIXED_MEMORY: ReadonlySet<string> = new Set(['rss', 'shmem', 'anon', 'kernel']);
-
-/** Descriptors from outside, ours from then on; -1: none. */
-export interface MemoryFiles {
-  /** memory.stat of the container's cgroup. */
-  readonly stat: number;
-  /** Regular file that gets the number of processes that were ended here. */
-  readonly kills: number;
-}
 
 export class MemoryLimit {
   private readonly kernel: Kernel;
   private readonly container: Container;
-  private readonly files: MemoryFiles;
+  private readonly statFd: number;
   private readonly bytes = new Uint8Array(4096);
   private timer: Timer | null = null;
   private stopped = false;
 
-  constructor(kernel: Kernel, container: Container, files: MemoryFiles) {
+  /** `statFd`: memory.stat of the container's cgroup, ours from then on; -1: there is none. */
+  constructor(kernel: Kernel, container: Container, statFd: number) {
     this.kernel = kernel;
     this.container = container;
-    this.files = files;
+    this.statFd = statFd;
     // Not at once: the growth is in the middle of a call.
     container.memory.onMark = () => {
       container.memory.mark = Number.POSITIVE_INFINITY;
@@ -60,7 +49,7 @@ export class MemoryLimit {
     if (this.stopped || limits.memory === null) return;
     const used = memory.held < LEAST_GROWTH && container.spaces !== null ? 0 : memory.held + this.processes();
     if (used > limits.memory) {
-      this.kill(used);
+      endLargest(kernel, [container], limits.memory, `${used} bytes of ${limits.memory} are in use`);
       this.checkIn(DYING);
       return;
     }
@@ -72,7 +61,7 @@ export class MemoryLimit {
     if (this.stopped) return;
     this.stopped = true;
     this.check();
-    for (const fd of [this.files.stat, this.files.kills]) if (fd >= 0) this.kernel.host.close(fd);
+    if (this.statFd >= 0) this.kernel.host.close(this.statFd);
   }
 
   private checkIn(ns: number): void {
@@ -83,34 +72,11 @@ export class MemoryLimit {
 
   /** Bytes of the host's cgroup, and of applications that are no processes of the host's. */
   private processes(): number {
-    const n = this.files.stat < 0 ? 0 : this.kernel.host.pread(this.files.stat, this.bytes, 0, this.bytes.length, 0);
+    const n = this.statFd < 0 ? 0 : this.kernel.host.pread(this.statFd, this.bytes, 0, this.bytes.length, 0);
     let total = fixedMemory(Buffer.from(this.bytes.buffer, 0, Math.max(0, n)).toString('latin1'));
-    if (this.container.spaces === null) for (const group of this.living()) total += residentOf(group);
+    if (this.container.spaces === null) for (const group of livingProcesses(this.container)) total += residentOf(group);
     return total;
   }
-
-  private living(): ThreadGroup[] {
-    return [...this.container.processes].filter((group) => !group.zombie && group.exiting === null);
-  }
-
-  private kill(used: number): void {
-    const { container, kernel, files } = this;
-    const limit = container.limits.memory ?? 0;
-    const points = (group: ThreadGroup): number => residentOf(group) + (group.oomScoreAdj / 1000) * limit;
-    const [victim] = this.living()
-      .filter((group) => group.oomScoreAdj > OOM_SCORE_ADJ_MIN)
-      .sort((a, b) => points(b) - points(a));
-    if (victim === undefined) return;
-    kernel.log(`container ${container.id} uses ${used} bytes of ${limit}: process ${victim.leader.pid} (${victim.leader.name}) ends`);
-    container.oomKills++;
-    const text = Buffer.from(`${container.oomKills}\n`);
-    if (files.kills >= 0) kernel.host.pwrite(files.kills, text, 0, text.length, 0); // before the end that it causes can be told
-    exitGroup(victim, SIGKILL);
-  }
-}
-
-function residentOf(group: ThreadGroup): number {
-  return group.leader.state === 'dead' ? 0 : group.leader.mm.space.resident().total;
 }
 
 /** Of lines "key bytes". */
