@@ -57,6 +57,11 @@ export abstract class NetInterface {
 /** Packets that wait to be delivered; more are dropped. */
 const MAX_QUEUED = 8192;
 
+const OWN_ADDRESSES: readonly AssignedAddress[] = [
+  { address: LOOPBACK4, prefixLength: 8, broadcast: null },
+  { address: LOOPBACK6, prefixLength: 128, broadcast: null },
+];
+
 /** lo. What is sent lies in a queue until the stack delivers: an answer never runs inside of what it answers. */
 export class Loopback extends NetInterface {
   override readonly completesChecksums = true;
@@ -67,13 +72,22 @@ export class Loopback extends NetInterface {
   constructor(taps: FrameTaps) {
     super(1, 'lo', 65_536, new Uint8Array(6));
     this.taps = taps;
-    this.addresses = [
-      { address: LOOPBACK4, prefixLength: 8, broadcast: null },
-      { address: LOOPBACK6, prefixLength: 128, broadcast: null },
-    ];
+    this.addresses = [...OWN_ADDRESSES];
   }
   override get loopback(): boolean {
     return true;
+  }
+  /** As a network begins: down, and without an address. */
+  takeDown(): void {
+    this.up = false;
+    this.addresses = [];
+  }
+  /** Coming up it gives itself the addresses that it lacks; going down it forgets IPv6's. */
+  setUp(up: boolean): void {
+    this.up = up;
+    if (!up) this.addresses = this.addresses.filter(({ address }) => address.length === 4);
+    else
+      for (const own of OWN_ADDRESSES) if (!this.addresses.some((a) => a.address.length === own.address.length)) this.addresses.push(own);
   }
   override send(packet: Packet): void {
     if (this.queue.length - this.head >= MAX_QUEUED) {

@@ -49,9 +49,9 @@ export class RoutingTable {
     return at >= 0;
   }
 
-  /** Is it one of ours? All of 127.0.0.0/8 is. */
+  /** Is it one of ours? All of 127.0.0.0/8 is, once lo has an address. */
   isLocal(address: IpAddress): boolean {
-    if (address.length === 4 && address.charCodeAt(0) === 127) return true;
+    if (address.length === 4 && address.charCodeAt(0) === 127) return this.loopback.addresses.length > 0;
     for (const device of this.devices) if (device.owns(address)) return true;
     return false;
   }
@@ -64,6 +64,7 @@ export class RoutingTable {
   /** source: what the socket is bound to, or null. `device`: the only one allowed, or null. */
   find(destination: IpAddress, source: IpAddress | null, device: NetInterface | null): Route | Errno {
     if (this.isLocal(destination)) {
+      if (!this.loopback.up) return ENETUNREACH;
       return { device: this.loopback, nextHop: destination, source: source ?? destination, broadcast: false };
     }
     for (const entry of this.entries) {

@@ -3,7 +3,7 @@
  * assertions inside and the same output outside.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { reportKvm } from '../../lib/kvm_probe.ts';
 
@@ -33,6 +33,17 @@ function run(command: string, args: readonly string[]) {
   return { stdout, stderr, status, signal };
 }
 
+/** Processes of the host that still run the program: none of its children may outlive it. */
+function stillRunning(program: string): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readlinkSync(`/proc/${pid}/exe`) === program;
+    } catch {
+      return false; // gone, or not ours to see
+    }
+  });
+}
+
 describe.each(programs)('%s', (name) => {
   const program = compile(name);
   const onHost = run(program, []);
@@ -40,6 +51,9 @@ describe.each(programs)('%s', (name) => {
   test('the host agrees', () => {
     expect(onHost).toMatchObject({ status: 0, signal: null, stderr: '' });
   });
+  test('nothing of it is left on the host', async () => {
+    while (stillRunning(program).length > 0) await new Promise((next) => setTimeout(next, 50));
+  }, 20_000);
 
   test.each(PLATFORMS.filter((platform) => !LACKS[platform]?.includes(name)))(
     'in the sandbox on %s',

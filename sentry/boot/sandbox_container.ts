@@ -90,12 +90,12 @@ export class SandboxContainer {
     this.container = new Container(this.id, pidNamespace(kernel, spec, from), creds, request.cgroup_path, kernel.memoryHeld);
     this.container.limits = cgroupLimits(spec.linux?.resources);
     if (this.isRoot) showLimits(kernel, this.container.limits);
-    for (const [name, value] of Object.entries(spec.linux?.sysctl ?? {})) {
-      if (!presetSysctl(kernel, name, value)) kernel.log(`sysctl ${name} = ${value} is not to be had`);
-    }
     const ipc = joins(spec, from, 'ipc')?.ipc ?? new IpcNamespace(kernel.uniqueId());
     this.mounts = this.buildMounts(from, spec, ipc, taken.take(request.gofer_fd));
     this.namespaces = { ...makeNamespaces(kernel, spec, this.mounts, this.container.pidNamespace, from), ipc };
+    for (const [name, value] of Object.entries(spec.linux?.sysctl ?? {})) {
+      if (!presetSysctl(kernel, this.namespaces.net, name, value)) kernel.log(`sysctl ${name} = ${value} is not to be had`);
+    }
     if (request.route_fd > 0) this.attachNetwork(request, taken);
     const exitFd = taken.take(request.exit_fd);
     this.lifeFd = taken.take(request.life_fd);
@@ -140,7 +140,7 @@ export class SandboxContainer {
       networks.attachHost(net, taken.take(request.route_fd), settings.egress, egressLogFd);
       return;
     }
-    for (const [name, value] of Object.entries(settings.sysctls)) presetSysctl(this.kernel, name.replaceAll('/', '.'), value);
+    for (const [name, value] of Object.entries(settings.sysctls)) presetSysctl(this.kernel, net, name.replaceAll('/', '.'), value);
     networks.attachPod(net, {
       ...settings,
       packetFds: request.packet_fds.map((i) => taken.take(i)),

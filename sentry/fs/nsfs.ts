@@ -4,10 +4,12 @@ import { EINVAL, ENOTTY, EPERM } from '../../abi/errno.ts';
 import { O_RDONLY } from '../../abi/fcntl.ts';
 import { S_IFREG } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { endMountsUnlessUsed } from '../kernel/namespace_end.ts';
 import type { PidNamespace } from '../kernel/pid_namespace.ts';
 import type { Task } from '../kernel/task.ts';
 import { ROOT_USER_NAMESPACE, type UserNamespace } from '../kernel/user_namespace.ts';
 import { FileDescription, FileImpl } from '../vfs/file.ts';
+import { MountNamespace } from '../vfs/mount.ts';
 import type { VfsPath } from '../vfs/path.ts';
 import { AnonymousInode } from './anonfs.ts';
 
@@ -73,11 +75,20 @@ export class NamespaceFile extends FileImpl {
   readonly type: NamespaceType;
   /** Null: the only one of its kind. */
   readonly namespace: { readonly id: number } | null;
+  private readonly kernel: Kernel;
 
-  constructor(type: NamespaceType, namespace: { readonly id: number } | null) {
+  constructor(kernel: Kernel, type: NamespaceType, namespace: { readonly id: number } | null) {
     super();
+    this.kernel = kernel;
     this.type = type;
     this.namespace = namespace;
+    if (namespace instanceof MountNamespace) namespace.handles++;
+  }
+  override release(): void {
+    const { namespace } = this;
+    if (!(namespace instanceof MountNamespace)) return;
+    namespace.handles--;
+    endMountsUnlessUsed(this.kernel, namespace);
   }
   override ioctl(_file: FileDescription, task: Task, command: number, argument: number): number {
     switch (command) {
@@ -108,16 +119,18 @@ export class NamespaceFile extends FileImpl {
 
 /** A close-on-exec descriptor of a namespace. */
 function openNamespace(task: Task, type: NamespaceType, namespace: { readonly id: number } | null): number {
-  const file = new FileDescription(new NamespaceFile(type, namespace), O_RDONLY, namespacePath(task.kernel, type, namespace));
+  const file = new FileDescription(new NamespaceFile(task.kernel, type, namespace), O_RDONLY, namespacePath(task.kernel, type, namespace));
   const fd = task.fds.install(file, true, task.openFileLimit);
   if (fd < 0) file.release();
   return fd;
 }
 
 class NamespaceInode extends AnonymousInode {
+  override readonly standsFor: object | null;
   private readonly file: () => FileImpl;
-  constructor(kernel: Kernel, ino: number, file: () => FileImpl) {
+  constructor(kernel: Kernel, ino: number, namespace: object | null, file: () => FileImpl) {
     super(kernel.anonymous.filesystem('nsfs'), ino, S_IFREG | 0o444, 0, 0, kernel.anonymous.timestamp());
+    this.standsFor = namespace;
     this.file = file;
   }
   override open(): FileImpl | Errno {
@@ -128,6 +141,6 @@ class NamespaceInode extends AnonymousInode {
 /** "mnt:[4026532123]": the place that a link leads to. */
 export function namespacePath(kernel: Kernel, type: NamespaceType, namespace: { readonly id: number } | null): VfsPath {
   const ino = namespaceIno(type, namespace);
-  const inode = new NamespaceInode(kernel, ino, () => new NamespaceFile(type, namespace));
+  const inode = new NamespaceInode(kernel, ino, namespace, () => new NamespaceFile(kernel, type, namespace));
   return kernel.anonymous.place(inode, `${type}:[${ino}]`);
 }

@@ -12,7 +12,7 @@ import { contain } from './contain.ts';
 import { clearChildTid } from './futex.ts';
 import { exitRobustList } from './futex_lock.ts';
 import { stopAfterExit } from './job_control.ts';
-import { leaveIpcNamespace } from './namespaces.ts';
+import { leaveNamespaces } from './namespace_end.ts';
 import type { PidNamespace } from './pid_namespace.ts';
 import { traceEnded } from './ptrace.ts';
 import { leaveRseq } from './rseq.ts';
@@ -55,7 +55,7 @@ export function exitTask(task: Task, status: WaitStatus): void {
   const { seccomp } = task;
   if (seccomp !== null) step('seccomp', () => leaveFilters(seccomp));
   releaseResources(task, step);
-  step('namespaces', () => leaveIpcNamespace(task, task.namespaces.ipc));
+  step('namespaces', () => leaveNamespaces(task, task.namespaces, null));
   group.tasks.splice(group.tasks.indexOf(task), 1);
   if (group.tasks.length === 0) {
     processExited(group, group.exiting ?? group.leader.exitCode);

@@ -57,6 +57,10 @@ export class IpcNamespace {
 export class NetNamespace {
   readonly id: number;
   readonly owner: UserNamespace;
+  /** What was written below /proc/sys/net, by path below /proc/sys; absent: the value it starts with. */
+  readonly sysctl = new Map<string, string>();
+  /** Made by unshare(2) or clone(2): lo begins down, where a container's is up. */
+  bare = false;
   constructor(id: number, owner = ROOT_USER_NAMESPACE) {
     this.id = id;
     this.owner = owner;
@@ -81,22 +85,15 @@ export interface NewNamespaces {
   readonly relocate: ((path: VfsPath) => VfsPath) | null;
 }
 
+function bareNetwork(kernel: Kernel, owner: UserNamespace): NetNamespace {
+  const net = new NetNamespace(kernel.uniqueId(), owner);
+  net.bare = true;
+  return net;
+}
 function temporaryIpc(kernel: Kernel, owner: UserNamespace): IpcNamespace {
   const ipc = new IpcNamespace(kernel.uniqueId(), owner);
   ipc.temporary = true;
   return ipc;
-}
-
-/**
- * The task has left `ipc`, or ends. With the last one go the segments, which hold memory of the host. (On Linux an open file of
- * /proc/PID/ns keeps them; here it keeps an empty namespace.)
- */
-export function leaveIpcNamespace(task: Task, ipc: IpcNamespace): void {
-  if (!ipc.temporary) return;
-  for (const other of task.kernel.rootPidNamespace.tasks.values()) {
-    if (other !== task && other.state !== 'dead' && other.namespaces.ipc === ipc) return;
-  }
-  for (const segment of [...ipc.shm.objects()]) segment.destroy();
 }
 
 /**
@@ -110,11 +107,12 @@ export function cloneNamespaces(task: Task, flags: number, creds: Credentials): 
   const { kernel } = task;
   const owner = creds.namespace;
   const mounts = (flags & CLONE_NEWNS) !== 0 ? cloneNamespace(kernel, now.mount, owner) : null;
+  if (mounts !== null) mounts.ns.temporary = true;
   const namespaces = {
     mount: mounts?.ns ?? now.mount,
     uts: (flags & CLONE_NEWUTS) !== 0 ? now.uts.copy(kernel.uniqueId(), owner) : now.uts,
     ipc: (flags & CLONE_NEWIPC) !== 0 ? temporaryIpc(kernel, owner) : now.ipc,
-    net: (flags & CLONE_NEWNET) !== 0 ? new NetNamespace(kernel.uniqueId(), owner) : now.net,
+    net: (flags & CLONE_NEWNET) !== 0 ? bareNetwork(kernel, owner) : now.net,
     pidForChildren: (flags & CLONE_NEWPID) !== 0 ? new PidNamespace(now.pidForChildren, kernel.uniqueId(), owner) : now.pidForChildren,
     time: now.time,
     timeForChildren: (flags & CLONE_NEWTIME) !== 0 ? now.timeForChildren.copy(kernel.uniqueId(), owner) : now.timeForChildren,

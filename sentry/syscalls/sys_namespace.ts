@@ -16,7 +16,8 @@ import {
   CLONE_THREAD,
   CLONE_VM,
 } from '../../abi/sched.ts';
-import { cloneNamespaces, leaveIpcNamespace } from '../kernel/namespaces.ts';
+import { leaveNamespaces } from '../kernel/namespace_end.ts';
+import { cloneNamespaces } from '../kernel/namespaces.ts';
 import type { Task } from '../kernel/task.ts';
 import { newUserNamespace } from '../kernel/user_namespace_change.ts';
 import { flags, syscall } from './definition.ts';
@@ -45,9 +46,9 @@ function unshare(task: Task, what: number): number {
     task.fds = own;
   }
   if (fresh.relocate !== null) task.fs.relocate(fresh.relocate);
-  const { ipc } = task.namespaces;
+  const left = task.namespaces;
   task.namespaces = fresh.namespaces;
-  if (ipc !== fresh.namespaces.ipc) leaveIpcNamespace(task, ipc);
+  leaveNamespaces(task, left, fresh.namespaces);
   return 0;
 }
 

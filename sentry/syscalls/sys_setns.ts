@@ -4,7 +4,8 @@ import { NAMESPACE_TYPES, NamespaceFile, type NamespaceType, namespaceOf } from 
 import { PidFile } from '../fs/pidfd.ts';
 import { CAP_SYS_ADMIN, CAP_SYS_CHROOT, type Credentials, hasCapIn, hasOwnCap } from '../kernel/credentials.ts';
 import { grantFutexes } from '../kernel/futex_grant.ts';
-import { type IpcNamespace, leaveIpcNamespace, type Namespaces, type NetNamespace, type UtsNamespace } from '../kernel/namespaces.ts';
+import { leaveNamespaces } from '../kernel/namespace_end.ts';
+import type { IpcNamespace, Namespaces, NetNamespace, UtsNamespace } from '../kernel/namespaces.ts';
 import type { PidNamespace } from '../kernel/pid_namespace.ts';
 import type { Task } from '../kernel/task.ts';
 import { adoptClocks, type TimeNamespace } from '../kernel/time_namespace.ts';
@@ -52,16 +53,15 @@ function enter(task: Task, goals: readonly Goal[]): number {
     joined = next as Namespaces;
   }
   task.creds = creds;
-  const moved = joined.mount !== task.namespaces.mount;
-  const { ipc } = task.namespaces;
-  const { time } = task.namespaces;
+  const left = task.namespaces;
+  const moved = joined.mount !== left.mount;
   task.namespaces = joined;
-  if (time !== joined.time) grantFutexes(task);
-  if (ipc !== joined.ipc) leaveIpcNamespace(task, ipc);
+  if (left.time !== joined.time) grantFutexes(task);
   if (moved) {
     task.fs.root = joined.mount.rootPath;
     task.fs.cwd = joined.mount.rootPath;
   }
+  leaveNamespaces(task, left, joined);
   return 0;
 }
 

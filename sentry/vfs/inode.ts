@@ -134,6 +134,8 @@ export abstract class Inode {
   programs = 0;
   /** FileDescriptions of it, O_PATH ones as well. */
   descriptions = 0;
+  /** What a file of nsfs stands for: the namespace. */
+  readonly standsFor: object | null = null;
   /** inotify(7) watches this very object: the dentry cache must not forget it. */
   watched = false;
   /** `watched` has changed: who is told of changes by others begins or ends to listen. */

@@ -32,6 +32,12 @@ export class MountNamespace {
   readonly id: number;
   root: Mount;
   readonly owner: UserNamespace;
+  /** Made by unshare(2) or clone(2): it ends with its last user (kernel/namespace_end.ts). */
+  temporary = false;
+  /** Open files of nsfs that name it. */
+  handles = 0;
+  /** Its mounts are gone. */
+  ended = false;
   constructor(id: number, root: Mount, owner = ROOT_USER_NAMESPACE) {
     this.id = id;
     this.root = root;

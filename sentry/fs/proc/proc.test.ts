@@ -4,6 +4,7 @@ import { O_RDONLY, O_WRONLY } from '../../../abi/fcntl.ts';
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../../abi/mman.ts';
 import { byteString, bytesOf } from '../../../lib/byte_string.ts';
 import { rootCredentials } from '../../kernel/credentials.ts';
+import { NetNamespace } from '../../kernel/namespaces.ts';
 import type { Task } from '../../kernel/task.ts';
 import { USER_BASE } from '../../testing/fake_memory.ts';
 import { FakeMachine, type FakeTask } from '../../testing/fake_task.ts';
@@ -269,15 +270,23 @@ test('knobs: bounds, privileges, and reading again', () => {
   expect(w.read('sys/net/core/somaxconn')).toBe('128\n');
   expect(w.write('sys/net/core/somaxconn', '70000\n')).toBe(EINVAL);
   expect(w.write('sys/net/core/somaxconn', 'x')).toBe(EINVAL);
-  expect(w.write('sys/net/core/somaxconn', '1', w.process(USER))).toBe(-1);
-  expect(presetSysctl(w.kernel, 'net.ipv4.ip_unprivileged_port_start', '0')).toBe(true);
+  expect(w.write('sys/net/core/somaxconn', '1', w.process(USER))).toBe(EACCES);
+  expect(presetSysctl(w.kernel, w.me.namespaces.net, 'net.ipv4.ip_unprivileged_port_start', '0')).toBe(true);
   expect(w.read('sys/net/ipv4/ip_unprivileged_port_start')).toBe('0\n');
-  expect([presetSysctl(w.kernel, 'no.such', '0'), presetSysctl(w.kernel, 'vm.swappiness', '900')]).toEqual([false, false]);
+  expect([
+    presetSysctl(w.kernel, w.me.namespaces.net, 'no.such', '0'),
+    presetSysctl(w.kernel, w.me.namespaces.net, 'vm.swappiness', '900'),
+  ]).toEqual([false, false]);
   expect(w.write('sys/kernel/ostype', 'x')).toBe(EIO);
   expect(w.write('sys/kernel/hostname', 'new-name\n')).toBe(9);
   expect(w.me.namespaces.uts.nodename).toBe('new-name');
   expect(w.write(`${w.me.tid}/oom_score_adj`, '-500')).toBe(4);
   expect(w.read(`${w.me.tid}/oom_adj`)).toBe('-8\n');
+  const apart = w.process();
+  apart.namespaces = { ...apart.namespaces, net: new NetNamespace(77) };
+  expect(w.read('sys/net/core/somaxconn', apart)).toBe('4096\n'); // another network's
+  expect(w.write('sys/net/core/somaxconn', '7', apart)).toBe(1);
+  expect(w.read('sys/net/core/somaxconn')).toBe('128\n');
   const again = new ProcFilesystem(99, w.kernel, w.kernel.rootPidNamespace);
   expect(again.root.lookup('sys')).not.toBe(w.fs.root.lookup('sys')); // and yet the same values
 });

@@ -1,12 +1,20 @@
-/** /proc/sys (proc_sys(5)): path → value. Knobs that change nothing here keep what was written, for the sandbox's life. */
-import { EINVAL, EPERM } from '../../../abi/errno.ts';
-import { CAP_LAST_CAP, CAP_SYS_ADMIN, hasCap } from '../../kernel/credentials.ts';
+/**
+ * /proc/sys (proc_sys(5)): path → value. Knobs that change nothing here keep what was written, for the life of the
+ * sandbox or, below net, of the network.
+ */
+import { EACCES, EINVAL, EPERM, type Errno } from '../../../abi/errno.ts';
+import { O_ACCMODE, O_RDONLY } from '../../../abi/fcntl.ts';
+import { CAP_LAST_CAP, CAP_NET_ADMIN, CAP_SYS_ADMIN, hasCap, hasCapIn, hasOwnCap } from '../../kernel/credentials.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
+import type { NetNamespace } from '../../kernel/namespaces.ts';
 import { randomUuid } from '../../kernel/system_info.ts';
 import type { Task } from '../../kernel/task.ts';
 import { KERNEL_OSTYPE, KERNEL_RELEASE, KERNEL_VERSION } from '../../kernel/version.ts';
 import { MAX_MAP_COUNT } from '../../mm/memory_map.ts';
 import { NR_OPEN } from '../../vfs/fd_table.ts';
+import type { FileImpl } from '../../vfs/file.ts';
+import type { AccessRule, OpenContext } from '../../vfs/inode.ts';
+import { MAY_EXEC } from '../../vfs/permission.ts';
 import type { StaticDirectory } from '../synthetic/directory.ts';
 import { type Generate, parseKnob, type Store, SyntheticFile } from '../synthetic/file.ts';
 import { IPC_LIMITS, SEM_LIMITS } from './sysvipc.ts';
@@ -177,75 +185,97 @@ const TEXTS: Readonly<Record<string, readonly [start: string, most: number]>> = 
   'net/ipv4/udp_mem': ['376923\t502565\t753846', 64],
 };
 
-/** Values of the knobs that can be written, kept by the kernel: the same in every mount of proc. */
-export type SysctlValues = Map<string, string>;
+function isOfNetwork(path: string): boolean {
+  return path.startsWith('net/');
+}
+/** The knobs of a network are those of the reader's. */
+function valuesFor(path: string, task: Task): Map<string, string> {
+  return isOfNetwork(path) ? task.namespaces.net.sysctl : task.kernel.sysctl;
+}
+function mayWrite(path: string, { creds, namespaces }: Task): boolean {
+  return hasCap(creds, CAP_SYS_ADMIN) || (isOfNetwork(path) && hasCapIn(creds, CAP_NET_ADMIN, namespaces.net.owner));
+}
+/** Whoever has power over a network of his own may try its knobs; whether the network that he is in is his is asked as he opens. */
+const NETWORK_RULE: AccessRule = {
+  grants: (inode, creds, mask) => {
+    if (creds.namespace.parent !== null && hasOwnCap(creds, CAP_NET_ADMIN)) return (mask & MAY_EXEC) === 0;
+    const bits = inode.uid === creds.fsuid ? inode.mode >> 6 : inode.mode;
+    return (bits & mask) === mask;
+  },
+};
 
-function privileged(writer: Task, store: () => number): number {
-  return hasCap(writer.creds, CAP_SYS_ADMIN) ? store() : EPERM;
+class NetworkKnob extends SyntheticFile {
+  override accessRule: AccessRule = NETWORK_RULE;
+  override open(flags: number, context: OpenContext): FileImpl | Errno {
+    const { task, creds } = context;
+    const writes = (flags & O_ACCMODE) !== O_RDONLY;
+    return writes && creds.fsuid !== 0 && task !== null && !mayWrite('net/', task) ? EACCES : super.open(flags, context);
+  }
 }
 
-function numberKnob(values: SysctlValues, path: string, [start, least, most]: readonly [number, number, number]): [Generate, Store] {
+function numberKnob(path: string, [start, least, most]: readonly [number, number, number]): [Generate, Store] {
   return [
-    () => `${values.get(path) ?? start}\n`,
-    (text, writer) =>
-      privileged(writer, () => {
-        const value = parseKnob(text);
-        if (value === null || value < least || value > most) return EINVAL;
-        values.set(path, String(value));
-        return 0;
-      }),
+    (reader) => `${valuesFor(path, reader).get(path) ?? start}\n`,
+    (text, writer) => {
+      if (!mayWrite(path, writer)) return EPERM;
+      const value = parseKnob(text);
+      if (value === null || value < least || value > most) return EINVAL;
+      valuesFor(path, writer).set(path, String(value));
+      return 0;
+    },
   ];
 }
 
-function textKnob(values: SysctlValues, path: string, [start, most]: readonly [string, number]): [Generate, Store] {
+function textKnob(path: string, [start, most]: readonly [string, number]): [Generate, Store] {
   return [
-    () => `${values.get(path) ?? start}\n`,
-    (text, writer) =>
-      privileged(writer, () => {
-        const line = text.replace(/[\n\0].*$/s, '');
-        if (line.length > most) return EINVAL;
-        values.set(path, line);
-        return 0;
-      }),
+    (reader) => `${valuesFor(path, reader).get(path) ?? start}\n`,
+    (text, writer) => {
+      if (!mayWrite(path, writer)) return EPERM;
+      const line = text.replace(/[\n\0].*$/s, '');
+      if (line.length > most) return EINVAL;
+      valuesFor(path, writer).set(path, line);
+      return 0;
+    },
   ];
 }
 
 function utsKnob(field: 'nodename' | 'domainname'): [Generate, Store] {
   return [
     (reader) => `${reader.namespaces.uts[field]}\n`,
-    (text, writer) =>
-      privileged(writer, () => {
-        writer.namespaces.uts[field] = text.replace(/[\n\0].*$/s, '').slice(0, UTS_NAME_MAX);
-        return 0;
-      }),
+    (text, writer) => {
+      if (!hasCapIn(writer.creds, CAP_SYS_ADMIN, writer.namespaces.uts.owner)) return EPERM;
+      writer.namespaces.uts[field] = text.replace(/[\n\0].*$/s, '').slice(0, UTS_NAME_MAX);
+      return 0;
+    },
   ];
 }
 
 /** linux.sysctl of a specification ("net.core.somaxconn"): as if written at boot. False: no such knob, or not such a value. */
-export function presetSysctl(kernel: Kernel, name: string, value: string): boolean {
+export function presetSysctl(kernel: Kernel, network: NetNamespace, name: string, value: string): boolean {
   const path = name.replaceAll('.', '/');
+  const values = isOfNetwork(path) ? network.sysctl : kernel.sysctl;
   if (Object.hasOwn(TEXTS, path)) {
-    kernel.sysctl.set(path, value);
+    values.set(path, value);
     return true;
   }
   const number = parseKnob(value);
   if (!Object.hasOwn(NUMBERS, path) || number === null) return false;
   const [, least, most] = NUMBERS[path] as readonly [number, number, number];
   if (number < least || number > most) return false;
-  kernel.sysctl.set(path, String(number));
+  values.set(path, String(number));
   return true;
 }
 
 /** Puts the tree below `root`. */
 export function buildSysTree(root: StaticDirectory, kernel: Kernel): void {
-  const values = kernel.sysctl;
   const add = (path: string, make: Generate, store: Store | null = null): void => {
     const cut = path.lastIndexOf('/');
-    root.subdirectory(path.slice(0, cut)).add(path.slice(cut + 1), new SyntheticFile(root.fs, make, store));
+    const file = isOfNetwork(path) ? new NetworkKnob(root.fs, make, store) : new SyntheticFile(root.fs, make, store);
+    root.subdirectory(path.slice(0, cut)).add(path.slice(cut + 1), file);
   };
   for (const [path, value] of Object.entries(SHOWN)) add(path, () => `${value}\n`);
-  for (const [path, bounds] of Object.entries(NUMBERS)) add(path, ...numberKnob(values, path, bounds));
-  for (const [path, bounds] of Object.entries(TEXTS)) add(path, ...textKnob(values, path, bounds));
+  for (const [path, bounds] of Object.entries(NUMBERS)) add(path, ...numberKnob(path, bounds));
+  for (const [path, bounds] of Object.entries(TEXTS)) add(path, ...textKnob(path, bounds));
   add('kernel/hostname', ...utsKnob('nodename'));
   add('kernel/domainname', ...utsKnob('domainname'));
   add('kernel/random/boot_id', () => `${kernel.system.bootId}\n`);

@@ -8,6 +8,7 @@ import { type ByteString, byteString, bytesOf } from '../../../lib/byte_string.t
 import type { Credentials } from '../../kernel/credentials.ts';
 import type { Task } from '../../kernel/task.ts';
 import { type FileDescription, type FileImpl, PositionedFile } from '../../vfs/file.ts';
+import type { OpenContext } from '../../vfs/inode.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import { type SyntheticFilesystem, SyntheticInode } from './filesystem.ts';
 
@@ -29,7 +30,7 @@ export abstract class GeneratedInode extends SyntheticInode {
   store(_text: ByteString, _writer: Task, _opener: Credentials): number {
     return EIO;
   }
-  open(): FileImpl | Errno {
+  open(_flags: number, _context: OpenContext): FileImpl | Errno {
     return new GeneratedFile(this);
   }
 }

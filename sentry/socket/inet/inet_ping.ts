@@ -51,7 +51,7 @@ export class InetPing extends InetMessageSocket {
 
 /** EACCES unless one of the task's groups is in the range. */
 export function makePing(task: Task, network: Network, family: number, protocol: number): InetPing | Errno {
-  const [low, high] = (task.kernel.sysctl.get('net/ipv4/ping_group_range') ?? '0 2147483647').split(/\s+/).map(Number) as [number, number];
+  const [low, high] = (network.setting('net/ipv4/ping_group_range') ?? '0 2147483647').split(/\s+/).map(Number) as [number, number];
   const groups = [task.creds.egid, ...task.creds.groups];
   if (!groups.some((group) => group >= low && group <= high)) return EACCES;
   return new InetPing(task, network, family, protocol === 0 ? I.IPPROTO_ICMP : protocol);

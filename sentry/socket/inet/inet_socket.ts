@@ -188,7 +188,7 @@ export abstract class InetSocket extends Socket {
   checkBind(task: Task, { address, port }: InetAddress): 0 | Errno {
     const denied = this.checkAddress(address);
     if (denied !== 0) return denied;
-    const first = Number(this.kernel.sysctl.get('net/ipv4/ip_unprivileged_port_start') ?? FIRST_UNPRIVILEGED);
+    const first = Number(this.network.setting('net/ipv4/ip_unprivileged_port_start') ?? FIRST_UNPRIVILEGED);
     return port !== 0 && port < first && !hasNetCap(task, CAP_NET_BIND_SERVICE) ? EACCES : 0;
   }
   checkAddress(address: IpAddress): 0 | Errno {

@@ -17,6 +17,7 @@ import { PodNetwork } from './pod/pod_network.ts';
 
 export class Network {
   readonly stack: Stack;
+  readonly namespace: NetNamespace;
   /** Of the pod's namespace on the host; null: lo alone. */
   pod: PodNetwork | null = null;
   /** --network=host: sockets are the host's own. */
@@ -27,8 +28,13 @@ export class Network {
   /** Those that are open. */
   readonly sockets = new Set<InetSocket>();
   readonly packetSockets = new Set<PacketSocket>();
-  constructor(stack: Stack) {
+  constructor(namespace: NetNamespace, stack: Stack) {
+    this.namespace = namespace;
     this.stack = stack;
+  }
+  /** A knob below /proc/sys/net that somebody has written. */
+  setting(path: string): string | undefined {
+    return this.namespace.sysctl.get(path);
   }
   counters(): NetworkCounters {
     const { stack, egress } = this;
@@ -91,7 +97,8 @@ export class Networks {
   of(namespace: NetNamespace): Network {
     let network = this.byNamespace.get(namespace);
     if (network === undefined) {
-      network = new Network(this.makeStack());
+      network = new Network(namespace, this.makeStack(namespace));
+      if (namespace.bare) network.stack.loopback.takeDown();
       this.byNamespace.set(namespace, network);
     }
     return network;
@@ -132,7 +139,7 @@ export class Networks {
     egress.onDecision = (decision) => log?.add(decision);
     return egress;
   }
-  private makeStack(): Stack {
+  private makeStack(namespace: NetNamespace): Stack {
     const { kernel } = this;
     return new Stack({
       now: () => kernel.now(),
@@ -141,7 +148,7 @@ export class Networks {
         return () => kernel.timers.cancel(timer);
       },
       random: (limit) => kernel.randomBelow(limit),
-      setting: (path) => kernel.sysctl.get(path),
+      setting: (path) => namespace.sysctl.get(path),
     });
   }
 }

@@ -4,7 +4,7 @@ import * as L from '../../../abi/netlink.ts';
 import { AF_INET, AF_INET6 } from '../../../abi/socket.ts';
 import { parseAttributes } from '../../../lib/netlink_message.ts';
 import { ANY4, ANY6, broadcastOf, type IpAddress, readAddress, samePrefix } from '../../../netstack/address.ts';
-import type { NetInterface } from '../../../netstack/interface.ts';
+import { Loopback, type NetInterface } from '../../../netstack/interface.ts';
 import { EthernetInterface } from '../../../netstack/link/ethernet.ts';
 import { NUD_PERMANENT, NUD_REACHABLE } from '../../../netstack/link/neighbours.ts';
 import type { TableEntry } from '../../../netstack/routes.ts';
@@ -178,7 +178,7 @@ function changeLink(stack: Stack, payload: Uint8Array): 0 | Errno {
   if (hardware?.length === 6 && device instanceof EthernetInterface) device.hardware = hardware.slice();
   if ((fixed.ifi_change & IFF_UP) !== 0) {
     const up = (fixed.ifi_flags & IFF_UP) !== 0;
-    if (device instanceof EthernetInterface) device.setUp(up);
+    if (device instanceof EthernetInterface || device instanceof Loopback) device.setUp(up);
     else device.up = up;
   }
   return 0;
