@@ -210,8 +210,6 @@ static void conditions(void)
 	CHECK(taken == CROWD * 10 && stock == 0);
 }
 
-/* What happens to processes whose threads sleep. */
-static uint32_t *shared;
 static void *sleep_here(void *arg)
 {
 	here((intptr_t)arg);
@@ -219,6 +217,21 @@ static void *sleep_here(void *arg)
 		futex(&word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
 	return NULL;
 }
+/* Many who sleep while another makes calls: wherever they are kept meanwhile, they are found. */
+static void long_sleep(void)
+{
+	start_all(sleep_here);
+	until_all_asleep();
+	for (int i = 0; i < 12000; i++)
+		syscall(SYS_getppid);
+	until_all_asleep();
+	store(&word, 1);
+	CHECK(futex(&word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0) == CROWD);
+	join_all();
+}
+
+/* What happens to processes whose threads sleep. */
+static uint32_t *shared;
 static const char *self;
 /* A child whose threads sleep; it goes on when *shared says so. */
 static pid_t sleeping_child(int executes)
@@ -295,6 +308,7 @@ int main(int argc, char **argv)
 	PART(token_among_signals);
 	PART(all_kinds_on_one_word);
 	PART(conditions);
+	PART(long_sleep);
 	PART(processes_that_sleep);
 	return 0;
 }

@@ -162,7 +162,7 @@ _Static_assert(sizeof(struct slot) <= SLOT_SIZE, "a page");
 _Static_assert(__builtin_offsetof(struct slot, futexes) == 0x154 && __builtin_offsetof(struct slot, commands) == 0x180, "platforms/systrap/layout.ts");
 
 /* Who waits for the private futexes of a space, by bucket of words: sleepers in the host, waiters on the Sentry's lists. */
-#define FUTEX_BUCKETS 256
+#define FUTEX_BUCKETS 512
 struct futex_counts {
 	uint32_t listed[FUTEX_BUCKETS];
 	uint32_t sleepers[FUTEX_BUCKETS];

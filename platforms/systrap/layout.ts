@@ -16,7 +16,7 @@ export const SLOT_WORDS = SLOT_SIZE / 4;
 export const MAX_THREADS = 4096;
 /** The last page of a process's memfd is no thread's: struct futex_counts. */
 export const COUNTS_PAGE = MAX_THREADS - 1;
-export const FUTEX_BUCKETS = 256;
+export const FUTEX_BUCKETS = 512;
 /** Of a thread's signal stack. */
 export const STACK_SIZE = 0x8000;
 /** The application's thread number `index` has this much of a process's memfd. */

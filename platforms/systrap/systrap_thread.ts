@@ -49,6 +49,7 @@ import {
   W_RESULT,
   W_RSEQ,
   W_RSEQ_SIGNATURE,
+  W_SLEEPS,
   W_SPIN,
   W_STATE,
 } from './layout.ts';
@@ -113,6 +114,8 @@ export class SystrapThread implements ThreadContext {
   private deferredFd = -1;
   private rseqArea = 0;
   private rseqSignature = 0;
+  /** Value of W_SLEEPS. */
+  private sleepsSeen = -1;
   /** System calls that were stops; wraps. */
   private trapped = 0;
 
@@ -337,6 +340,17 @@ export class SystrapThread implements ThreadContext {
   /** As its stub says. */
   get asleep(): boolean {
     return this.running && this.words[this.at + W_ASLEEP] === 1;
+  }
+  /** In one and the same sleep. */
+  sleptSinceLastAsked(): boolean {
+    const sleeps = this.words[this.at + W_SLEEPS] as number;
+    const same = this.asleep && sleeps === this.sleepsSeen;
+    this.sleepsSeen = sleeps;
+    return same;
+  }
+  /** Its sleep ends, and its call becomes an event. */
+  rouse(): void {
+    this.kick();
   }
   interrupt(): void {
     if (!this.running || this.dead) return;
