@@ -51,11 +51,11 @@ export interface SystrapOptions {
 
 /** While threads keep stopping, host descriptors are looked at once in so many waits. */
 const BUSY_ROUNDS = 16;
-/** More threads than this are not looked at for long if they sleep in calls of their own; they are looked for once in so many waits. */
-const MOST_SLEEPERS = 64;
-const SLEEPER_ROUNDS = 2048;
-/** So many at a time. */
-const MOST_ROUSED = 32;
+/** Where more threads than this are looked at, those that sleep are sought each time that so many slots have been looked at. */
+const FEW_SLEEPERS = 64;
+const LOOKS_PER_SEARCH = 2048 * FEW_SLEEPERS;
+/** A search rouses this part of them at most. */
+const ROUSED_PART = 1 / 4;
 /** Looks at the slots between looks at the clock. */
 const SPINS_PER_CLOCK = 32;
 const WNOHANG = 1;
@@ -101,7 +101,7 @@ export class SystrapPlatform implements Platform {
   /** Stopped threads of which the next wait says that their frame is broken. */
   private broken: SystrapThread[] = [];
   private busyRounds = 0;
-  private sleeperRounds = 0;
+  private looks = 0;
   private readonly status = new Int32Array(1);
   private readonly drain = new Uint8Array(128);
 
@@ -320,7 +320,8 @@ export class SystrapPlatform implements Platform {
     }
     const handled = this.scan(events);
     if (handled > 0) {
-      if (this.running.length > MOST_SLEEPERS && ++this.sleeperRounds >= SLEEPER_ROUNDS) this.rouseSleepers();
+      this.looks += this.running.length;
+      if (this.looks >= LOOKS_PER_SEARCH) this.rouseSleepers();
       if (++this.busyRounds >= BUSY_ROUNDS) {
         this.busyRounds = 0;
         this.poll.wait(0);
@@ -338,8 +339,9 @@ export class SystrapPlatform implements Platform {
   }
   /** Each look at the slots costs for each thread that runs: those that sleep for long are told to sleep in the Sentry instead. */
   private rouseSleepers(): void {
-    this.sleeperRounds = 0;
-    let left = MOST_ROUSED;
+    this.looks = 0;
+    if (this.running.length <= FEW_SLEEPERS) return;
+    let left = this.running.length * ROUSED_PART;
     for (const thread of this.running) if (thread.sleptSinceLastAsked() && left-- > 0) thread.rouse();
   }
   /** A hot thread will call in no time. True if one has. */
