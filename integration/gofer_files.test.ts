@@ -22,6 +22,7 @@ import { S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../abi/sta
 import { host } from '../lib/host.ts';
 import type { GoferFilesystem } from '../sentry/fs/gofer/filesystem.ts';
 import type { GoferInode } from '../sentry/fs/gofer/inode.ts';
+import { rootCredentials } from '../sentry/kernel/credentials.ts';
 import type { Kernel } from '../sentry/kernel/kernel.ts';
 import type { Task } from '../sentry/kernel/task.ts';
 import type { SyscallResult } from '../sentry/kernel/wait.ts';
@@ -41,7 +42,7 @@ const logged: string[] = [];
 beforeAll(() => {
   buildGofer();
   kernel = idleKernel((line) => logged.push(line));
-  task = { kernel } as Task;
+  task = { kernel, creds: rootCredentials() } as Task;
 });
 afterAll(() => folder.remove());
 

@@ -62,6 +62,32 @@ suite('volumes', () => {
     240_000,
   );
 
+  test.each(['', '--directfs'])(
+    'every way to sync reaches the host %s',
+    (flag) => {
+      const path = volume();
+      const program = join(path, 'syncs');
+      execFileSync('gcc', ['-O1', '-Wall', '-o', program, join(__dirname, 'syncs.c')]);
+      const trace = join(folder, `trace-${serial++}`);
+      const calls = 'fsync,fdatasync,sync_file_range,syncfs,pwritev2,msync';
+      // The stub is traced by nobody else on systrap. --seccomp-bpf: nothing else stops.
+      const sandbox = [RUNSC, '--platform=systrap', ...doArgs(path, './syncs .', flag === '' ? [] : [flag])];
+      const r = spawnSync('strace', ['-f', '--seccomp-bpf', '-e', 'signal=none', '-e', `trace=${calls}`, '-o', trace, ...sandbox], {
+        encoding: 'utf8',
+      });
+      expect(r).toMatchObject({ status: 0, stderr: '' });
+      // What the application itself calls does not get through: its number comes back.
+      const made = readFileSync(trace, 'utf8')
+        .split('\n')
+        .flatMap((line) => {
+          const [, call, how] = /^\d+ +(\w+)\(.*?(RWF_\w+)?\) += [04]$/.exec(line) ?? [];
+          return call === undefined || (call === 'pwritev2' && how === undefined) ? [] : [how ?? call];
+        });
+      expect(made).toEqual(['fsync', 'fdatasync', 'fdatasync', 'RWF_DSYNC', 'RWF_SYNC', 'fsync', 'fsync', 'syncfs']);
+    },
+    60_000,
+  );
+
   test('two containers append to one file: every line is whole', async () => {
     const path = volume();
     const write = (who: string): string => `i=0; while [ $i -lt 400 ]; do echo "${who} $i ${who.repeat(200)}" >> log; i=$((i + 1)); done`;

@@ -1,7 +1,7 @@
 /** Servers, runtimes and tools of the Debian image: each script of scripts/ gives the same output and status as under runc. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { lacking, PLATFORMS, runScript } from './programs_image.ts';
+import { lacking, once, PLATFORMS, runScript } from './programs_image.ts';
 
 const FOLDER = join(__dirname, 'scripts');
 const SECONDS = 240;
@@ -20,9 +20,3 @@ const SECONDS = 240;
     3 * SECONDS * 1000,
   );
 });
-
-/** Calls at the first use, answers the same afterwards. */
-function once<T>(make: () => T): () => T {
-  let made: T | undefined;
-  return () => (made ??= make());
-}

@@ -16,7 +16,13 @@ const CAPABILITIES =
     .split(' ')
     .map((name) => `CAP_${name}`);
 
-function spec(script: string) {
+/** A folder of the host in the container. */
+export interface Volume {
+  readonly source: string;
+  readonly destination: string;
+}
+
+function spec(script: string, volumes: readonly Volume[]) {
   const mount = (destination: string, type: string, ...options: string[]) => ({ destination, type, source: type, options });
   return {
     ociVersion: '1.0.2',
@@ -38,6 +44,7 @@ function spec(script: string) {
       mount('/dev/mqueue', 'mqueue', 'nosuid', 'noexec', 'nodev'),
       mount('/sys', 'sysfs', 'nosuid', 'noexec', 'nodev', 'ro'),
       mount('/tmp', 'tmpfs', 'mode=1777'),
+      ...volumes.map(({ source, destination }) => ({ destination, source, type: 'bind', options: ['rbind', 'rw'] })),
     ],
     linux: { namespaces: ['pid', 'network', 'mount', 'ipc', 'uts'].map((type) => ({ type })) },
   };
@@ -49,24 +56,43 @@ export interface Outcome {
   readonly output: string;
 }
 
-/** Runs a bash script in a fresh container. `runtime`: 'runc', or a platform of runsc. `seconds`: then it is ended. */
-export async function runScript(runtime: string, script: string, seconds: number): Promise<Outcome> {
-  const folder = mkdtempSync(join(tmpdir(), 'programs-'));
-  const rootfs = join(folder, 'rootfs');
-  for (const name of ['upper', 'work', 'rootfs']) mkdirSync(join(folder, name));
-  const layers = `lowerdir=${IMAGE},upperdir=${folder}/upper,workdir=${folder}/work`;
-  const mounted = spawnSync('mount', ['-t', 'overlay', 'overlay', '-o', layers, rootfs], { encoding: 'utf8' });
-  if (mounted.status !== 0) throw new Error(`mount: ${mounted.stderr}`);
-  writeFileSync(join(folder, 'config.json'), JSON.stringify(spec(script)));
-  const id = `programs-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
-  const state = ['--root', join(folder, 'state')];
-  const [command, global] = runtime === 'runc' ? ['runc', state] : [RUNSC, [...state, `--platform=${runtime}`]];
+/** A bundle over the image that runs a bash script, with a writable layer and a state folder of its own. */
+export class ProgramBundle {
+  readonly folder = mkdtempSync(join(tmpdir(), 'programs-'));
+  readonly id = `programs-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
+  /** The runtime's command and its arguments, without the verb. */
+  readonly command: readonly [string, ...string[]];
+
+  constructor(runtime: string, script: string, flags: readonly string[] = [], volumes: readonly Volume[] = []) {
+    const { folder } = this;
+    for (const name of ['upper', 'work', 'rootfs']) mkdirSync(join(folder, name));
+    const layers = `lowerdir=${IMAGE},upperdir=${folder}/upper,workdir=${folder}/work`;
+    const mounted = spawnSync('mount', ['-t', 'overlay', 'overlay', '-o', layers, join(folder, 'rootfs')], { encoding: 'utf8' });
+    if (mounted.status !== 0) throw new Error(`mount: ${mounted.stderr}`);
+    writeFileSync(join(folder, 'config.json'), JSON.stringify(spec(script, volumes)));
+    const state = join(folder, 'state');
+    this.command = runtime === 'runc' ? ['runc', '--root', state] : [RUNSC, '--root', state, `--platform=${runtime}`, ...flags];
+  }
+  get run(): readonly [string, ...string[]] {
+    return [...this.command, 'run', '--bundle', this.folder, this.id];
+  }
+  /** Whatever is left of the container, and the files. */
+  remove(): void {
+    const [command, ...global] = this.command;
+    spawnSync(command, [...global, 'delete', '--force', this.id]);
+    spawnSync('umount', [join(this.folder, 'rootfs')]);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Runs a bash script in a fresh container. `runtime`: 'runc', or a platform of runsc, with further flags. `seconds`: then it is ended. */
+export async function runScript(runtime: string, script: string, seconds: number, flags: readonly string[] = []): Promise<Outcome> {
+  const bundle = new ProgramBundle(runtime, script, flags);
   try {
-    return await collect(command, [...global, 'run', '--bundle', folder, id], seconds);
+    const [command, ...args] = bundle.run;
+    return await collect(command, args, seconds);
   } finally {
-    spawnSync(command, [...global, 'delete', '--force', id]);
-    spawnSync('umount', [rootfs]);
-    rmSync(folder, { recursive: true, force: true });
+    bundle.remove();
   }
 }
 
@@ -87,6 +113,12 @@ function collect(command: string, args: readonly string[], seconds: number): Pro
       done({ status, output });
     });
   });
+}
+
+/** Calls at the first use, answers the same afterwards. */
+export function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
 }
 
 /** The programs image and runc are there; else the reason why not. */
