@@ -110,6 +110,7 @@ static const struct row rows[] = {
 	[__NR_uname] = { { { OUT, 0, 390 } } },
 	[__NR_getrlimit] = { { { OUT, 1, RLIMIT } } },
 	[__NR_prlimit64] = { { { IN, 2, RLIMIT }, { OUT, 3, RLIMIT } } },
+	[__NR_rseq] = { { { OUT, 0, 32 } } },
 	[__NR_getrandom] = { { { OUT_COUNTED, 0, 1 } } },
 };
 _Static_assert(2 * MAX_STRING <= DATA_SIZE && MAX_COUNTED + MAX_STRING <= DATA_SIZE, "the longest pieces fit");
