@@ -24,7 +24,8 @@ export type Side = 'sandbox' | 'outside';
 export class InteropWorld {
   readonly net = new NetWorld();
   private readonly roots: Readonly<Record<Side, string>>;
-  private sandbox: string | null = null;
+  /** Its id. */
+  sandbox: string | null = null;
   private readonly servers: ChildProcess[] = [];
 
   /** scripts: the folder that is /interop on both sides. */
@@ -59,7 +60,7 @@ export class InteropWorld {
         user: { uid: 0, gid: 0 },
         env: Object.entries(ENV).map(([name, value]) => `${name}=${value}`),
         capabilities: { bounding: CAPABILITIES, effective: CAPABILITIES, permitted: CAPABILITIES },
-        rlimits: [{ type: 'RLIMIT_NOFILE', hard: 4096, soft: 4096 }],
+        rlimits: [{ type: 'RLIMIT_NOFILE', hard: 32_768, soft: 4096 }],
       },
       mounts: [
         mount('/proc', 'proc'),
@@ -100,16 +101,23 @@ export class InteropWorld {
   stopServers(): void {
     for (const child of this.servers.splice(0)) child.kill('SIGKILL');
   }
-  /** What the client of a pair prints, standard error included, and its status. */
-  ask(side: Side, pair: string, address: string, seconds: number): Promise<string> {
-    const script = `. $INTEROP/common.sh; . $INTEROP/${pair}.sh; await ${address} $PORT; ask ${address}`;
+  /**
+   * What the client of a pair prints, standard error included, and its status. count: $COUNT. halfway: called when it has printed its first line; it
+   * goes on afterwards.
+   */
+  ask(side: Side, pair: string, address: string, seconds: number, count = 0, halfway = (): void => {}): Promise<string> {
+    const script = `. $INTEROP/common.sh; . $INTEROP/${pair}.sh; COUNT=${count}; await ${address} $PORT; ask ${address}`;
     const [command, args] = this.command(side, script);
-    const child = spawn('timeout', ['-k', '2', String(seconds), command, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...ENV },
-    });
+    const child = spawn('timeout', ['--foreground', '-k', '2', String(seconds), command, ...args], { env: { ...process.env, ...ENV } });
     let said = '';
-    const take = (text: string): void => void (said += text);
+    const take = (text: string): void => {
+      const first = !said.includes('\n') && text.includes('\n');
+      said += text;
+      if (!first) return;
+      halfway();
+      child.stdin.end('\n');
+    };
+    child.stdin.on('error', () => {}); // it does not read
     child.stdout.setEncoding('utf8').on('data', take);
     child.stderr.setEncoding('utf8').on('data', take);
     return new Promise((done) => child.on('close', (status) => done(`${said}status ${status}`)));
