@@ -81,6 +81,8 @@ export class TcpOptions {
   windowClamp = 0;
 }
 
+const NOBODY = (): void => {};
+
 /** Largest payload without options that our side of the path takes. */
 export function mssOf(stack: Stack, route: Route, remote: IpAddress, options: TcpOptions): number {
   const headers = (remote.length === 4 ? IP4_HEADER : IP6_HEADER) + TCP_HEADER;
@@ -100,9 +102,9 @@ export class Connection {
   state = CLOSED;
   /** Of a connection that was asked for: where it goes when it is made. */
   listener: Listener | null = null;
-  notify: (events: number) => void = () => {};
+  notify: (events: number) => void = NOBODY;
   /** The other side has marked a byte as urgent: SIGURG. */
-  onUrgent: () => void = () => {};
+  onUrgent: () => void = NOBODY;
   /** SO_RCVLOWAT: bytes that make it readable. */
   lowWater = 1;
   /** Nobody holds it any more: it ends by itself. */
@@ -128,10 +130,10 @@ export class Connection {
   /** End of the last segment that was not full: Nagle's algorithm waits for it (Minshall's form). */
   smallEnd = 0;
   corkSince = 0;
-  readonly congestion: Congestion;
-  readonly roundTrip = new RoundTrip();
-  readonly sent = new SentLog();
-  readonly rack = new Rack();
+  congestion: Congestion;
+  roundTrip = new RoundTrip();
+  sent = new SentLog();
+  rack = new Rack();
   recovery: Recovery = 'open';
   recoverPoint = 0;
   /** The window has answered to a loss or a mark; what was sent before this number does not count again. */
@@ -309,7 +311,7 @@ export class Connection {
   }
   private hasRead(n: number): void {
     this.grow(n);
-    if (this.receiving.ring.length === 0 && this.receiveCapacity > FIRST_BUFFER) this.receiving.ring.clear();
+    if (this.receiving.ring.length === 0) this.receiving.ring.clear();
     if (!this.established || this.finReceived) return;
     const edge = add(this.rcvNxt, this.window);
     const opened = distance(edge, this.rcvEdge);
@@ -359,7 +361,8 @@ export class Connection {
   /** The owner lets go. `abort`: SO_LINGER of zero. */
   close(abort: boolean): void {
     this.orphan = true;
-    this.notify = () => {};
+    this.notify = this.onUrgent = NOBODY;
+    if (this.state === TIME_WAIT) this.rest();
     if (this.state === CLOSED || this.state === TIME_WAIT) return;
     const unread = this.receiving.ring.length > 0;
     if (abort || unread || this.state === SYN_SENT || this.state === SYN_RECEIVED) {
@@ -391,6 +394,12 @@ export class Connection {
     if (this.orphan) this.receiving.clear();
     this.listener?.forget(this);
     this.stack.tcp.remove(this);
+  }
+  /** In TIME_WAIT, and nobody will ask for more than its numbers: what only transfers need goes, as there may be thousands like it. */
+  rest(): void {
+    if (!this.orphan) return;
+    this.receiving.clear();
+    ({ congestion: this.congestion, roundTrip: this.roundTrip, sent: this.sent, rack: this.rack } = this.stack.tcp.resting);
   }
   takeError(): Errno | 0 {
     const { error } = this;

@@ -267,5 +267,6 @@ export function enterTimeWait(c: Connection): void {
   c.sendBase = c.sndNxt;
   c.timers.startTimeWait();
   c.stack.tcp.enteredTimeWait(c);
+  c.rest();
   c.notify(POLLOUT | POLLWRNORM);
 }

@@ -6,11 +6,15 @@ import { get16, get32, type IncomingPacket } from '../packet.ts';
 import { type Binding, PortTable } from '../ports.ts';
 import type { Stack } from '../stack.ts';
 import { hashOf } from '../udp.ts';
+import { Congestion } from './congestion.ts';
 import { Connection, ESTABLISHED, SYN_SENT, type TcpOptions, TIME_WAIT } from './connection.ts';
 import { takeSegment } from './input.ts';
 import { Listener } from './listener.ts';
 import { refuseSegment, transmit } from './output.ts';
+import { Rack } from './rack.ts';
+import { RoundTrip } from './round_trip.ts';
 import { ACK, parseSegment, RST, type Segment, SYN } from './segment.ts';
+import { SentLog } from './sent_log.ts';
 import { less } from './sequence.ts';
 import { SynCookies } from './syn_cookie.ts';
 
@@ -28,6 +32,8 @@ export class Tcp {
   private readonly connections = new Map<string, Connection>();
   private readonly listeners = new Map<number, Listener[]>();
   private timeWaits = 0;
+  /** Shared by those in TIME_WAIT, which send no data and measure nothing. */
+  readonly resting = { congestion: new Congestion(0), roundTrip: new RoundTrip(), sent: new SentLog(), rack: new Rack() } as const;
   /** A listener has come (open) or gone. */
   onListener: (listener: Listener, open: boolean) => void = () => {};
 

@@ -15,12 +15,13 @@ const TIME_WAIT_LENGTH = 60e9;
 export class ConnectionTimers {
   private readonly c: Connection;
   private readonly retransmit: MovableTimer;
-  private readonly delayedAck: MovableTimer;
+  // Null until they are set for the first time: most connections live without.
+  private delayedAck: MovableTimer | null = null;
   /** Keepalive, and the end of FIN_WAIT_2 and TIME_WAIT. */
-  private readonly life: MovableTimer;
-  private readonly cork: MovableTimer;
+  private life: MovableTimer | null = null;
+  private cork: MovableTimer | null = null;
   /** Before the retransmission timeout: a probe for losses at the end, or the time when what is late counts as lost (RFC 8985). */
-  private readonly loss: MovableTimer;
+  private loss: MovableTimer | null = null;
   private probes = 0;
   private keepProbes = 0;
   /** Up to where the flight was when the probe's timer was set. */
@@ -29,26 +30,20 @@ export class ConnectionTimers {
   constructor(c: Connection) {
     this.c = c;
     this.retransmit = c.stack.timer(() => this.retransmitDue());
-    this.delayedAck = c.stack.timer(() => {
-      c.stack.counters.tcpExt.DelayedACKs++;
-      sendAck(c);
-    });
-    this.life = c.stack.timer(() => this.lifeDue());
-    this.cork = c.stack.timer(() => transmit(c));
-    this.loss = c.stack.timer(() => this.lossDue());
   }
 
   stop(): void {
     this.retransmit.stop();
-    this.delayedAck.stop();
-    this.life.stop();
-    this.cork.stop();
-    this.loss.stop();
+    this.delayedAck?.stop();
+    this.life?.stop();
+    this.cork?.stop();
+    this.loss?.stop();
   }
   startRetransmit(): void {
     this.retransmit.set(this.c.now + this.c.roundTrip.timeout);
   }
   startCork(deadline: number): void {
+    this.cork ??= this.c.stack.timer(() => transmit(this.c));
     this.cork.set(deadline);
   }
   /** After sending: something is underway, or waits for a window. */
@@ -56,13 +51,21 @@ export class ConnectionTimers {
     const { c } = this;
     if (!this.retransmit.isSet && (c.inFlight > 0 || distance(c.dataEnd, c.sndNxt) > 0)) this.startRetransmit();
     if (c.inFlight === 0 || !c.sack || c.recovery !== 'open' || c.rack.probeOut || c.sent.sackedBytes > 0) return;
-    if (this.loss.isSet && this.probedAt === c.sndNxt) return;
+    if (this.loss?.isSet === true && this.probedAt === c.sndNxt) return;
     this.probedAt = c.sndNxt;
-    this.loss.set(Math.min(c.now + c.rack.probeDelay(c), this.retransmit.deadline));
+    this.startLoss(Math.min(c.now + c.rack.probeDelay(c), this.retransmit.deadline));
   }
   /** Something is late and will count as lost after `wait` ns; 0: nothing is. */
   doubt(wait: number): void {
-    if (wait > 0) this.loss.set(this.c.now + wait);
+    if (wait > 0) this.startLoss(this.c.now + wait);
+  }
+  private startLoss(deadline: number): void {
+    this.loss ??= this.c.stack.timer(() => this.lossDue());
+    this.loss.set(deadline);
+  }
+  private startLife(deadline: number): void {
+    this.life ??= this.c.stack.timer(() => this.lifeDue());
+    this.life.set(deadline);
   }
   private lossDue(): void {
     const { c } = this;
@@ -87,7 +90,7 @@ export class ConnectionTimers {
     if (c.inFlight > 0) this.startRetransmit();
     else {
       this.retransmit.clear();
-      this.loss.clear();
+      this.loss?.clear();
     }
   }
   /** A loss was seen: its repair goes out at once, whatever the windows allow. */
@@ -97,13 +100,18 @@ export class ConnectionTimers {
   }
   /** An acknowledgement that was put off goes now. */
   flushAck(): void {
-    if (this.delayedAck.isSet) sendAck(this.c);
+    if (this.delayedAck?.isSet === true) sendAck(this.c);
   }
   delayAck(): void {
+    this.delayedAck ??= this.c.stack.timer(() => this.delayedAckDue());
     if (!this.delayedAck.isSet) this.delayedAck.set(this.c.now + DELAYED_ACK);
   }
+  private delayedAckDue(): void {
+    this.c.stack.counters.tcpExt.DelayedACKs++;
+    sendAck(this.c);
+  }
   acknowledged(): void {
-    this.delayedAck.clear();
+    this.delayedAck?.clear();
   }
 
   private retransmitDue(): void {
@@ -115,7 +123,7 @@ export class ConnectionTimers {
       return;
     }
     // A probe comes before the timeout that it may save.
-    if (this.loss.isSet && !c.rack.probeOut && c.recovery === 'open' && c.sent.sackedBytes === 0) {
+    if (this.loss?.isSet === true && !c.rack.probeOut && c.recovery === 'open' && c.sent.sackedBytes === 0) {
       this.loss.clear();
       this.lossDue();
       return;
@@ -151,7 +159,7 @@ export class ConnectionTimers {
     c.recoverPoint = c.slowedUntil = c.sndNxt;
     c.duplicateAcks = 0;
     c.rack.probeOut = false;
-    this.loss.clear();
+    this.loss?.clear();
     // What it said it holds may be dropped again; it must hold everything that comes before the acknowledged.
     if (c.retries > 1 || c.sent.first?.sacked === true) c.sent.forgetSacks();
     if (c.sack && c.retries === 1 && c.rack.at > 0) c.rack.timedOut(c, c.now);
@@ -184,18 +192,20 @@ export class ConnectionTimers {
   }
   startKeepAlive(): void {
     this.keepProbes = 0;
-    this.life.set(this.c.lastReceived + this.c.options.keepIdle);
+    this.startLife(this.c.lastReceived + this.c.options.keepIdle);
   }
   stopKeepAlive(): void {
-    if (this.c.state !== TIME_WAIT && this.c.state !== FIN_WAIT_2) this.life.clear();
+    if (this.c.state !== TIME_WAIT && this.c.state !== FIN_WAIT_2) this.life?.clear();
   }
   startFinWait(): void {
-    this.life.set(this.c.now + this.c.options.finWait);
+    this.startLife(this.c.now + this.c.options.finWait);
   }
   startTimeWait(): void {
     this.retransmit.stop();
-    this.cork.stop();
-    this.life.set(this.c.now + TIME_WAIT_LENGTH);
+    this.delayedAck?.stop();
+    this.loss?.stop();
+    this.cork?.stop();
+    this.startLife(this.c.now + TIME_WAIT_LENGTH);
   }
   private lifeDue(): void {
     const { c } = this;
@@ -207,7 +217,7 @@ export class ConnectionTimers {
     const { keepIdle, keepInterval, keepCount, userTimeout } = c.options;
     const silent = c.now - c.lastReceived;
     if (silent < keepIdle || c.inFlight > 0) {
-      this.life.set(c.inFlight > 0 ? c.now + keepIdle : c.lastReceived + keepIdle);
+      this.startLife(c.inFlight > 0 ? c.now + keepIdle : c.lastReceived + keepIdle);
       return;
     }
     if (userTimeout > 0 ? silent >= userTimeout && this.keepProbes > 0 : this.keepProbes >= keepCount) {
@@ -216,6 +226,6 @@ export class ConnectionTimers {
     }
     this.keepProbes++;
     sendProbe(c);
-    this.life.set(c.now + keepInterval);
+    this.startLife(c.now + keepInterval);
   }
 }

@@ -7,6 +7,7 @@ import { SEGV_MAPERR, SIGKILL, SIGSEGV, SIGTRAP, TRAP_TRACE } from '../../abi/si
 import { AF_NETLINK, AF_UNIX } from '../../abi/socket.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { Host } from '../../lib/host.ts';
+import { RandomPool } from '../../lib/random_pool.ts';
 import type { HostPoll } from '../../platforms/host_poll.ts';
 import { type Platform, REG, type ThreadContext, type ThreadEvents, type Trap } from '../../platforms/platform.ts';
 import { AnonymousFiles } from '../fs/anonfs.ts';
@@ -512,11 +513,10 @@ export class Kernel implements ThreadEvents {
     return closeFile(task, file);
   }
 
+  private readonly randomNumbers = new RandomPool((bytes) => void this.host.getrandom(bytes));
   /** Uniform in [0, limit), from the host's random source; limit up to 2^48. */
   randomBelow(limit: number): number {
-    this.host.getrandom(this.scratch8);
-    const view = this.scratch8View;
-    return (view.getUint16(4, true) * 0x1_0000_0000 + view.getUint32(0, true)) % limit;
+    return this.randomNumbers.below(limit);
   }
 
   /** An exception that belongs to no system call. */

@@ -157,7 +157,10 @@ export class InetStream extends InetSocket {
     socket.tcp = connection.options;
     socket.options.sendBuffer = this.options.sendBuffer;
     socket.options.receiveBuffer = this.options.receiveBuffer;
-    for (const option of INHERITED) socket.options.set(option, this.options.get(option));
+    for (const option of INHERITED) {
+      const value = this.options.get(option);
+      if (value !== socket.options.get(option)) socket.options.set(option, value);
+    }
     socket.inherit(this);
     socket.options.linger = this.options.linger;
     socket.connected = true;
