@@ -112,7 +112,7 @@ export class IpInput {
       stack.icmp.report(packet, version === 4 ? TIME_EXCEEDED4 : TIME_EXCEEDED6, 0, 0);
       return;
     }
-    const route = stack.routes.forward(destination);
+    const route = stack.routes.forward(destination, source, device);
     if (typeof route === 'number') {
       stack.icmp.report(packet, version === 4 ? UNREACHABLE4 : UNREACHABLE6, 0, 0);
       return;

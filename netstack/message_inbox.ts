@@ -14,6 +14,8 @@ export class MessageInbox<Message extends { readonly bytes: Uint8Array }> {
   /** IP_RECVERR: softer errors count, too, and all are kept. */
   wantsErrors = false;
   wantsStamps = false;
+  /** SO_MARK: rules of routing may ask for it. */
+  mark = 0;
   readonly errors = new ErrorQueue();
   error: Errno | 0 = 0;
   drops = 0;

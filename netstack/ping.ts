@@ -75,7 +75,7 @@ export class PingEndpoint extends MessageInbox<RawPacket> {
     return 0;
   }
   connect(address: IpAddress): 0 | Errno {
-    const route = this.stack.route(address, this.boundAddress ? this.local : null, this.device);
+    const route = this.stack.route(address, this.boundAddress ? this.local : null, this.device, this.mark);
     if (isErrno(route)) return route;
     const r = this.binding === null ? this.bind(this.local, 0) : 0;
     if (r !== 0) return r;
@@ -115,7 +115,7 @@ export class PingEndpoint extends MessageInbox<RawPacket> {
     if (length < HEADER) return EINVAL;
     const r = this.binding === null ? this.bind(this.local, 0) : 0;
     if (r !== 0) return r;
-    const route = this.stack.route(destination, from ?? (isAny(this.local) ? null : this.local), this.device);
+    const route = this.stack.route(destination, from ?? (isAny(this.local) ? null : this.local), this.device, this.mark);
     if (isErrno(route)) return route;
     const packet = new Packet(this.version, length);
     const at = packet.transport;

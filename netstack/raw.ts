@@ -104,7 +104,7 @@ export class RawEndpoint extends MessageInbox<RawPacket> {
   ): number {
     if (length > LONGEST) return EMSGSIZE;
     const source = from ?? (isAny(this.local) ? null : this.local);
-    const route = this.stack.route(destination, source, this.device);
+    const route = this.stack.route(destination, source, this.device, this.mark);
     if (isErrno(route)) return route;
     if (this.headerIncluded) return this.sendWhole(route, destination, length, take);
     const packet = new Packet(this.version, length);

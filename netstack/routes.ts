@@ -2,6 +2,7 @@
 import { ENETUNREACH, type Errno } from '../abi/errno.ts';
 import { BROADCAST4, type IpAddress, isLinkLocal6, isMulticast, samePrefix } from './address.ts';
 import type { NetInterface } from './interface.ts';
+import { PolicyRules, type Query, TABLE_MAIN } from './policy_rules.ts';
 
 export interface TableEntry {
   readonly destination: IpAddress;
@@ -12,6 +13,8 @@ export interface TableEntry {
   readonly source: IpAddress | null;
   readonly device: NetInterface;
   readonly metric: number;
+  /** Absent: main. */
+  readonly table?: number;
   /** RTPROT_*: who made it; absent: by hand. */
   readonly protocol?: number;
 }
@@ -26,7 +29,11 @@ export interface Route {
 }
 
 export class RoutingTable {
+  /** Of all tables. */
   readonly entries: TableEntry[] = [];
+  readonly rules = new PolicyRules();
+  /** An entry has come or gone. */
+  onChange: () => void = () => {};
   private readonly loopback: NetInterface;
   private readonly devices: readonly NetInterface[];
 
@@ -41,12 +48,15 @@ export class RoutingTable {
       e.prefixLength < entry.prefixLength || (e.prefixLength === entry.prefixLength && e.metric > entry.metric);
     const at = this.entries.findIndex(before);
     this.entries.splice(at < 0 ? this.entries.length : at, 0, entry);
+    this.onChange();
   }
   /** False: it was not there. */
   remove(entry: TableEntry): boolean {
     const at = this.entries.indexOf(entry);
-    if (at >= 0) this.entries.splice(at, 1);
-    return at >= 0;
+    if (at < 0) return false;
+    this.entries.splice(at, 1);
+    this.onChange();
+    return true;
   }
 
   /** Is it one of ours? All of 127.0.0.0/8 is, once lo has an address. */
@@ -61,29 +71,39 @@ export class RoutingTable {
     return this.devices.some((device) => device.addresses.some((own) => own.broadcast === address));
   }
 
-  /** source: what the socket is bound to, or null. `device`: the only one allowed, or null. */
-  find(destination: IpAddress, source: IpAddress | null, device: NetInterface | null): Route | Errno {
+  /** source: what the socket is bound to, or null. `device`: the only one allowed, or null. mark: the socket's (SO_MARK). */
+  find(destination: IpAddress, source: IpAddress | null, device: NetInterface | null, mark = 0): Route | Errno {
     if (this.isLocal(destination)) {
       if (!this.loopback.up) return ENETUNREACH;
       return { device: this.loopback, nextHop: destination, source: source ?? destination, broadcast: false };
     }
-    for (const entry of this.entries) {
-      if (device !== null && entry.device !== device) continue;
-      if (!samePrefix(entry.destination, destination, entry.prefixLength)) continue;
-      return this.along(entry, destination, source);
-    }
+    const entry = this.entryFor({ destination, source, mark, input: this.loopback.name, output: device?.name ?? null }, device);
+    if (typeof entry !== 'number') return this.along(entry, destination, source);
+    if (entry !== ENETUNREACH) return entry;
     if (!isMulticast(destination) && destination !== BROADCAST4) return ENETUNREACH;
     const out = device ?? this.devices.find((d) => !d.loopback) ?? this.loopback;
     const chosen = source ?? sourceOn(out, destination, destination);
     return chosen === null ? ENETUNREACH : { device: out, nextHop: destination, source: chosen, broadcast: destination === BROADCAST4 };
   }
   /** For somebody else's packet: its source is nothing to us. */
-  forward(destination: IpAddress): Route | Errno {
+  forward(destination: IpAddress, source: IpAddress, arrival: NetInterface): Route | Errno {
+    const entry = this.entryFor({ destination, source, mark: 0, input: arrival.name, output: null }, null);
+    if (typeof entry === 'number') return entry;
+    if (!entry.device.up) return ENETUNREACH;
+    return { device: entry.device, nextHop: entry.gateway ?? destination, source: destination, broadcast: false };
+  }
+  /** As the rules say. device: the only one allowed, or null. */
+  private entryFor(query: Query, device: NetInterface | null): TableEntry | Errno {
+    const { rules } = this;
+    if (rules.plain) return this.inTable(TABLE_MAIN, query.destination, device, -1) ?? ENETUNREACH;
+    return rules.find(query, (table, suppressed) => this.inTable(table, query.destination, device, suppressed));
+  }
+  private inTable(table: number, destination: IpAddress, device: NetInterface | null, suppressed: number): TableEntry | null {
     for (const entry of this.entries) {
-      if (!entry.device.up || !samePrefix(entry.destination, destination, entry.prefixLength)) continue;
-      return { device: entry.device, nextHop: entry.gateway ?? destination, source: destination, broadcast: false };
+      if ((entry.table ?? TABLE_MAIN) !== table || (device !== null && entry.device !== device)) continue;
+      if (entry.prefixLength > suppressed && samePrefix(entry.destination, destination, entry.prefixLength)) return entry;
     }
-    return ENETUNREACH;
+    return null;
   }
   private along(entry: TableEntry, destination: IpAddress, source: IpAddress | null): Route | Errno {
     const chosen = source ?? entry.source ?? sourceOn(entry.device, entry.gateway ?? destination, destination);

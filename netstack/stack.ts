@@ -66,6 +66,8 @@ export class Stack {
   readonly groups: GroupMembership;
   readonly in: IpInput;
   readonly out: IpOutput;
+  /** Interfaces, addresses, routes, rules or neighbours are others now. */
+  onChange: () => void = () => {};
   /** The packet filter; null: there are no rules. */
   hooks: PacketHooks | null = null;
   private readonly pathMtus = new Map<IpAddress, { readonly mtu: number; readonly until: number }>();
@@ -82,16 +84,19 @@ export class Stack {
     this.icmp = new Icmp(this);
     this.udp = new Udp(this);
     this.tcp = new Tcp(this);
+    this.routes.onChange = () => this.onChange();
   }
 
   addInterface(device: NetInterface): void {
     this.interfaces.push(device);
+    this.onChange();
   }
   /** With its routes. */
   removeInterface(device: NetInterface): void {
     const at = this.interfaces.indexOf(device);
     if (at > 0) this.interfaces.splice(at, 1);
     for (const entry of this.routes.entries.filter((e) => e.device === device)) this.routes.remove(entry);
+    this.onChange();
   }
   device(index: number): NetInterface | null {
     return this.interfaces.find((d) => d.index === index) ?? null;
@@ -170,10 +175,10 @@ export class Stack {
   uidOf(protocol: number, local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): number {
     return protocol === IPPROTO_TCP ? this.tcp.uidOf(local, localPort, remote, remotePort) : this.udp.uidOf(localPort);
   }
-  /** The way to `destination`; EHOSTUNREACH and the like. */
-  route(destination: IpAddress, source: IpAddress | null, device = 0): Route | Errno {
+  /** The way to `destination`; EHOSTUNREACH and the like. mark: SO_MARK of who sends. */
+  route(destination: IpAddress, source: IpAddress | null, device = 0, mark = 0): Route | Errno {
     const only = device === 0 ? null : this.device(device);
     if (device !== 0 && only === null) return ENETUNREACH;
-    return this.routes.find(destination, source, only);
+    return this.routes.find(destination, source, only, mark);
   }
 }

@@ -172,7 +172,7 @@ export class UdpEndpoint extends MessageInbox<Datagram> {
     return this.bind(this.local, 0, { reuseAddress: false, reusePort: false, uid: 0 });
   }
   connect(address: IpAddress, port: number): 0 | Errno {
-    const route = this.udp.stack.route(address, this.boundAddress ? this.local : null, this.device);
+    const route = this.udp.stack.route(address, this.boundAddress ? this.local : null, this.device, this.mark);
     if (isErrno(route)) return route;
     const r = this.autobind();
     if (r !== 0) return r;
@@ -201,7 +201,7 @@ export class UdpEndpoint extends MessageInbox<Datagram> {
     const r = this.autobind();
     if (r !== 0) return r;
     const source = from ?? (isAny(this.local) || this.local.length !== destination.length ? null : this.local);
-    const route = this.udp.stack.route(destination, source, this.device);
+    const route = this.udp.stack.route(destination, source, this.device, this.mark);
     if (isErrno(route)) return route;
     const port = to?.port ?? this.remotePort;
     if (length > LONGEST6) {

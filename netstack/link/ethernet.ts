@@ -186,6 +186,7 @@ export abstract class EthernetInterface extends NetInterface implements Neighbou
   }
   changed(entry: Neighbour): void {
     this.onNeighbour(entry);
+    this.stack.onChange();
   }
   conflict(address: IpAddress): void {
     this.onConflict(address);
@@ -198,6 +199,7 @@ export abstract class EthernetInterface extends NetInterface implements Neighbou
     else {
       this.addresses = [...this.addresses, own];
       if (this.up && own.address.length === 4) this.arp.announce(own.address);
+      this.stack.onChange();
     }
   }
   /** False: it was none. */
@@ -205,6 +207,7 @@ export abstract class EthernetInterface extends NetInterface implements Neighbou
     const tentative = this.ndp.forget(address);
     const before = this.addresses.length;
     this.addresses = this.addresses.filter((own) => own.address !== address);
+    this.stack.onChange();
     return tentative || this.addresses.length < before;
   }
   setUp(up: boolean): void {
@@ -212,6 +215,7 @@ export abstract class EthernetInterface extends NetInterface implements Neighbou
     this.up = up;
     if (!up) this.neighbours.clear();
     else for (const own of this.addresses) if (own.address.length === 4) this.arp.announce(own.address);
+    this.stack.onChange();
   }
 }
 

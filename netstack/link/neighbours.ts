@@ -224,6 +224,7 @@ export class Neighbours {
     entry.timer.stop();
     this.takeWaiting(entry);
     this.entries.delete(entry.address);
+    this.stack.onChange();
   }
   clear(): void {
     for (const entry of [...this.entries.values()]) this.remove(entry);

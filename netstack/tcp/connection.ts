@@ -66,6 +66,8 @@ export class TcpOptions {
   /** ns; how long FIN_WAIT_2 lasts without an owner. */
   finWait = 60e9;
   ttl = 64;
+  /** SO_MARK. */
+  mark = 0;
   tos = 0;
   congestion: 'cubic' | 'reno' = 'cubic';
   /** 0: grows by itself. */

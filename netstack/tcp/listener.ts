@@ -68,7 +68,7 @@ export class Listener {
       return;
     }
     const { source, destination } = s.packet;
-    const route = stack.route(source, destination);
+    const route = stack.route(source, destination, 0, this.options.mark);
     if (typeof route === 'number') return;
     const ecn = settings.ecn !== 0 && (s.flags & (ECE | CWR)) === (ECE | CWR) && (s.packet.tos & 3) === 0;
     if (settings.synCookies === 2 || this.crowded) {
@@ -125,7 +125,7 @@ export class Listener {
       counters.tcpExt.SyncookiesFailed++;
       return null;
     }
-    const route = stack.route(s.packet.source, s.packet.destination);
+    const route = stack.route(s.packet.source, s.packet.destination, 0, this.options.mark);
     if (typeof route === 'number' || !this.hasRoom) return null;
     counters.tcpExt.SyncookiesRecv++;
     const iss = (s.ack - 1) >>> 0;

@@ -81,7 +81,10 @@ export class Tcp {
     uid: number,
   ): Connection | Errno {
     const from = bound === null || isAny(bound.address) ? null : bound.address;
-    const route = this.stack.route(to.address, from, device);
+    const first = this.stack.route(to.address, from, device, options.mark);
+    if (isErrno(first)) return first;
+    // With the address that was chosen the rules may say otherwise.
+    const route = from === null ? this.stack.route(to.address, first.source, device, options.mark) : first;
     if (isErrno(route)) return route;
     const local = route.source;
     const usable = (port: number): boolean => this.reusable(local, port, to);

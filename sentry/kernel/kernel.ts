@@ -23,6 +23,7 @@ import type { FilterOptions } from '../socket/inet/filter_options.ts';
 import { registerInet } from '../socket/inet/inet_family.ts';
 import type { Networks } from '../socket/inet/networks.ts';
 import { makeNetlinkSocket, NetlinkPorts } from '../socket/netlink/netlink_socket.ts';
+import { RouteNotices } from '../socket/netlink/route_groups.ts';
 import { LOOPBACK_ROUTES, type RouteProvider } from '../socket/netlink/route_provider.ts';
 import { SocketFamilies } from '../socket/socket.ts';
 import { unixSocketTable } from '../socket/unix/proc_net_unix.ts';
@@ -148,6 +149,8 @@ export class Kernel implements ThreadEvents {
   readonly aio = new AioContexts();
   readonly clockWatch = new ClockWatch(this);
   readonly netlinkPorts = new NetlinkPorts();
+  /** Who is told of changes of the network. */
+  readonly routeNotices = new RouteNotices(this);
   /** Addresses and routes for the routing socket; the network replaces it. */
   routeProvider: RouteProvider = LOOPBACK_ROUTES;
   readonly inotify: InotifyHub = new InotifyHub(this);

@@ -2,7 +2,7 @@
 import { EACCES, EAGAIN, EDESTADDRREQ, EINVAL, ENOTCONN, EPIPE, type Errno, isErrno } from '../../../abi/errno.ts';
 import * as I from '../../../abi/in.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
-import { AF_INET, AF_UNSPEC, MSG_ERRQUEUE, MSG_PEEK, MSG_TRUNC, SHUT_RD, SHUT_WR, SO_BROADCAST } from '../../../abi/socket.ts';
+import { AF_INET, AF_UNSPEC, MSG_ERRQUEUE, MSG_PEEK, MSG_TRUNC, SHUT_RD, SHUT_WR, SO_BROADCAST, SO_MARK } from '../../../abi/socket.ts';
 import { type IpAddress, isAny } from '../../../netstack/address.ts';
 import type { ErrorQueue } from '../../../netstack/error_queue.ts';
 import type { IncomingPacket } from '../../../netstack/packet.ts';
@@ -23,6 +23,7 @@ export interface MessageEndpoint {
   device: number;
   wantsErrors: boolean;
   wantsStamps: boolean;
+  mark: number;
   receiveLimit: number;
   readonly drops: number;
   readonly pending: number;
@@ -54,6 +55,7 @@ export abstract class InetMessageSocket extends InetSocket {
     endpoint.device = this.device;
     endpoint.wantsErrors = this.ipOption(I.IP_RECVERR) !== 0 || (this.family !== AF_INET && this.ip6Option(I.IPV6_RECVERR) !== 0);
     endpoint.wantsStamps = wantsStamps(this);
+    endpoint.mark = this.options.get(SO_MARK);
   }
   protected override ipOptionsChanged(): void {
     this.prepare();

@@ -143,6 +143,7 @@ export class InetStream extends InetSocket {
     const binding = this.binding as Binding;
     Object.assign(binding, this.reuse);
     this.tcp.keepAlive = this.options.get(SO_KEEPALIVE) !== 0;
+    this.tcp.mark = this.options.get(SO_MARK);
     const listener = this.stack.tcp.listen(binding, this.version, this.tcp, this.device, backlog, this.wake);
     if (isErrno(listener)) return EADDRINUSE;
     this.listener = listener;
@@ -199,6 +200,7 @@ export class InetStream extends InetSocket {
   }
   private begin(address: string, port: number): 0 | Errno {
     this.tcp.keepAlive = this.options.get(SO_KEEPALIVE) !== 0;
+    this.tcp.mark = this.options.get(SO_MARK);
     const made = this.stack.tcp.connect({ address, port }, this.binding, this.tcp, this.device, this.uid);
     if (isErrno(made)) return made;
     this.binding = null;

@@ -20,8 +20,8 @@ const RTF_HOST = 4;
 export function routeTable(network: Network): ByteString {
   const heading = 'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT';
   let text = `${heading.padEnd(127)}\n`;
-  for (const { destination, prefixLength, gateway, device, metric } of network.stack.routes.entries) {
-    if (destination.length !== 4) continue;
+  for (const { destination, prefixLength, gateway, device, metric, table } of network.stack.routes.entries) {
+    if (destination.length !== 4 || table !== undefined) continue;
     const mask = prefixLength === 0 ? 0 : (0xffff_ffff << (32 - prefixLength)) >>> 0;
     const flags = RTF_UP | (gateway === null ? 0 : RTF_GATEWAY) | (prefixLength === 32 ? RTF_HOST : 0);
     const shown = String.fromCharCode(mask >>> 24, (mask >>> 16) & 255, (mask >>> 8) & 255, mask & 255);

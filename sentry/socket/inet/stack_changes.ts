@@ -9,6 +9,7 @@ import { EthernetInterface } from '../../../netstack/link/ethernet.ts';
 import { NUD_PERMANENT, NUD_REACHABLE } from '../../../netstack/link/neighbours.ts';
 import type { TableEntry } from '../../../netstack/routes.ts';
 import type { Stack } from '../../../netstack/stack.ts';
+import { changeRule } from './rule_changes.ts';
 
 const IFF_UP = 1;
 const IFLA_LINKINFO = 18;
@@ -30,6 +31,9 @@ export function changeStack(stack: Stack, type: number, flags: number, payload: 
     case L.RTM_NEWROUTE:
     case L.RTM_DELROUTE:
       return payload.length < L.Rtmsg.size ? EINVAL : changeRoute(stack, type === L.RTM_NEWROUTE, flags, payload);
+    case L.RTM_NEWRULE:
+    case L.RTM_DELRULE:
+      return payload.length < L.FibRuleHdr.size ? EINVAL : changeRule(stack, type === L.RTM_NEWRULE, flags, payload);
     case L.RTM_NEWNEIGH:
     case L.RTM_DELNEIGH:
       return payload.length < L.Ndmsg.size ? EINVAL : changeNeighbour(stack, type === L.RTM_NEWNEIGH, payload);
@@ -112,7 +116,7 @@ function changeRoute(stack: Stack, add: boolean, flags: number, payload: Uint8Ar
   const family = fixed.rtm_family;
   const attributes = parseAttributes(payload.subarray(L.Rtmsg.size));
   const table = u32(attributes, L.RTA_TABLE) || fixed.rtm_table;
-  if (table !== 0 && table !== L.RT_TABLE_MAIN) return EOPNOTSUPP;
+  if (table === L.RT_TABLE_LOCAL) return EOPNOTSUPP;
   if (family !== AF_INET && family !== AF_INET6) return EINVAL;
   const destination = ip(family, attributes.get(L.RTA_DST)) ?? (family === AF_INET ? ANY4 : ANY6);
   if (fixed.rtm_dst_len > destination.length * 8) return EINVAL;
@@ -121,6 +125,7 @@ function changeRoute(stack: Stack, add: boolean, flags: number, payload: Uint8Ar
   const metric = u32(attributes, L.RTA_PRIORITY);
   const same = stack.routes.entries.find(
     (e) =>
+      (e.table ?? L.RT_TABLE_MAIN) === (table || L.RT_TABLE_MAIN) &&
       e.prefixLength === fixed.rtm_dst_len &&
       e.destination.length === destination.length &&
       samePrefix(e.destination, destination, e.prefixLength) &&
@@ -139,6 +144,7 @@ function changeRoute(stack: Stack, add: boolean, flags: number, payload: Uint8Ar
   const entry: TableEntry = {
     ...{ destination: network(destination, fixed.rtm_dst_len), prefixLength: fixed.rtm_dst_len, gateway, source, device },
     ...{ metric: metric === 0 && family === AF_INET6 ? 1024 : metric, protocol: fixed.rtm_protocol },
+    ...(table === 0 || table === L.RT_TABLE_MAIN ? {} : { table }),
   };
   stack.routes.add(entry);
   return 0;

@@ -17,10 +17,10 @@ import {
 } from '../../../abi/errno.ts';
 import * as L from '../../../abi/netlink.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
-import { AF_NETLINK, MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, SOCK_RAW, SOL_SOCKET } from '../../../abi/socket.ts';
+import { AF_NETLINK, MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, SOCK_RAW } from '../../../abi/socket.ts';
 import { NetlinkMessage } from '../../../lib/netlink_message.ts';
 import { CAP_NET_ADMIN, hasCapIn } from '../../kernel/credentials.ts';
-import type { Kernel } from '../../kernel/kernel.ts';
+import type { NetNamespace } from '../../kernel/namespaces.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { FileDescription } from '../../vfs/file.ts';
 import type { Sink } from '../../vfs/io.ts';
@@ -34,6 +34,18 @@ const DATAGRAM_SIZE = 4096;
 const REQUEST_MAX = 65_536;
 /** Port numbers for sockets whose process has one already. */
 const FIRST_AUTOMATIC_PORT = 0xffff_f000;
+
+/** RTNLGRP_MAX, rounded up. */
+const LAST_GROUP = 64;
+
+interface Datagram {
+  readonly bytes: Uint8Array;
+  /** 0: for this socket alone. */
+  readonly group: number;
+}
+function groupBit(group: number): number {
+  return group === 0 || group > 32 ? 0 : (1 << (group - 1)) >>> 0;
+}
 
 /** Port numbers in use: `kernel.netlinkPorts`. */
 export class NetlinkPorts {
@@ -58,14 +70,17 @@ export class NetlinkPorts {
 
 export class NetlinkSocket extends Socket {
   private port = 0;
-  private groups = 0;
+  /** Numbers of the groups that it listens to. */
+  private readonly groups = new Set<number>();
+  private readonly namespace: NetNamespace;
   private peer = { port: 0, groups: 0 };
-  private datagrams: Uint8Array[] = [];
+  private datagrams: Datagram[] = [];
   private queued = 0;
   private overflow = false;
 
-  constructor(kernel: Kernel, type: number, protocol: number) {
-    super(kernel, AF_NETLINK, type, protocol);
+  constructor(task: Task, type: number, protocol: number) {
+    super(task.kernel, AF_NETLINK, type, protocol);
+    this.namespace = task.namespaces.net;
   }
 
   private parse(raw: Uint8Array): { port: number; groups: number } | Errno {
@@ -85,8 +100,25 @@ export class NetlinkSocket extends Socket {
       this.port = address.port;
     }
     this.bindAutomatically(task);
-    this.groups = address.groups;
+    for (let group = 1; group <= 32; group++) this.belong(group, (address.groups & (1 << (group - 1))) !== 0);
     return 0;
+  }
+  private belong(group: number, joins: boolean): void {
+    if (joins) this.groups.add(group);
+    else this.groups.delete(group);
+    if (this.protocol !== L.NETLINK_ROUTE) return; // nobody else tells anything
+    const notices = this.kernel.routeNotices.of(this.namespace);
+    if (this.groups.size > 0) notices.join(this);
+    else notices.leave(this);
+  }
+  belongsTo(group: number): boolean {
+    return this.groups.has(group);
+  }
+  /** As sockaddr_nl.nl_groups has them. */
+  private get groupBits(): number {
+    let bits = 0;
+    for (const group of this.groups) bits |= groupBit(group);
+    return bits >>> 0;
   }
   private bindAutomatically(task: Task): void {
     if (this.port === 0) this.port = this.kernel.netlinkPorts.automatic(task.pid);
@@ -100,7 +132,7 @@ export class NetlinkSocket extends Socket {
     return 0;
   }
   override name(): Uint8Array {
-    return this.encode(this.port, this.groups);
+    return this.encode(this.port, this.groupBits);
   }
   override peerName(): Uint8Array {
     return this.encode(this.peer.port, this.peer.groups);
@@ -134,6 +166,8 @@ export class NetlinkSocket extends Socket {
     }
     const body = whole.subarray(L.Nlmsghdr.size);
     const answers = this.answer(task, type, flags, body);
+    // Whoever listens hears of a change before its maker hears that it is made.
+    if (this.protocol === L.NETLINK_ROUTE && (type & 3) !== 2) this.kernel.routeNotices.of(task.namespaces.net).publish();
     if (typeof answers === 'number') {
       this.acknowledge(whole, sequence, answers);
       return;
@@ -172,13 +206,13 @@ export class NetlinkSocket extends Socket {
     if (size > 0) this.deliver(Buffer.concat(together));
   }
   /** Queues one datagram from the kernel. One that does not fit is lost, and the next receive says so (ENOBUFS). */
-  deliver(datagram: Uint8Array): void {
-    if (this.queued + datagram.length > this.options.receiveBuffer) {
+  deliver(bytes: Uint8Array, group = 0): void {
+    if (this.queued + bytes.length > this.options.receiveBuffer) {
       this.overflow = true;
       return;
     }
-    this.datagrams.push(datagram);
-    this.queued += datagram.length;
+    this.datagrams.push({ bytes, group });
+    this.queued += bytes.length;
     this.queue.notify(POLLIN | POLLRDNORM);
   }
 
@@ -187,13 +221,14 @@ export class NetlinkSocket extends Socket {
       this.overflow = false;
       return ENOBUFS;
     }
-    const datagram = this.datagrams[0];
-    if (datagram === undefined) return EAGAIN;
+    const first = this.datagrams[0];
+    if (first === undefined) return EAGAIN;
+    const datagram = first.bytes;
     const room = Math.min(dst.remaining, datagram.length);
     const n = room === 0 ? 0 : dst.put(datagram, 0, room);
     if (n < 0) return n;
     if (n < datagram.length) message.resultFlags |= MSG_TRUNC;
-    message.name = this.encode(0, 0);
+    message.name = this.encode(0, groupBit(first.group));
     if ((message.flags & MSG_PEEK) === 0) {
       this.datagrams.shift();
       this.queued -= datagram.length;
@@ -204,16 +239,25 @@ export class NetlinkSocket extends Socket {
     return (this.datagrams.length > 0 ? POLLIN | POLLRDNORM : 0) | POLLOUT | POLLWRNORM;
   }
   override inputQueued(): number {
-    return this.datagrams[0]?.length ?? 0;
+    return this.datagrams[0]?.bytes.length ?? 0;
   }
-  /** SOL_NETLINK: group membership and hints; there are no notifications, so that nothing follows from them. */
-  override setOption(_task: Task, level: number, _option: number, _value: Uint8Array): number {
-    return level === L.SOL_NETLINK ? 0 : ENOPROTOOPT;
+  /** SOL_NETLINK: membership of groups; the rest are hints. */
+  override setOption(_task: Task, level: number, option: number, value: Uint8Array): number {
+    if (level !== L.SOL_NETLINK) return ENOPROTOOPT;
+    if (option !== L.NETLINK_ADD_MEMBERSHIP && option !== L.NETLINK_DROP_MEMBERSHIP) return 0;
+    const group = value.length < 4 ? 0 : new DataView(value.buffer, value.byteOffset).getUint32(0, true);
+    if (group === 0 || group > LAST_GROUP) return EINVAL;
+    this.belong(group, option === L.NETLINK_ADD_MEMBERSHIP);
+    return 0;
   }
-  override getOption(_task: Task, level: number, _option: number): Uint8Array | Errno {
-    return level === SOL_SOCKET || level !== L.SOL_NETLINK ? ENOPROTOOPT : new Uint8Array(4);
+  override getOption(_task: Task, level: number, option: number): Uint8Array | Errno {
+    if (level !== L.SOL_NETLINK) return ENOPROTOOPT;
+    if (option === L.NETLINK_LIST_MEMBERSHIPS) return new Uint8Array(Uint32Array.of(this.groupBits, 0).buffer);
+    return new Uint8Array(4);
   }
   override release(): void {
+    this.groups.clear();
+    if (this.protocol === L.NETLINK_ROUTE) this.kernel.routeNotices.of(this.namespace).leave(this);
     if (this.port !== 0) this.kernel.netlinkPorts.release(this.port);
     this.datagrams = [];
   }
@@ -225,5 +269,5 @@ const PROTOCOLS: readonly number[] = [L.NETLINK_ROUTE, L.NETLINK_SOCK_DIAG, L.NE
 export function makeNetlinkSocket(task: Task, type: number, protocol: number): NetlinkSocket | Errno {
   if (type !== SOCK_RAW && type !== SOCK_DGRAM) return ESOCKTNOSUPPORT;
   if (!PROTOCOLS.includes(protocol)) return EPROTONOSUPPORT;
-  return new NetlinkSocket(task.kernel, type, protocol);
+  return new NetlinkSocket(task, type, protocol);
 }

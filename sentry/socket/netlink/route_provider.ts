@@ -1,6 +1,6 @@
 /** What the routing socket tells: the owner of the network replaces `kernel.routeProvider`. */
 
-import type { Errno } from '../../../abi/errno.ts';
+import { ENETUNREACH, type Errno } from '../../../abi/errno.ts';
 import { RT_SCOPE_HOST } from '../../../abi/netlink.ts';
 import { AF_INET, AF_INET6 } from '../../../abi/socket.ts';
 import type { NetNamespace } from '../../kernel/namespaces.ts';
@@ -48,10 +48,43 @@ export interface NeighbourEntry {
   readonly index: number;
 }
 
+/** A rule of policy routing. */
+export interface RuleEntry {
+  readonly family: number;
+  readonly priority: number;
+  readonly inverted: boolean;
+  readonly source: Uint8Array;
+  readonly sourceLength: number;
+  readonly destination: Uint8Array;
+  readonly destinationLength: number;
+  readonly mark: number;
+  readonly mask: number;
+  readonly input: string | null;
+  readonly output: string | null;
+  /** FR_ACT_*. */
+  readonly action: number;
+  readonly table: number;
+  /** -1: not. */
+  readonly suppressed: number;
+  readonly protocol: number;
+}
+
+/** What RTM_GETROUTE asks of one packet. index: the interface it has to leave by, or 0. */
+export interface RouteQuestion {
+  readonly destination: Uint8Array;
+  readonly source: Uint8Array | null;
+  readonly mark: number;
+  readonly index: number;
+}
+
 export interface RouteProvider {
   addresses(namespace: NetNamespace): readonly InterfaceAddress[];
   routes(namespace: NetNamespace): readonly RouteEntry[];
   neighbours(namespace: NetNamespace): readonly NeighbourEntry[];
+  rules(namespace: NetNamespace): readonly RuleEntry[];
+  lookup(namespace: NetNamespace, question: RouteQuestion): RouteEntry | Errno;
+  /** `changed` is called whenever one of these lists may be another; one watcher a namespace. */
+  watch(namespace: NetNamespace, changed: () => void): void;
   /** A request that changes something (RTM_NEW*, RTM_DEL*, RTM_SET*); null: not known here. `payload` follows the nlmsghdr. */
   change(task: Task, type: number, flags: number, payload: Uint8Array): 0 | Errno | null;
 }
@@ -71,5 +104,8 @@ export const LOOPBACK_ROUTES: RouteProvider = {
   ],
   routes: () => [],
   neighbours: () => [],
+  rules: () => [],
+  lookup: () => ENETUNREACH,
+  watch: () => {},
   change: () => null,
 };

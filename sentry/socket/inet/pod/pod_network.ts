@@ -120,6 +120,7 @@ export class PodNetwork {
       if (link.hardware.length === 6) known.hardware = link.hardware;
       if (known instanceof PodInterface) known.setUp(link.up);
       else known.up = link.up;
+      this.stack.onChange();
       return;
     }
     if (this.sockets === null) {
