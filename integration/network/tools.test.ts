@@ -52,6 +52,61 @@ suite.each(PLATFORMS)('on %s', (platform) => {
     expect(out).toMatch(/d0\s+\w+\s+10\.9\.1\.1\/24/);
   }, 70_000);
 
+  test('ip monitor tells what changes; rules, tables and marks choose the way', () => {
+    const script = `ip monitor all >/tmp/seen 2>&1 & while ! grep -q NEIGH /tmp/seen 2>/dev/null; do
+        ip link add t0 type dummy; ip link set t0 up; ip neigh add 10.7.0.2 lladdr 02:00:00:00:00:02 dev t0; ip link del t0; sleep 0.1; done
+      ip link add d0 type dummy; ip addr add 10.9.0.1/24 dev d0; ip link set d0 up; ip link add d1 type dummy; ip addr add 10.8.0.1/24 dev d1
+      ip link set d1 up; ip route add default via 10.9.0.2; ip route add default via 10.8.0.2 table 100
+      ip rule add fwmark 0x10/0xf0 table 100; ip rule add from 10.8.0.1 table 100 priority 50; ip rule add to 192.0.2.0/24 prohibit priority 40
+      ip rule; ip route show table 100; ip route get 8.8.8.8; ip route get 8.8.8.8 mark 0x1f; ip route get 8.8.8.8 from 10.8.0.1
+      ip route get 192.0.2.1 2>&1 || true; ip rule del priority 50; ip rule del fwmark 0x10/0xf0 table 100
+      python3 -c 'import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(("8.8.8.8", 53)); print("unmarked", s.getsockname()[0])'
+      ip rule add fwmark 7 table 100; python3 -c 'import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.setsockopt(1, 36, 7); s.connect(("8.8.8.8", 53)); print("marked", s.getsockname()[0])'
+      ip link del d0; while ! grep -q "Deleted.*d0: " /tmp/seen; do sleep 0.05; done; grep -v t0 /tmp/seen`;
+    const out = run(platform, script, true);
+    expect(out).toContain('40:\tfrom all to 192.0.2.0/24 prohibit\n50:\tfrom 10.8.0.1 lookup 100\n');
+    expect(out).toContain('from all fwmark 0x10/0xf0 lookup 100');
+    expect(out).toContain('default via 10.8.0.2 dev d1');
+    expect(out).toMatch(/^8\.8\.8\.8 via 10\.9\.0\.2 dev d0 src 10\.9\.0\.1/m);
+    expect(out).toMatch(/^8\.8\.8\.8 via 10\.8\.0\.2 dev d1/m);
+    expect(out).toMatch(/^8\.8\.8\.8 from 10\.8\.0\.1 via 10\.8\.0\.2 dev d1/m);
+    expect(out).toContain('Permission denied');
+    expect(out).toContain('unmarked 10.9.0.1\nmarked 10.8.0.1');
+    for (const told of [
+      '[ADDR]',
+      '[ROUTE]default via 10.9.0.2 dev d0',
+      '[RULE]50:\tfrom 10.8.0.1 lookup 100',
+      '[RULE]Deleted 50:',
+      '[LINK]Deleted',
+    ])
+      expect(out).toContain(told);
+  }, 70_000);
+
+  test('ss shows who listens; a filter on a listener keeps a port to itself; events of the kernel are quiet', () => {
+    const program = `import socket, struct, ctypes, subprocess, errno
+s = socket.socket(); s.bind(("127.0.0.1", 8000)); s.listen(3)
+u = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); u.bind(("::", 5353))
+print(subprocess.run(["ss", "-tulpn"], capture_output=True, text=True).stdout)
+# A segment whose source port is 4000 is as good as lost.
+code = b"".join(struct.pack("HBBI", *i) for i in [(0x28, 0, 0, 0), (0x15, 0, 1, 4000), (6, 0, 0, 0), (6, 0, 0, 0xffff)])
+buffer = ctypes.create_string_buffer(code)
+s.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HxxxxxxQ", 4, ctypes.addressof(buffer)))
+def dial(port):
+    c = socket.socket(); c.bind(("127.0.0.1", port)); c.settimeout(0.5)
+    try: c.connect(("127.0.0.1", 8000)); return "connected"
+    except TimeoutError: return "lost"
+print(dial(4000), dial(4001))
+k = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 15); k.bind((0, 1)); k.setblocking(False)
+try: k.recv(100)
+except BlockingIOError: print("quiet")`;
+    const out = run(platform, `python3 -c '${program}'`, false);
+    expect(out).toMatch(/^udp +UNCONN +0 +0 +\*:5353 +\*:\* +users:\(\("python3",pid=\d+,fd=4\)\)/m);
+    expect(out).toMatch(/^tcp +LISTEN +0 +3 +127\.0\.0\.1:8000 +0\.0\.0\.0:\* +users:\(\("python3",pid=\d+,fd=3\)\)/m);
+    expect(out).toContain('lost connected\nquiet');
+  }, 70_000);
+
   test('two namespaces meet over a veth pair', () => {
     const script = `unshare -n sh -c 'echo ready >/tmp/ready; while ! ip link show vb >/dev/null 2>&1; do sleep 0.05; done
         ip addr add 10.8.0.2/24 dev vb; ip link set vb up; echo up >/tmp/up; while [ ! -e /tmp/done ]; do sleep 0.05; done' &

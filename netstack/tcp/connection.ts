@@ -9,7 +9,7 @@ import { EAGAIN, ENOTCONN, EPIPE, type Errno } from '../../abi/errno.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
 import { type ByteGiver, ByteRing, type ByteTaker } from '../../lib/byte_ring.ts';
 import type { IpAddress } from '../address.ts';
-import { IP4_HEADER, IP6_HEADER } from '../packet.ts';
+import { type IncomingPacket, IP4_HEADER, IP6_HEADER } from '../packet.ts';
 import type { Binding } from '../ports.ts';
 import type { Route } from '../routes.ts';
 import type { Stack } from '../stack.ts';
@@ -68,6 +68,8 @@ export class TcpOptions {
   ttl = 64;
   /** SO_MARK. */
   mark = 0;
+  /** SO_ATTACH_FILTER: false for segments that are as good as lost; null: none. */
+  filter: ((packet: IncomingPacket) => boolean) | null = null;
   tos = 0;
   congestion: 'cubic' | 'reno' = 'cubic';
   /** 0: grows by itself. */

@@ -160,10 +160,12 @@ export class Tcp {
     }
     const c = this.connections.get(keyOf(packet.destination, s.destinationPort, packet.source, s.sourcePort));
     if (c !== undefined && !this.replaces(c, s)) {
+      if (c.options.filter !== null && !c.options.filter(packet)) return;
       takeSegment(c, s);
       return;
     }
     const listener = this.listenerFor(s);
+    if (listener !== null && listener.options.filter !== null && !listener.options.filter(packet)) return;
     const kind = s.flags & (SYN | RST | ACK);
     if (listener !== null && kind === ACK) {
       const made = listener.takeCookie(s);

@@ -152,6 +152,7 @@ export abstract class InetSocket extends Socket {
     for (const [option, value] of from.ip) this.ip.set(option, value);
     for (const [option, value] of from.ip6) this.ip6.set(option, value);
     this.device = from.device;
+    this.messageFilter = from.messageFilter;
   }
   ipOption(option: number): number {
     return this.ip.get(option) ?? (IP_DEFAULTS[option] as number);
@@ -283,9 +284,9 @@ export abstract class InetSocket extends Socket {
         return this.setProtocolOption(task, SOL_SOCKET, option, value);
     }
   }
-  /** It sees what a reader would: UDP from its header on, raw IPv4 from the IP header. */
+  /** It sees what a reader would: TCP and UDP from their headers on, raw IPv4 from the IP header. Nothing is cut to the length that it gives. */
   private attachFilter(task: Task, value: Uint8Array): number {
-    if (value.length < FPROG_SIZE || this.isStream) return EINVAL;
+    if (value.length < FPROG_SIZE) return EINVAL;
     if (this.options.get(SO_LOCK_FILTER) !== 0) return EPERM;
     const program = readFilter(task, value);
     if (typeof program === 'number') return program;

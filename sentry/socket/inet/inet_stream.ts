@@ -386,6 +386,9 @@ export class InetStream extends InetSocket {
     this.tcp.ttl = ttl;
     this.tcp.tos = tos;
   }
+  protected override socketOptionsChanged(): void {
+    this.tcp.filter = this.messageFilter;
+  }
   protected override getProtocolOption(_task: Task, level: number, option: number): Uint8Array | Errno {
     return getTcpOption(this, level, option);
   }

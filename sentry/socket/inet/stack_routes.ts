@@ -113,6 +113,8 @@ function lookUp(stack: Stack, { destination, source, mark, index }: RouteQuestio
     scope: RT_SCOPE_UNIVERSE,
     type: local ? RTN_LOCAL : RTN_UNICAST,
     protocol: 0,
+    cloned: true,
+    ...(source === null ? {} : { from: source }),
   };
 }
 

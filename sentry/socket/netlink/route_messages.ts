@@ -26,6 +26,7 @@ const COUNTERS = [
   'rx_nohandler',
 ];
 
+const RTM_F_CLONED = 0x200;
 const NTF_ROUTER = 0x80;
 /** Tables with larger numbers are in RTA_TABLE alone. */
 const RT_TABLE_COMPAT = 252;
@@ -76,19 +77,20 @@ export function routeMessage(route: RouteEntry, flags: number, type = L.RTM_NEWR
   const body = L.Rtmsg.encode({
     rtm_family: route.family,
     rtm_dst_len: route.prefixLength,
-    rtm_src_len: 0,
+    rtm_src_len: (route.from?.length ?? 0) * 8,
     rtm_tos: 0,
     rtm_table: route.table < 256 ? route.table : RT_TABLE_COMPAT,
     rtm_protocol: route.protocol,
     rtm_scope: route.scope,
     rtm_type: route.type,
-    rtm_flags: 0,
+    rtm_flags: route.cloned === true ? RTM_F_CLONED : 0,
   });
   const message = new NetlinkMessage(type, flags, body).u32(L.RTA_TABLE, route.table);
   if (route.prefixLength > 0) message.attribute(L.RTA_DST, route.destination);
   if (route.metric !== undefined) message.u32(L.RTA_PRIORITY, route.metric);
   if (route.gateway !== undefined) message.attribute(L.RTA_GATEWAY, route.gateway);
-  if (route.source !== undefined) message.attribute(L.RTA_PREFSRC, route.source);
+  if (route.from !== undefined) message.attribute(L.RTA_SRC, route.from);
+  else if (route.source !== undefined) message.attribute(L.RTA_PREFSRC, route.source);
   return message.u32(L.RTA_OIF, route.index);
 }
 

@@ -35,6 +35,10 @@ export interface RouteEntry {
   /** RTPROT_*. */
   readonly protocol: number;
   readonly metric?: number;
+  /** The way of one packet, not an entry of a table. */
+  readonly cloned?: boolean;
+  /** The source that was asked for with it. */
+  readonly from?: Uint8Array;
 }
 
 export interface NeighbourEntry {
