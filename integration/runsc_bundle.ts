@@ -58,7 +58,7 @@ export class RunscWorld {
       out,
       out === 'pipe' ? 'pipe' : openSync(`${options.stdout}.err`, 'w'),
     ];
-    const r = spawnSync(RUNSC, ['--root', this.state, ...global, ...args], {
+    const r = spawnSync(RUNSC, this.commandLine([...global, ...args]).slice(1), {
       encoding: 'utf8',
       cwd: this.folder,
       timeout: 60_000,
@@ -71,6 +71,11 @@ export class RunscWorld {
       stdout: r.stdout ?? '',
       stderr: options.stdout === undefined ? r.stderr : readFileSync(`${options.stdout}.err`, 'utf8'),
     };
+  }
+
+  /** Program and words of a command, for a shell. */
+  commandLine(args: readonly string[]): string[] {
+    return [RUNSC, '--root', this.state, ...args];
   }
 
   bundle({ args, process, spec }: BundleOptions): string {

@@ -193,6 +193,17 @@ suite('the life of a container', () => {
     expect(world.runsc(['start', 'nobody']).stderr).toContain('does not exist');
   });
 
+  test('a container whose maker was killed before it wrote down what it had started goes by force', () => {
+    const { id } = create('sleep 1000');
+    const path = join(world.state, id, 'state.json');
+    const state = JSON.parse(readFileSync(path, 'utf8')) as object;
+    writeFileSync(path, JSON.stringify({ ...state, status: 'creating', sandbox: null, gofer: null, sockets: null }));
+    expect(status(id)).toBe('creating');
+    expect(world.runsc(['delete', id]).stderr).toContain('creating');
+    expect(world.runsc(['delete', '--force', id]).status).toBe(0);
+    expect(existsSync(join(world.state, id))).toBe(false);
+  });
+
   test('an id is taken once', () => {
     const { id } = create('sleep 1000');
     const again = world.runsc(['create', '--bundle', world.bundle({ args: ['true'] }), id]);

@@ -116,6 +116,8 @@ suite('runsc run', () => {
     const r = world.runsc(['run', '--preserve-fds', '1', '--bundle', bundle, world.newId()]);
     expect(r.status).toBe(1);
     expect(r.stderr).toContain('descriptor 3 is not open');
+    const words = world.commandLine(['run', '--preserve-fds', '1', '--bundle', bundle, world.newId()]);
+    expect(execFileSync('bash', ['-c', 'exec 3<<<"from 3"; "$0" "$@"', ...words], { encoding: 'utf8' })).toBe('from 3\n');
   });
 
   test('do: users by name or number, statuses of a shell', () => {

@@ -62,6 +62,7 @@ export const ExecRequest = message('ExecRequest', {
   columns: [9, uint],
   tether_fd: [10, uint],
   before_start: [11, bool],
+  extra_fds: [12, repeated(uint)],
 });
 export type ExecRequest = Infer<typeof ExecRequest>;
 export const SignalRequest = message('SignalRequest', {

@@ -181,8 +181,8 @@ export class CriWorld {
     ];
   }
 
-  settled(): Promise<boolean> {
-    return eventually(() => this.leftovers().length === 0, 10_000);
+  settled(patience = 10_000): Promise<boolean> {
+    return eventually(() => this.leftovers().length === 0, patience);
   }
 }
 

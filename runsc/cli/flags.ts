@@ -4,10 +4,13 @@
  */
 
 export interface FlagKind {
-  readonly kind: 'bool' | 'string' | 'int' | 'list';
+  /** size: bytes, also as 64k, 512m, 2g. */
+  readonly kind: 'bool' | 'string' | 'int' | 'size' | 'list';
   readonly alias?: string;
   /** Of a bool: true unless it is given. */
   readonly on?: boolean;
+  /** Why nothing but 0, false or nothing is taken. */
+  readonly refused?: string;
   /** For the usage text; absent: accepted without effect, for compatibility. */
   readonly help?: string;
 }
@@ -17,7 +20,7 @@ type ValueOf<F extends FlagKind> = F['kind'] extends 'bool'
   ? boolean
   : F['kind'] extends 'list'
     ? string[]
-    : F['kind'] extends 'int'
+    : F['kind'] extends 'int' | 'size'
       ? number | undefined
       : string | undefined;
 export type Flags<T extends FlagTable> = { [K in keyof T]: ValueOf<T[K]> };
@@ -53,6 +56,8 @@ export function parseFlags<const T extends FlagTable>(table: T, args: readonly s
     const value = inline ?? (kind === 'bool' ? 'true' : args[++i]);
     if (value === undefined) throw new UsageError(`flag ${arg} needs a value`);
     values[key] = convert(arg, kind, value, values[key]);
+    const { refused } = table[key] as FlagKind;
+    if (refused !== undefined && !['', '0', 'false'].includes(value)) throw new UsageError(`flag ${arg}: ${refused}`);
   }
   return { flags: values as Flags<T>, rest: [...rest, ...args.slice(i)] };
 }
@@ -76,6 +81,11 @@ function convert(arg: string, kind: FlagKind['kind'], value: string, before: unk
     case 'int':
       if (!/^-?\d+$/.test(value)) throw new UsageError(`flag ${arg}: ${value} is no whole number`);
       return Number(value);
+    case 'size': {
+      const match = /^(-?\d+)([kmgt]?)b?$/i.exec(value);
+      if (match === null) throw new UsageError(`flag ${arg}: ${value} is no number of bytes`);
+      return Number(match[1]) * 1024 ** ' kmgt'.indexOf((match[2] as string).toLowerCase() || ' ');
+    }
     case 'list':
       return [...(before as string[]), value];
     case 'string':

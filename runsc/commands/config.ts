@@ -32,23 +32,31 @@ const NUMBERS = {
   'pids-limit': ['pids', 'limit'],
 } as const;
 
+const REAL_TIME = 'processes of a sandbox have no real-time priority on the host';
+const RDT = 'cache and memory bandwidth are not divided among sandboxes';
+
 export const update = command('update', {
   usage: 'ID',
   summary: 'change the limits of a container',
   flags: {
     resources: { kind: 'string', alias: 'r', help: 'file with "resources" of an OCI spec, - for stdin' },
-    memory: { kind: 'int', help: 'bytes' },
-    'memory-reservation': { kind: 'int', help: 'bytes' },
-    'memory-swap': { kind: 'int', help: 'bytes, memory included' },
+    memory: { kind: 'size', help: 'bytes' },
+    'memory-reservation': { kind: 'size', help: 'bytes' },
+    'memory-swap': { kind: 'size', help: 'bytes, memory included' },
     'cpu-share': { kind: 'int', help: 'weight against other containers' },
     'cpu-quota': { kind: 'int', help: 'microseconds of each period' },
     'cpu-period': { kind: 'int', help: 'microseconds' },
     'pids-limit': { kind: 'int', help: 'processes' },
     'cpuset-cpus': { kind: 'string', help: 'CPUs to use' },
     'cpuset-mems': { kind: 'string', help: 'memory nodes to use' },
-    'blkio-weight': { kind: 'int' },
-    'kernel-memory': { kind: 'int' },
-    'kernel-memory-tcp': { kind: 'int' },
+    'blkio-weight': { kind: 'int', refused: 'files of containers have no share of a disk' },
+    'cpu-rt-period': { kind: 'int', refused: REAL_TIME },
+    'cpu-rt-runtime': { kind: 'int', refused: REAL_TIME },
+    'l3-cache-schema': { kind: 'string', refused: RDT },
+    'mem-bw-schema': { kind: 'string', refused: RDT },
+    // Kernels do not count it by itself any more.
+    'kernel-memory': { kind: 'size' },
+    'kernel-memory-tcp': { kind: 'size' },
   },
   words: [1, 1],
   run: async ({ containers }, flags, [id]) => {

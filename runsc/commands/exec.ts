@@ -12,7 +12,7 @@ import type { SpecProcess } from '../container/spec.ts';
 import { type ExecOptions, RuntimeError } from '../container/types.ts';
 import { startWaiter } from '../container/waiter.ts';
 import { attend, terminalStdio } from './foreground.ts';
-import { inheritedStdio } from './stdio.ts';
+import { inheritedStdio, preservedFds } from './stdio.ts';
 
 const FLAGS = {
   process: { kind: 'string', alias: 'p', help: 'file with a "process" of an OCI spec' },
@@ -28,13 +28,13 @@ const FLAGS = {
   'no-new-privs': { kind: 'bool', help: 'set no_new_privs' },
   'internal-pid-file': { kind: 'string', help: 'file that gets the pid inside' },
   'exec-id': { kind: 'string', help: 'name of the process within the container' },
+  'preserve-fds': { kind: 'int', help: 'pass so many descriptors from 3 on to the process' },
+  'ignore-paused': { kind: 'bool', help: 'also in a container that is paused' },
+  cgroup: { kind: 'list', refused: 'a container is one cgroup, which cannot be divided' },
   // Accepted, without effect here.
   'process-label': { kind: 'string' },
   apparmor: { kind: 'string' },
   'no-subreaper': { kind: 'bool' },
-  'preserve-fds': { kind: 'int' },
-  'ignore-paused': { kind: 'bool' },
-  cgroup: { kind: 'list' },
 } as const;
 
 export const exec = command('exec', {
@@ -45,6 +45,8 @@ export const exec = command('exec', {
   greedy: true,
   run: async ({ containers }, flags, [id, ...words]) => {
     const container = await containers.load(id as string);
+    if (!flags['ignore-paused'] && (await container.state()).status === 'paused')
+      throw new RuntimeError('State', 'cannot exec in a paused container (use --ignore-paused to override)');
     const process = describeProcess(container, flags, words[0] === '--' ? words.slice(1) : words);
     const execId = flags['exec-id'] ?? `exec-${globalThis.process.pid}-${Date.now()}`;
     const detached = flags.detach || flags['pid-file'] !== undefined;
@@ -100,6 +102,7 @@ async function execForeground(container: Container, process: SpecProcess, execId
     execId,
     process: size === null ? process : { ...process, consoleSize: { height: size.rows, width: size.columns } },
     stdio: ownTerminal ? terminalStdio() : inheritedStdio(),
+    extraFds: preservedFds(flags['preserve-fds']),
     ...(consoleSocket === undefined ? {} : { consoleSocket }),
   };
   const { pid } = await container.exec(options);
@@ -118,7 +121,7 @@ async function execDetached(container: Container, process: SpecProcess, execId: 
   try {
     if (terminal !== null) sendMaster(consoleSocket as string, terminal);
     const stdio = terminal === null ? inheritedStdio() : { stdin: terminal.slave, stdout: terminal.slave, stderr: null };
-    const { pid } = await container.exec({ execId, process, stdio, tether: pair[0] });
+    const { pid } = await container.exec({ execId, process, stdio, extraFds: preservedFds(flags['preserve-fds']), tether: pair[0] });
     const waiter = startWaiter(pair[1], terminal?.slave ?? null, container.cgroupProcs());
     if (flags['pid-file'] !== undefined) writeFileSync(flags['pid-file'], String(waiter));
     if (flags['internal-pid-file'] !== undefined) writeFileSync(flags['internal-pid-file'], String(pid));

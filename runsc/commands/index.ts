@@ -1,5 +1,6 @@
 /** The commands by name. */
 import type { Command } from '../cli/command.ts';
+import { checkpoint, restore } from './checkpoint.ts';
 import { features, spec, update, version } from './config.ts';
 import { doCommand } from './do.ts';
 import { doctor } from './doctor.ts';
@@ -26,6 +27,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   debug,
   exec,
   update,
+  checkpoint,
+  restore,
   spec,
   features,
   'port-forward': portForward,

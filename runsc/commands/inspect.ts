@@ -9,6 +9,10 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+function checkFormat(format: string): void {
+  if (format !== 'table' && format !== 'json') throw new UsageError(`--format: ${format} is neither table nor json`);
+}
+
 export const state = command('state', {
   usage: 'ID',
   summary: 'state of a container, JSON',
@@ -37,7 +41,8 @@ export const list = command('list', {
     quiet: { kind: 'bool', alias: 'q', help: 'ids alone' },
   },
   words: [0, 0],
-  run: async ({ containers }, { format, quiet }) => {
+  run: async ({ containers }, { format = 'table', quiet }) => {
+    checkFormat(format);
     const found = await containers.list();
     const states = await Promise.all(
       found.map(async (c) => ({ ...(await c.state()), created: c.createdAt.toISOString(), rootfs: c.rootfs, owner: '' })),
@@ -60,12 +65,13 @@ export const ps = command('ps', {
   summary: 'processes of a container',
   flags: { format: { kind: 'string', alias: 'f', help: 'table (default), or json: host pids' } },
   words: [1, Number.POSITIVE_INFINITY],
-  run: async ({ containers }, { format = 'table' }, [id]) => {
+  run: async ({ containers }, { format = 'table' }, [id, ...options]) => {
+    checkFormat(format);
+    // The columns of `ps -ef` are those that there are: the processes are the sandbox's, ps(1) does not see them.
+    if (options.length > 0 && options.join(' ') !== '-ef') throw new UsageError(`ps: options of ps(1) are not taken: ${options.join(' ')}`);
     const container = await containers.load(id as string);
     if (format === 'json') print(JSON.stringify(container.hostPids()));
-    else if (format === 'table')
-      print(table([['UID', 'PID', 'PPID', 'STIME', 'TTY', 'TIME', 'CMD'], ...(await container.processes()).map(row)]));
-    else throw new UsageError(`--format: ${format} is neither table nor json`);
+    else print(table([['UID', 'PID', 'PPID', 'STIME', 'TTY', 'TIME', 'CMD'], ...(await container.processes()).map(row)]));
     return 0;
   },
 });

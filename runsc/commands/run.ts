@@ -11,7 +11,7 @@ import { inheritedStdio, preservedFds } from './stdio.ts';
 export const run = command('run', {
   usage: 'ID',
   summary: 'create, start, wait for the end, delete',
-  flags: { ...BUNDLE_FLAGS, detach: { kind: 'bool', alias: 'd', help: 'do not wait' } },
+  flags: { ...BUNDLE_FLAGS, detach: { kind: 'bool', alias: 'd', help: 'do not wait' }, 'no-subreaper': { kind: 'bool' } },
   words: [1, 1],
   run: async (context, flags, [id]) => {
     const { detach, keep } = flags;

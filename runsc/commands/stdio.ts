@@ -1,7 +1,5 @@
 /** The command's own descriptors as the program's. */
-import { fstatSync } from 'node:fs';
-import { F_GETFD } from '../../abi/fcntl.ts';
-import { host } from '../../lib/host.ts';
+import { fstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { UsageError } from '../cli/flags.ts';
 import type { Stdio } from '../container/types.ts';
 
@@ -27,8 +25,24 @@ export function preservedFds(count: number | undefined): number[] {
   const total = (count ?? 0) + Number(process.env.LISTEN_FDS ?? 0);
   if (!Number.isInteger(total) || total < 0 || total > MAX_PRESERVED) throw new UsageError(`--preserve-fds: more than ${MAX_PRESERVED}`);
   const fds = Array.from({ length: total }, (_, i) => FIRST_PRESERVED + i);
-  // What Node has opened itself is close-on-exec; what we were given is not.
-  const missing = fds.find((fd) => host.fcntl(fd, F_GETFD) !== 0);
+  const missing = fds.find((fd) => !isOpen(fd) || isNodesOwn(fd));
   if (missing !== undefined) throw new UsageError(`--preserve-fds: descriptor ${missing} is not open`);
   return fds;
+}
+
+/**
+ * Node opens some for itself, from the first free number on, and marks all as close-on-exec: only what they are tells them apart. Its own are
+ * event queues, and pipes of which it holds both ends.
+ */
+function isNodesOwn(fd: number): boolean {
+  const target = readlinkSync(`/proc/self/fd/${fd}`);
+  if (target.startsWith('anon_inode:')) return true;
+  const same = (other: string): boolean => {
+    try {
+      return readlinkSync(`/proc/self/fd/${other}`) === target;
+    } catch {
+      return false; // of the listing itself
+    }
+  };
+  return target.startsWith('pipe:') && readdirSync('/proc/self/fd').filter(same).length > 1;
 }

@@ -10,7 +10,7 @@ import { runHooksLenient } from './hooks.ts';
 import { leaveNetworkNamespace } from './host_stack.ts';
 import { checkId, rootfsPath } from './load_spec.ts';
 import { lastWords, logPath } from './log_tail.ts';
-import { destroyProcess, ended, exitCode, isAlive } from './process_id.ts';
+import { destroyProcess, ended, exitCode, isAlive, isRuntimeProcess } from './process_id.ts';
 import type { Spec, SpecResources } from './spec.ts';
 import { runStartHooks } from './start_hooks.ts';
 import { OOM_FILE, type StateStore, type StoredState } from './state_store.ts';
@@ -121,6 +121,7 @@ export class Container implements ContainerHandle {
         stdin_fd: fds.add(stdio.stdin),
         stdout_fd: fds.add(stdio.stdout),
         stderr_fd: terminal ? 0 : fds.add(stdio.stderr),
+        extra_fds: (options.extraFds ?? []).map((fd) => fds.add(fd)),
         terminal,
         rows: size?.height ?? 0,
         columns: size?.width ?? 0,
@@ -198,6 +199,7 @@ export class Container implements ContainerHandle {
     }
     this.close();
     await Promise.all(own.map((process) => destroyProcess(process)));
+    if (sandbox === null) this.endUnrecorded();
     if (stored.network) leaveNetworkNamespace(stored.network);
     const hooks = this.specIfThere()?.hooks?.poststop;
     const state: OciState = {
@@ -211,6 +213,11 @@ export class Container implements ContainerHandle {
     if (failures.length > 0) process.emitWarning(failures.join('; '));
     await removeFolders(stored.cgroupPaths);
     this.store.remove(this.id);
+  }
+
+  /** Whoever made the container was killed before it could write down what it had started. */
+  private endUnrecorded(): void {
+    for (const pid of this.cgroupIfThere()?.pids() ?? []) if (isRuntimeProcess(pid)) process.kill(pid, 'SIGKILL');
   }
 
   async pause(): Promise<void> {
@@ -354,6 +361,7 @@ export class Container implements ContainerHandle {
   }
 
   private statusOf(stored: StoredState): ContainerStatus {
+    if (stored.status === 'creating' && stored.sandbox === null) return 'creating'; // or who made it has been killed
     if (stored.status === 'stopped' || stored.sandbox === null || !isAlive(stored.sandbox) || this.keptExit() !== null) return 'stopped';
     return stored.status;
   }

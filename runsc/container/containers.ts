@@ -121,7 +121,10 @@ class Creation {
     const terminal = this.openConsole();
     const fds = new DonatedFds();
     try {
-      const cgroup = this.makeCgroup();
+      const cgroup = this.openCgroup();
+      // From here on somebody else can take back what there is, if this process is killed.
+      this.store.write(this.firstState(null, null, cgroup));
+      if (cgroup !== null) this.makeCgroup(cgroup);
       // Both at once: they load while we go on. The sandbox first: it takes longer.
       const sandbox = this.isRoot ? this.startSandbox(cgroup, terminal) : this.findSandbox();
       const gofer = this.startGofer(plan, cgroup, fds);
@@ -178,15 +181,18 @@ class Creation {
     }
   }
 
-  private makeCgroup(): Cgroup | null {
+  private openCgroup(): Cgroup | null {
     if (this.settings.ignoreCgroups) return null;
-    const { linux } = this.spec;
     try {
-      const cgroup = openCgroup(linux?.cgroupsPath, this.id, this.settings.systemdCgroup);
-      if (cgroup === null) return null;
-      this.undo.add(() => removeFolders(cgroup.paths));
+      return openCgroup(this.spec.linux?.cgroupsPath, this.id, this.settings.systemdCgroup);
+    } catch (e) {
+      throw new RuntimeError('Internal', `cannot set up the cgroup: ${(e as Error).message}`, e);
+    }
+  }
+  private makeCgroup(cgroup: Cgroup): void {
+    this.undo.add(() => removeFolders(cgroup.paths));
+    try {
       cgroup.create(sandboxResources(this.spec));
-      return cgroup;
     } catch (e) {
       throw new RuntimeError('Internal', `cannot set up the cgroup: ${(e as Error).message}`, e);
     }
@@ -257,7 +263,7 @@ class Creation {
     return sandbox;
   }
 
-  private firstState(sandbox: Process, gofer: Process, cgroup: Cgroup | null): StoredState {
+  private firstState(sandbox: Process | null, gofer: Process | null, cgroup: Cgroup | null): StoredState {
     return {
       version: 1,
       id: this.id,

@@ -80,3 +80,12 @@ export async function destroyProcess(process: Process, patience = 10_000): Promi
   signal(process, 9);
   await ended(process, patience);
 }
+
+/** A sandbox, gofer or helper, by the name that this runtime has given it. */
+export function isRuntimeProcess(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').startsWith('runsc-');
+  } catch {
+    return false; // gone
+  }
+}

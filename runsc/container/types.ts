@@ -81,6 +81,8 @@ export interface ExecOptions {
   readonly process: SpecProcess;
   readonly stdio: Stdio;
   readonly consoleSocket?: string;
+  /** As in CreateOptions. */
+  readonly extraFds?: readonly number[];
   /**
    * One end of a socketpair(AF_UNIX, SOCK_SEQPACKET) that ties the process to a host process at the other end (see sentry/control/tether.ts):
    * the exit status is written to it; when the other end goes away the process is killed.

@@ -251,7 +251,14 @@ export class SandboxContainer {
     else if (this.init.group === null) throw new StatusError(FAILED_PRECONDITION, 'container not running');
     const spec = parseJson<SpecProcess>(request.process, 'process');
     const taken = new TakenFds(fds);
-    const prepared = this.prepare(spec, () => this.streams(request, credentialsOf(spec), taken, []));
+    const prepared = this.prepare(spec, () =>
+      this.streams(
+        request,
+        credentialsOf(spec),
+        taken,
+        request.extra_fds.map((i) => taken.take(i)),
+      ),
+    );
     const process = new GuestProcess(this.kernel, execId, prepared.streams);
     let pid: number;
     try {
