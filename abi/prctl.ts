@@ -36,6 +36,9 @@ export const PR_GET_SPECULATION_CTRL = 52;
 export const PR_SET_SPECULATION_CTRL = 53;
 export const PR_SET_IO_FLUSHER = 57;
 export const PR_GET_IO_FLUSHER = 58;
+export const PR_SET_SYSCALL_USER_DISPATCH = 59;
+export const PR_SYS_DISPATCH_OFF = 0;
+export const PR_SYS_DISPATCH_ON = 1;
 export const PR_SET_PTRACER = 0x59616d61;
 export const PR_SET_VMA = 0x53564d41;
 

@@ -81,6 +81,7 @@ export const CLD_TRAPPED = 4;
 export const CLD_STOPPED = 5;
 export const CLD_CONTINUED = 6;
 export const SYS_SECCOMP = 1;
+export const SYS_USER_DISPATCH = 2;
 
 // sigaction(2), continued
 export const SA_EXPOSE_TAGBITS = 0x800;

@@ -17,7 +17,6 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
   memhotplug: "the memory of the machine is not the container's",
   secretmem: 'answers ENOSYS',
   userfaultfd: 'refused (EPERM), as by the default profile of Docker',
-  usersyscall: 'no dispatch of system calls to the program itself',
 };
 
 /** Prints "NAME STATUS REASON" a stressor. `names`: all of the classes if empty. */

@@ -129,6 +129,7 @@ function resetForProgram(task: Task, creds: Credentials, name: ByteString): void
   task.robustList = 0;
   task.restart = null;
   task.debug = null;
+  task.dispatch = null;
   if (creds.euid !== creds.uid) task.parentDeathSignal = 0;
   group.handlers = new SignalHandlers(group.handlers);
   group.handlers.resetCaught();

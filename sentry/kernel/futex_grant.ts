@@ -5,7 +5,7 @@
 import type { Task } from './task.ts';
 
 export function grantFutexes(task: Task): void {
-  const seen = task.trace !== null || task.seccomp !== null || task.kernel.strace !== null;
+  const seen = task.trace !== null || task.seccomp !== null || task.dispatch !== null || task.kernel.strace !== null;
   // The host's clock is not that of a time namespace with an offset.
   const timed = task.namespaces.time.monotonic === 0;
   task.thread.grantFutexes?.(seen || task.mm.userCount < 2 ? 'none' : timed ? 'all' : 'untimed');

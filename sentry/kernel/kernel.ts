@@ -63,6 +63,7 @@ import type { ThreadGroup } from './thread_group.ts';
 import { INITIAL_TIME_ID, TimeNamespace } from './time_namespace.ts';
 import { TimerQueue } from './timer_queue.ts';
 import { guessTrap } from './trap.ts';
+import { dispatched } from './user_dispatch.ts';
 import { type Blocking, isBlocking, type SyscallResult } from './wait.ts';
 
 /** Results below it are kernel-internal (ERESTARTSYS and the like) and need the slow way back. */
@@ -250,6 +251,10 @@ export class Kernel implements ThreadEvents {
     task.state = 'kernel';
     task.syscallNumber = thread.sysno;
     try {
+      if (task.dispatch !== null && dispatched(task, task.dispatch)) {
+        this.returnToUser(task, null);
+        return;
+      }
       if (task.trace !== null && stopAtEntry(task)) return;
       this.dispatch(task);
     } catch (e) {

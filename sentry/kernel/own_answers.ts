@@ -1,13 +1,13 @@
 /**
  * What a task's thread may answer without a stop, where its platform can: getpid(2), gettid(2), the return from a signal handler. Not where
- * somebody looks at every call: strace, a tracer, a filter of the application's own. Futex calls: futex_grant.ts.
+ * somebody looks at every call: strace, a tracer, a filter or dispatcher of the application's own. Futex calls: futex_grant.ts.
  */
 import { SS_AUTODISARM } from '../../abi/signal.ts';
 import { grantFutexes } from './futex_grant.ts';
 import type { Task } from './task.ts';
 
 function mayAnswer(task: Task): boolean {
-  return task.kernel.strace === null && task.seccomp === null && task.trace === null;
+  return task.kernel.strace === null && task.seccomp === null && task.trace === null && task.dispatch === null;
 }
 
 /** The task has asked for one of its numbers. */

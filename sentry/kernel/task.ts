@@ -32,6 +32,7 @@ import type { SeccompState } from './seccomp.ts';
 import { PendingSignals, type SignalSet, UNBLOCKABLE } from './signal_state.ts';
 import type { BlockedCall } from './task_block.ts';
 import type { ThreadGroup } from './thread_group.ts';
+import type { UserDispatch } from './user_dispatch.ts';
 import type { Blocking } from './wait.ts';
 
 /** A pointer that the application gave: only the copy functions here look behind it. */
@@ -111,6 +112,8 @@ export class Task {
   stoppedAtEntry = false;
   /** orig_rax as a tracer sees and sets it: the system call that the tracee is in or returns from, else -1. */
   tracedCall = -1;
+  /** prctl(2) PR_SET_SYSCALL_USER_DISPATCH; null = off. */
+  dispatch: UserDispatch | null = null;
   /** seccomp(2); null = none. */
   seccomp: SeccompState | null = null;
   /** Kernel monotonic ns. */

@@ -15,6 +15,7 @@ import { bytesOf } from '../../lib/byte_string.ts';
 import { CAP_LAST_CAP, CAP_SETPCAP, CAP_SYS_RESOURCE, hasCap, hasOwnCap } from '../kernel/credentials.ts';
 import { setSeccompMode } from '../kernel/seccomp.ts';
 import type { Task } from '../kernel/task.ts';
+import { setUserDispatch } from '../kernel/user_dispatch.ts';
 import type { Layout } from '../mm/memory_map.ts';
 import { int, size, syscall } from './definition.ts';
 
@@ -212,6 +213,7 @@ const OPERATIONS: Readonly<Record<number, Operation>> = {
   [PR.PR_GET_SPECULATION_CTRL]: unused((_task, which) => (which <= 2 ? PR.PR_SPEC_NOT_AFFECTED : ENODEV)),
   [PR.PR_SET_SPECULATION_CTRL]: (_task, which) => (which <= 2 ? ENXIO : ENODEV),
   [PR.PR_SET_IO_FLUSHER]: () => EPERM,
+  [PR.PR_SET_SYSCALL_USER_DISPATCH]: setUserDispatch,
   [PR.PR_GET_IO_FLUSHER]: () => EPERM,
 };
 
