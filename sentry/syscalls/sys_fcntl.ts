@@ -1,5 +1,5 @@
 /** fcntl(2), dup(2), ioctl(2)'s requests that every file knows. */
-import { EAGAIN, EBADF, EFAULT, EINVAL, ENOTTY, EPERM, type Errno } from '../../abi/errno.ts';
+import { EBADF, EFAULT, EINVAL, ENOTTY, EPERM } from '../../abi/errno.ts';
 import {
   F_ADD_SEALS,
   F_DUPFD,
@@ -17,7 +17,6 @@ import {
   F_OFD_GETLK,
   F_OFD_SETLK,
   F_OFD_SETLKW,
-  F_RDLCK,
   F_SETFD,
   F_SETFL,
   F_SETLEASE,
@@ -27,8 +26,6 @@ import {
   F_SETOWN_EX,
   F_SETPIPE_SZ,
   F_SETSIG,
-  F_UNLCK,
-  F_WRLCK,
   FASYNC,
   FD_CLOEXEC,
   O_APPEND,
@@ -47,6 +44,7 @@ import type { Blocking, SyscallResult } from '../kernel/wait.ts';
 import { setAsync } from '../vfs/async_notice.ts';
 import { NR_OPEN } from '../vfs/fd_table.ts';
 import type { FileDescription } from '../vfs/file.ts';
+import { leaseOf, setLease } from '../vfs/leases.ts';
 import { ownerOrCapable } from '../vfs/permission.ts';
 import { addr, fd, flags, int, long, syscall, uint } from './definition.ts';
 import { recordLock } from './sys_lock.ts';
@@ -112,11 +110,11 @@ function fcntl(task: Task, number: number, command: number, argument: number): S
       return file.isPath ? EBADF : setFlags(task, file, value, number);
   }
   if (file.isPath) return EBADF;
-  return command === F_NOTIFY ? notifyOfChanges(task, file, number, argument >>> 0) : fileCommand(task, file, command, argument);
+  return command === F_NOTIFY ? notifyOfChanges(task, file, number, argument >>> 0) : fileCommand(task, file, number, command, argument);
 }
 
 /** The commands that an O_PATH descriptor does not know. */
-function fileCommand(task: Task, file: FileDescription, command: number, argument: number): SyscallResult {
+function fileCommand(task: Task, file: FileDescription, number: number, command: number, argument: number): SyscallResult {
   const value = argument | 0;
   switch (command) {
     case F_GETLK:
@@ -151,9 +149,9 @@ function fileCommand(task: Task, file: FileDescription, command: number, argumen
     case F_GET_SEALS:
       return file.impl.seals();
     case F_GETLEASE:
-      return F_UNLCK;
+      return leaseOf(task, file);
     case F_SETLEASE:
-      return setLease(task, file, value);
+      return setLease(task, file, number, value);
     default:
       return EINVAL;
   }
@@ -169,13 +167,6 @@ export function setFlags(task: Task, file: FileDescription, wanted: number, fd: 
   file.flags = next;
   setAsync(task, file, fd, (next & FASYNC) !== 0);
   return 0;
-}
-
-/** Leases are never granted: there is nobody to break them for but other openers, and Linux refuses while there are any. */
-function setLease(_task: Task, file: FileDescription, kind: number): Errno | 0 {
-  if (kind === F_UNLCK) return EAGAIN;
-  if (kind !== F_RDLCK && kind !== F_WRLCK) return EINVAL;
-  return file.inode?.isRegular ? EAGAIN : EINVAL;
 }
 
 // struct f_owner_ex (fcntl(2)): type, pid

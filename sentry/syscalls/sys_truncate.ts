@@ -1,5 +1,5 @@
 /** Sizes and their future: truncate(2), fallocate(2), posix_fadvise(2), readahead(2). */
-import { EBADF, EFBIG, EINVAL, EISDIR, ENODEV, EOPNOTSUPP, type Errno, ESPIPE, ETXTBSY } from '../../abi/errno.ts';
+import { EBADF, EFBIG, EINVAL, EISDIR, ENODEV, EOPNOTSUPP, ERESTARTSYS, type Errno, ESPIPE, ETXTBSY } from '../../abi/errno.ts';
 import {
   FALLOC_FL_COLLAPSE_RANGE,
   FALLOC_FL_INSERT_RANGE,
@@ -13,9 +13,11 @@ import { S_IALLUGO, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from '../../abi/stat.ts'
 import type { Credentials } from '../kernel/credentials.ts';
 import { RLIMIT_FSIZE } from '../kernel/rlimits.ts';
 import type { Task } from '../kernel/task.ts';
+import type { Blocking, SyscallResult } from '../kernel/wait.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import type { AttributeChange, Inode } from '../vfs/inode.ts';
-import { inodeOf } from '../vfs/path.ts';
+import { breaksLeases, waitForLeases } from '../vfs/leases.ts';
+import { inodeOf, type VfsPath } from '../vfs/path.ts';
 import { checkMountWrite, checkPermission, MAY_WRITE, modeAfterWrite } from '../vfs/permission.ts';
 import { changeAttributes, placeAt } from './attribute_target.ts';
 import { fd, flags, int, long, path, size, syscall } from './definition.ts';
@@ -30,7 +32,7 @@ function checkSize(task: Task, wanted: number): 0 | Errno {
   return wanted > task.group.limits.soft(RLIMIT_FSIZE) ? fileTooLarge(task) : 0;
 }
 
-function truncate(task: Task, pathAddress: number, wanted: number): number {
+function truncate(task: Task, pathAddress: number, wanted: number): SyscallResult {
   if (wanted < 0) return EINVAL;
   const place = placeAt(task, AT_FDCWD, pathAddress, 0);
   if (typeof place === 'number') return place;
@@ -40,7 +42,14 @@ function truncate(task: Task, pathAddress: number, wanted: number): number {
   const denied = checkMountWrite(place.mount) || checkPermission(inode, task.creds, MAY_WRITE);
   if (denied !== 0) return denied;
   const refused = inode.programs > 0 ? ETXTBSY : checkSize(task, wanted);
-  return refused !== 0 ? refused : changeAttributes(task, place, withoutPrivileges(inode, task.creds, wanted));
+  if (refused !== 0) return refused;
+  if (inode.leases !== null && breaksLeases(task, inode, true)) return truncateAfterLeases(task, place, wanted);
+  return changeAttributes(task, place, withoutPrivileges(inode, task.creds, wanted));
+}
+function* truncateAfterLeases(task: Task, place: VfsPath, wanted: number): Blocking {
+  const inode = inodeOf(place);
+  const r = yield* waitForLeases(task, inode, true, false, ERESTARTSYS);
+  return r !== 0 ? r : changeAttributes(task, place, withoutPrivileges(inode, task.creds, wanted));
 }
 function withoutPrivileges(inode: Inode, creds: Credentials, wanted: number): AttributeChange {
   const bits = inode.mode;

@@ -12,6 +12,7 @@ import type { ByteString } from '../../lib/byte_string.ts';
 import type { Credentials } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import type { FileDescription, FileImpl } from './file.ts';
+import type { Leases } from './leases.ts';
 import type { Dentry, VfsPath } from './path.ts';
 import type { PosixAcl } from './posix_acl.ts';
 
@@ -134,6 +135,8 @@ export abstract class Inode {
   programs = 0;
   /** FileDescriptions of it, O_PATH ones as well. */
   descriptions = 0;
+  /** fcntl(2) F_SETLEASE; null: there was never one. */
+  leases: Leases | null = null;
   /** What a file of nsfs stands for: the namespace. */
   readonly standsFor: object | null = null;
   /** inotify(7) watches this very object: the dentry cache must not forget it. */

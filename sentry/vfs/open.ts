@@ -1,5 +1,5 @@
 /** open(2): from a path and flags to an open file. */
-import { EACCES, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR, ENXIO, EPERM, type Errno, ETXTBSY } from '../../abi/errno.ts';
+import { EACCES, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR, ENXIO, EPERM, ERESTARTSYS, type Errno, ETXTBSY } from '../../abi/errno.ts';
 import {
   __O_TMPFILE,
   O_ACCMODE,
@@ -11,6 +11,7 @@ import {
   O_NOATIME,
   O_NOCTTY,
   O_NOFOLLOW,
+  O_NONBLOCK,
   O_PATH,
   O_RDONLY,
   O_TRUNC,
@@ -26,6 +27,7 @@ import { TemporaryDentry } from './create.ts';
 import { instantiate, lookupChild } from './dentry_cache.ts';
 import { FileDescription, FileImpl } from './file.ts';
 import type { Inode, OpenContext } from './inode.ts';
+import { breaksLeases, waitForLeases } from './leases.ts';
 import { Dentry, inodeOf, MS_NODEV, MS_NOEXEC, type VfsPath } from './path.ts';
 import {
   checkDirectoryWrite,
@@ -164,7 +166,17 @@ export function openResolved(task: Task, path: VfsPath, flags: number): OpenResu
     if (inode.programs > 0) return ETXTBSY;
   }
   if ((flags & O_NOATIME) !== 0 && !ownerOrCapable(inode, task.creds)) return EPERM;
+  const writes = (mask & MAY_WRITE) !== 0;
+  if (inode.leases !== null && breaksLeases(task, inode, writes)) return openAfterLeases(task, path, flags, writes);
   return describe(task, path, flags);
+}
+
+/** Others hold leases that the open breaks. */
+function* openAfterLeases(task: Task, path: VfsPath, flags: number, writes: boolean): BlockingOpen {
+  const r = yield* waitForLeases(task, inodeOf(path), writes, (flags & O_NONBLOCK) !== 0, ERESTARTSYS);
+  if (r !== 0) return r;
+  const opened = describe(task, path, flags);
+  return typeof opened === 'number' || opened instanceof FileDescription ? opened : yield* opened;
 }
 
 function describe(task: Task, path: VfsPath, flags: number): OpenResult {
