@@ -63,17 +63,36 @@ const KICKS = 1000;
 
   test('a thousand kicks, none lost, none too many', () => {
     const thread = start(LOOP_FOREVER);
+    const took: number[] = [];
     thread.resume();
     for (let i = 0; i < KICKS; i++) {
       for (let spin = (i * 37) % 200; spin > 0; spin--) host.monotonicNow();
+      const asked = host.monotonicNow();
       thread.interrupt();
       expect(next().what).toBe('interrupted');
+      took.push(host.monotonicNow() - asked);
       expect(thread.registers().get(REG.rip)).toBe(CODE);
       thread.resume();
     }
     thread.space.release();
     expect(seen).toEqual([]);
+    // Others may have the processor at most kicks: the slowest of the quickest tenth.
+    const quick = took.sort((a, b) => a - b)[KICKS / 10] as number;
+    expect(quick).toBeLessThan(1e6 + wakeUp());
   });
+
+  /** ns that an event of a thread takes to reach us: a call of a thread that does nothing else, the median. */
+  function wakeUp(): number {
+    const thread = start(SYSCALL, [0xeb, 0xfc]);
+    const took = Array.from({ length: 64 }, () => {
+      const began = host.monotonicNow();
+      thread.resumeWithResult(0);
+      next();
+      return host.monotonicNow() - began;
+    }).sort((a, b) => a - b);
+    thread.space.release();
+    return took[32] as number;
+  }
 
   test('kicks that meet system calls and page faults change no register', () => {
     // loop: syscall; inc qword [rbx]; add rbx, 4096; jmp loop

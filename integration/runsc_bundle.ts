@@ -44,6 +44,12 @@ export interface BundleOptions {
   readonly spec?: Partial<Spec>;
 }
 
+/** Options with the platform that the suites are told, unless they say another. */
+function onPlatform(global: readonly string[]): readonly string[] {
+  const platform = process.env.TSVISOR_TEST_PLATFORMS?.split(',')[0];
+  return platform === undefined || global.some((word) => word.startsWith('--platform')) ? global : ['--platform', platform, ...global];
+}
+
 export class RunscWorld {
   readonly folder = mkdtempSync(join(tmpdir(), 'runsc-test-'));
   readonly state = join(this.folder, 'state');
@@ -51,7 +57,8 @@ export class RunscWorld {
 
   /** `stdout`: a file that gets the output of the command and of what it starts; else it is in the outcome. */
   runsc(args: readonly string[], options: { input?: string; stdout?: string; global?: readonly string[] } = {}): Outcome {
-    const { input, global = [] } = options;
+    const { input } = options;
+    const global = onPlatform(options.global ?? []);
     const out = options.stdout === undefined ? 'pipe' : openSync(options.stdout, 'w');
     const stdio: StdioOptions = [
       input === undefined ? 'ignore' : 'pipe',

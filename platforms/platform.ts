@@ -328,6 +328,9 @@ export interface PlatformMemory {
   trim(): void;
 }
 
+/** The platform that was asked for cannot be had on this host: the message says why, and no stack says more. */
+export class PlatformError extends Error {}
+
 export interface Platform {
   readonly name: 'ptrace' | 'systrap' | 'kvm';
   /** Absent: an application's memory is its own process's. */

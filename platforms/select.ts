@@ -9,7 +9,7 @@ import type { HostPoll } from './host_poll.ts';
 import { KVM_CALLS } from './kvm/host_calls.ts';
 import { KvmPlatform } from './kvm/kvm_platform.ts';
 import { NICENESS_CALLS } from './niceness.ts';
-import type { Platform } from './platform.ts';
+import { type Platform, PlatformError } from './platform.ts';
 import { whyNoSystrap } from './probe.ts';
 import { PROCESS_CALLS } from './process_calls.ts';
 import { PTRACE_CALLS } from './ptrace/host_calls.ts';
@@ -40,11 +40,11 @@ export function choosePlatform(host: Host, procFd: number, wanted: string, devic
       return 'ptrace';
     case 'systrap': {
       const why = whyNoSystrap(host, procFd);
-      if (why !== null) throw new Error(`platform systrap: ${why}`);
+      if (why !== null) throw new PlatformError(`platform systrap: ${why}`);
       return 'systrap';
     }
     case 'kvm':
-      if (deviceFd === null) throw new Error('platform kvm: this process was not given /dev/kvm');
+      if (deviceFd === null) throw new PlatformError('platform kvm: this process was not given /dev/kvm');
       return 'kvm';
     default:
       throw new Error(`platform ${wanted} does not exist here`);

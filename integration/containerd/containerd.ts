@@ -21,6 +21,21 @@ const CTR_TIMEOUT = 60_000;
 /** s */
 const INPUT_DELAY = 1.5;
 
+/** The platform that all sandboxes run on; undefined: what the runtime chooses. */
+const PLATFORM = process.env.TSVISOR_TEST_PLATFORMS?.split(',')[0];
+const TABLE = '[runsc_config]';
+
+/** runsc.toml with the platform in it, unless the text says another. */
+function withPlatform(text: string): string {
+  if (PLATFORM === undefined || /^platform\s*=/m.test(text)) return text;
+  const row = `platform = "${PLATFORM}"`;
+  return text.includes(TABLE) ? text.replace(TABLE, `${TABLE}\n${row}`) : `${text}\n${TABLE}\n${row}\n`;
+}
+
+function platformSettings(text: string | null): string | null {
+  return PLATFORM === undefined ? text : withPlatform(text ?? '');
+}
+
 /** What this machine lacks for these suites; empty: nothing. */
 export function missing(): string[] {
   const out: string[] = [];
@@ -64,12 +79,14 @@ export class Containerd {
   }
 
   static async start(images: readonly string[] = ['busybox.tar', 'debian.tar'], options: StartOptions = {}): Promise<Containerd> {
-    const { version = 'system', cri = null } = options;
+    const { version = 'system' } = options;
+    const cri = options.cri === undefined ? null : { ...options.cri, runsc: platformSettings(options.cri.runsc ?? null) };
     const folder = mkdtempSync(join(tmpdir(), 'tsvisor-containerd-'));
     const containerd = new Containerd(folder, version);
     mkdirSync(join(folder, 'root'));
     mkdirSync(join(folder, 'cni'));
     if ((cri?.runsc ?? null) !== null) writeFileSync(join(folder, 'runsc.toml'), cri?.runsc as string);
+    if (PLATFORM !== undefined) writeFileSync(containerd.platformFile, withPlatform(''));
     writeFileSync(join(folder, 'config.toml'), configText(version, { folder, address: containerd.address, cri }));
     await containerd.launch();
     const namespace = cri === null ? [] : ['-n', 'k8s.io'];
@@ -78,6 +95,17 @@ export class Containerd {
       if (r.status !== 0) throw new Error(`import of ${image}: ${r.stderr}`);
     }
     return containerd;
+  }
+
+  /** Options of the runtime for sandboxes that have none of their own. */
+  private get platformFile(): string {
+    return join(this.folder, 'platform.toml');
+  }
+  /** `ctr run` on the platform that the suites are told. */
+  private onPlatform(args: readonly string[]): readonly string[] {
+    const at = args.indexOf(RUNSC);
+    if (PLATFORM === undefined || at < 1 || args[at - 1] !== '--runtime' || args.includes('--runtime-config-path')) return args;
+    return [...args.slice(0, at + 1), '--runtime-config-path', this.platformFile, ...args.slice(at + 1)];
   }
 
   get address(): string {
@@ -133,7 +161,7 @@ export class Containerd {
 
   /** Input comes a little late: this ctr says CloseIO only at an end that it meets after it has made the task. */
   ctr(args: readonly string[], options: RunOptions = {}): Result {
-    const command = ['ctr', '-a', this.address, ...args];
+    const command = ['ctr', '-a', this.address, ...this.onPlatform(args)];
     const late = ['sh', '-c', `{ sleep ${INPUT_DELAY}; cat; } | exec "$@"`, 'sh', ...command];
     const [program, ...rest] = options.input === undefined ? command : late;
     const r = spawnSync(program as string, rest, {
@@ -149,7 +177,7 @@ export class Containerd {
 
   /** Like `ctr`, while the test does something else. */
   ctrAsync(args: readonly string[], options: RunOptions = {}): { child: ChildProcess; result: Promise<Result> } {
-    const child = spawn('ctr', ['-a', this.address, ...args], { env: this.env, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn('ctr', ['-a', this.address, ...this.onPlatform(args)], { env: this.env, stdio: ['pipe', 'pipe', 'pipe'] });
     if (options.input !== undefined) child.stdin.end(options.input);
     let stdout = '';
     let stderr = '';

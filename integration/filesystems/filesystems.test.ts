@@ -51,7 +51,7 @@ suite('filesystems', () => {
     return program;
   }
   function output(command: string, args: readonly string[]): string {
-    const r = spawnSync(command, args, { encoding: 'latin1', timeout: 120_000, input: '', maxBuffer: 64 << 20 });
+    const r = spawnSync(command, args, { encoding: 'latin1', timeout: 240_000, input: '', maxBuffer: 64 << 20 });
     expect(r).toMatchObject({ status: 0, stderr: '' });
     return r.stdout;
   }
@@ -74,7 +74,7 @@ suite('filesystems', () => {
       const args = [String(step), String(i), ...(place.nodev ? ['nodev'] : [])];
       compare(output(program, [memory, ...args]), inside(place, program, args));
     },
-    240_000,
+    500_000,
   );
 
   test.each(places.map((place) => [place.name, place] as const))(

@@ -1,8 +1,10 @@
 /** Hostile system calls, a few seconds of them on each platform: the Sentry lives, answers, and gives back what it took. */
+import { reportKvm } from '../../lib/kvm_probe.ts';
 import { missing } from '../runsc_bundle.ts';
 import { fuzz } from './fuzz.ts';
 
-const PLATFORMS = (process.env.TSVISOR_TEST_PLATFORMS ?? 'ptrace,systrap').split(',');
+const EVERYWHERE = reportKvm().entry === 0 ? 'ptrace,systrap' : 'ptrace,systrap,kvm';
+const PLATFORMS = (process.env.TSVISOR_TEST_PLATFORMS ?? EVERYWHERE).split(',');
 const suite = missing().length === 0 ? describe : describe.skip;
 
 suite('random system calls', () => {

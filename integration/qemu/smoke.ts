@@ -12,6 +12,7 @@ import { exceptionsSuite } from '../exceptions_suite.ts';
 import { fuzzInstructions } from '../fuzz/instructions.ts';
 import { platformSuite } from '../platform_suite.ts';
 import { runSuites } from './mini_jest.ts';
+import { measureFaults } from './page_faults.ts';
 
 /** The emulated one lets ring 3 return into virtual 8086 mode. */
 const IRET = 0xcf;
@@ -53,6 +54,20 @@ function began(group: string, name: string): void {
   if (caseFile !== undefined) writeFileSync(caseFile, line);
 }
 
+/** Both from inside the emulated machine: an application under ptrace has page faults of its kernel's own. */
+function reportFaults(): void {
+  const [native, kvm] = (['ptrace', 'kvm'] as const).map((kind) => {
+    began('page faults', kind);
+    const platform = create(kind);
+    const found = measureFaults(platform);
+    platform.shutdown();
+    return found;
+  }) as [Map<string, number>, Map<string, number>];
+  const us = (ns: number): string => (ns / 1000).toFixed(2);
+  for (const [name, ns] of native)
+    console.log(`SMOKE page faults, ${name}: ${us(ns)} µs a page natively, ${us(kvm.get(name) ?? 0)} on KVM`);
+}
+
 async function main(): Promise<void> {
   began('probe', 'the first');
   holdMachine();
@@ -77,6 +92,7 @@ async function main(): Promise<void> {
     },
   );
   // Its processors' clocks drift apart: then applications get no vDSO, by design.
+  reportFaults();
   const own = failed.filter((name) => !plain.failed.includes(name) && name !== 'the host vDSO works');
   const platform = create('kvm');
   const seconds = Math.max(LEAST_SECONDS, Math.min(MOST_SECONDS, budget - performance.now() / 1000));

@@ -1,6 +1,7 @@
 /* Page faults: what becomes of an access to a page that is not mapped, or not so. */
 #include "kvm.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -198,7 +199,7 @@ static enum fault populate_file(struct space *s, const struct range *r, uint64_t
 	int e;
 	uint64_t offset = (r->offset + (va - r->start)) & PAGE_MASK, gpa = file_page(r->file, offset, &e);
 	if (gpa == 0)
-		return FAULT_BUS;
+		return e == -ENOMEM ? FAULT_MEMORY : FAULT_BUS;
 	if (first < r->start)
 		first = r->start;
 	if (last > r->end)

@@ -14,8 +14,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Chunks that are mapped at once: each is a mapping of this process, which may have some 65,000. */
-#define MAX_CHUNKS 16384
+/*
+ * Chunks that are mapped at once: what the window has room for. Each may be a mapping of this process, of which the host allows some 65,000;
+ * those of one file that follow each other are one.
+ */
+static size_t max_chunks(void)
+{
+	return vm.files.limit / BLOCK_SIZE;
+}
 
 /* By its own call: the C library makes another one of it, with a path. */
 static int stat_of(int fd, struct stat *st)
@@ -38,8 +44,8 @@ static struct {
 int files_open(void)
 {
 	memset(&files, 0, sizeof(files));
-	files.owners = calloc(MAX_CHUNKS, sizeof(*files.owners));
-	files.free = calloc(MAX_CHUNKS, sizeof(*files.free));
+	files.owners = calloc(max_chunks(), sizeof(*files.owners));
+	files.free = calloc(max_chunks(), sizeof(*files.free));
 	return files.owners == NULL || files.free == NULL ? -ENOMEM : 0;
 }
 
@@ -85,7 +91,7 @@ static size_t chunk_position(const struct kvm_file *f, uint64_t index)
 
 static int chunk_make(struct kvm_file *f, size_t at, uint64_t index)
 {
-	if (files.free_count == 0 && files.places == MAX_CHUNKS)
+	if (files.free_count == 0 && files.places == max_chunks())
 		return -ENOMEM;
 	uint32_t place = files.free_count > 0 ? files.free[files.free_count - 1] : (uint32_t)files.places;
 	int e = region_grow(&vm.files, (place + 1) * BLOCK_SIZE);
@@ -127,7 +133,7 @@ bool files_touch(uint64_t gpa, uint64_t length)
 		uint64_t within = (gpa - vm.files.gpa) % BLOCK_SIZE;
 		uint64_t n = BLOCK_SIZE - within < length ? BLOCK_SIZE - within : length;
 		uint32_t place = (uint32_t)((gpa - vm.files.gpa) / BLOCK_SIZE);
-		struct kvm_file *f = place < MAX_CHUNKS ? files.owners[place] : NULL;
+		struct kvm_file *f = place < max_chunks() ? files.owners[place] : NULL;
 		if (f == NULL)
 			return false;
 		size_t i = 0;

@@ -2,7 +2,7 @@
  * The KVM platform: applications run in ring 3 of a virtual machine whose memory is a window of ours. vCPUs are threads of the addon;
  * page faults end there, everything else comes here as an event. The constructor and all methods run on one thread.
  */
-import type { Errno } from '../../abi/errno.ts';
+import { type Errno, errnoName } from '../../abi/errno.ts';
 import { O_CLOEXEC, O_RDONLY } from '../../abi/fcntl.ts';
 import { PAGE_SIZE } from '../../abi/mman.ts';
 import type { Host } from '../../lib/host.ts';
@@ -11,7 +11,7 @@ import { native } from '../../native-addon/native.ts';
 import { CpuPlacement, type PlacedThread, type ThreadPlacement } from '../cpu_placement.ts';
 import { readHostMaps } from '../host_maps.ts';
 import type { HostPoll } from '../host_poll.ts';
-import type { Platform, PlatformMemory, ThreadContext, ThreadEvents } from '../platform.ts';
+import { type Platform, PlatformError, type PlatformMemory, type ThreadContext, type ThreadEvents } from '../platform.ts';
 import { MIN_ADDRESS, STUB_BASE, VDSO_PLACE } from '../stub_layout.ts';
 import { KvmSpace } from './kvm_space.ts';
 import { KvmThread } from './kvm_thread.ts';
@@ -95,14 +95,14 @@ export class KvmPlatform implements Platform {
     this.poll = options.poll;
     const { report, deviceFd } = options;
     this.description = `kvm: ${describeKvm(report)}`;
-    if (report.entry === 0) throw new Error(`platform kvm: ${report.message}`);
+    if (report.entry === 0) throw new PlatformError(`platform kvm: ${report.message}`);
     const vdso = report.sameClock ? findVdso(options.host, options.procFd) : { start: 0, code: 0, end: 0 };
     const cpus = cpuCount(options.host);
     const vcpus = Math.max(LEAST_VCPUS, cpus * VCPUS_PER_CPU);
     this.pagemapFd = options.host.openat(options.procFd, 'self/pagemap', O_RDONLY | O_CLOEXEC);
     const { start, code, end } = vdso;
     const opened = native.kvmOpen(deviceFd, report.entry, report.paging, vcpus, start, code, end, VDSO_PLACE, this.pagemapFd);
-    if (typeof opened === 'number') throw new Error(`platform kvm: cannot make the virtual machine: errno ${-opened}`);
+    if (typeof opened === 'number') throw new PlatformError(`platform kvm: cannot make the virtual machine: ${errnoName(opened)}`);
     this.buffer = opened;
     this.words = new Int32Array(opened);
     this.vdsoBase = native.kvmVdso();

@@ -43,7 +43,7 @@ export const LOSSES = [
   'the host failed to emulate',
   'an exception in ring 0',
   'an unexpected exit',
-  'no memory',
+  'no memory, or more mapped files in use at once than there is room for (docs/performance.md)',
   'the host refuses a call',
   'a page fault without a reason',
 ];

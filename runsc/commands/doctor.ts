@@ -1,4 +1,5 @@
 /** doctor: whether this machine can run sandboxes, what is wrong if not, and how to mend it. */
+import { reportKvm } from '../../lib/kvm_probe.ts';
 import { command } from '../cli/command.ts';
 import { UsageError } from '../cli/flags.ts';
 import { type Colour, paint, table } from '../cli/screen.ts';
@@ -44,6 +45,7 @@ export const doctor = command('doctor', {
       checkMemory,
       () => checkPlatform('systrap'),
       () => checkPlatform('ptrace'),
+      () => (reportKvm().entry === 0 ? [] : checkPlatform('kvm')),
       () => checkContainerd(flags['containerd-config'], runtime),
       () => checkDocker(flags['docker-config'], runtime),
     ];

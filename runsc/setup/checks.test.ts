@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkCgroups, checkKernel, checkMemory, checkNamespaces, checkPrivilege, checkPtrace, checkSeccomp } from './checks.ts';
+import { checkCgroups, checkKernel, checkKvm, checkMemory, checkNamespaces, checkPrivilege, checkPtrace, checkSeccomp } from './checks.ts';
 
 test.each([
   [checkKernel('6.1.0-13-amd64', 'x64'), 'ok'],
@@ -31,4 +31,12 @@ test('cgroup version 2 is known by its controllers', () => {
   writeFileSync(join(folder, 'cgroup.controllers'), 'cpu memory pids\n');
   expect(checkCgroups([{ mountPoint: folder, type: 'cgroup2', options: [] }])).toMatchObject({ status: 'ok', found: 'version 2' });
   rmSync(folder, { recursive: true });
+});
+
+test('what KVM is worth here, and what auto takes', () => {
+  const works = { entry: 1, paging: 0, sameClock: true, roundTrip: 1500, trap: 2000, message: '' };
+  expect(checkKvm(works)).toMatchObject({ status: 'ok', found: expect.stringContaining('platform auto takes it') });
+  expect(checkKvm({ ...works, roundTrip: 28_000 }).found).toContain('auto takes systrap');
+  const none = { ...works, entry: 0, message: 'no permission to open /dev/kvm' };
+  expect(checkKvm(none)).toMatchObject({ status: 'note', found: expect.stringContaining('no permission to open /dev/kvm: not needed') });
 });

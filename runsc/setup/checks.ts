@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { arch, freemem, release } from 'node:os';
 import { describeKvm, reportKvm } from '../../lib/kvm_probe.ts';
 import { cgroupMounts } from '../container/cgroup.ts';
+import { isFaster } from '../container/kvm_device.ts';
 import { findRuntime } from './containerd_config.ts';
 import { parseDaemonJson, runtimesOf } from './docker_config.ts';
 import { CONTAINERD_CONFIG, DOCKER_CONFIG, findProgram, ownPath, SHIM, versionOf } from './places.ts';
@@ -68,10 +69,11 @@ export function checkPtrace(scope = read('/proc/sys/kernel/yama/ptrace_scope')):
   return ok('ptrace', scope === null ? 'no restriction' : `yama ${scope}`);
 }
 
-/** Tried, not only looked at: what it can do decides what --platform=kvm costs. */
-export function checkKvm(): Finding {
-  const report = reportKvm();
-  return report.entry !== 0 ? ok('KVM', describeKvm(report)) : note('KVM', `${report.message}: not needed`);
+/** Tried, not only looked at: what it can do decides what --platform=kvm costs, and what `auto` takes. */
+export function checkKvm(report = reportKvm()): Finding {
+  if (report.entry === 0) return note('KVM', `${report.message}: not needed, platform auto takes systrap or ptrace`);
+  const choice = isFaster(report) ? 'platform auto takes it' : 'platform auto takes systrap, which is faster here';
+  return ok('KVM', `${describeKvm(report)}; ${choice}`);
 }
 
 export function checkCgroups(mounts = cgroupMounts()): Finding {
@@ -94,7 +96,7 @@ export function checkMemory(bytes = freemem()): Finding {
 }
 
 /** A program in a sandbox, on each platform. */
-export function checkPlatform(platform: 'systrap' | 'ptrace'): Finding {
+export function checkPlatform(platform: 'systrap' | 'ptrace' | 'kvm'): Finding {
   const started = Date.now();
   const r = spawnSync(
     process.execPath,

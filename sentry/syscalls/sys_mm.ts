@@ -244,7 +244,13 @@ function munlockall(task: Task): number {
 }
 
 export const MEMORY_CALLS = {
-  mmap: syscall({ x64: 9, man: 'mmap(2)', args: [addr, size, flags, flags, fd, long], run: mmap, partial: 'no MAP_HUGETLB' }),
+  mmap: syscall({
+    x64: 9,
+    man: 'mmap(2)',
+    args: [addr, size, flags, flags, fd, long],
+    run: mmap,
+    partial: 'no MAP_HUGETLB; on KVM at most 128 GiB of files in use at once',
+  }),
   mprotect: syscall({ x64: 10, man: 'mprotect(2)', args: [addr, size, flags], run: mprotect }),
   munmap: syscall({ x64: 11, man: 'munmap(2)', args: [addr, size], run: munmap }),
   brk: syscall({ x64: 12, man: 'brk(2)', args: [addr], run: brk }),
