@@ -32,8 +32,9 @@ function withPlatform(text: string): string {
   return text.includes(TABLE) ? text.replace(TABLE, `${TABLE}\n${row}`) : `${text}\n${TABLE}\n${row}\n`;
 }
 
-function platformSettings(text: string | null): string | null {
-  return PLATFORM === undefined ? text : withPlatform(text ?? '');
+/** containerd 2 gives a shim that makes pods itself no options: those stay on the platform that it chooses. */
+function platformSettings({ runsc = null, sandboxer }: CriSettings): string | null {
+  return PLATFORM === undefined || sandboxer === 'shim' ? runsc : withPlatform(runsc ?? '');
 }
 
 /** What this machine lacks for these suites; empty: nothing. */
@@ -80,7 +81,7 @@ export class Containerd {
 
   static async start(images: readonly string[] = ['busybox.tar', 'debian.tar'], options: StartOptions = {}): Promise<Containerd> {
     const { version = 'system' } = options;
-    const cri = options.cri === undefined ? null : { ...options.cri, runsc: platformSettings(options.cri.runsc ?? null) };
+    const cri = options.cri === undefined ? null : { ...options.cri, runsc: platformSettings(options.cri) };
     const folder = mkdtempSync(join(tmpdir(), 'tsvisor-containerd-'));
     const containerd = new Containerd(folder, version);
     mkdirSync(join(folder, 'root'));
