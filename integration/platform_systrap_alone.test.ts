@@ -84,7 +84,7 @@ test('a new thread and a forked process have to be told anew', () => {
 });
 
 test('a kick meets a thread that answers itself at any instruction: it stops with the call made or not', () => {
-  const before = NOP.concat(NOP, NOP, NOP, NOP, NOP); // a site is known by what is before it, too
+  const before = new Array<number>(16).fill(NOP[0] as number); // a site is known by what is before it, too
   const site = CODE + before.length;
   const call = site + mov.eax(GETPID).length;
   const behind = call + SYSCALL.length;

@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <ucontext.h>
 
 #define OFTEN 400
@@ -110,6 +111,70 @@ static void signals_by_the_call(void)
 	pid_t self = getpid();
 	for (int i = 0; i < OFTEN; i++)
 		CHECK(kill(self, SIGUSR1) == 0 && counted == i + 1);
+}
+
+/* read(2) has less room at its site than others; and a lock's futex call has two instructions there. */
+static int zeros, pipe_ends[2];
+static void read_often(void)
+{
+	char bytes[4];
+	for (int i = 0; i < OFTEN; i++) {
+		memset(bytes, 'x', sizeof(bytes));
+		CHECK(read(zeros, bytes, 3) == 3 && memcmp(bytes, "\0\0\0x", 4) == 0);
+	}
+}
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static long locked;
+static void *read_in_thread(void *argument)
+{
+	(void)argument;
+	while (!stop) {
+		read_often();
+		for (int i = 0; i < OFTEN; i++) {
+			pthread_mutex_lock(&lock);
+			locked++;
+			pthread_mutex_unlock(&lock);
+		}
+	}
+	return NULL;
+}
+static void *wait_and_write(void *argument)
+{
+	struct timespec moment = { 0, 3000000 };
+	nanosleep(&moment, NULL);
+	CHECK(pthread_kill(*(pthread_t *)argument, SIGUSR1) == 0);
+	nanosleep(&moment, NULL);
+	CHECK(write(pipe_ends[1], "late", 4) == 4);
+	return NULL;
+}
+static void reads(void)
+{
+	pthread_t thread[3], self = pthread_self();
+	struct sigaction action = { .sa_sigaction = on_alarm, .sa_flags = SA_SIGINFO | SA_RESTART };
+	struct itimerval every = { { 0, 1000 }, { 0, 1000 } }, off = { 0 };
+	CHECK((zeros = open("/dev/zero", O_RDONLY)) >= 0 && pipe(pipe_ends) == 0);
+	read_often(); /* alone, and among threads: two sites */
+	for (int i = 0; i < 3; i++)
+		CHECK(pthread_create(&thread[i], NULL, read_in_thread, NULL) == 0);
+	CHECK(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &every, NULL) == 0);
+	while (handled < 60)
+		read_often();
+	CHECK(setitimer(ITIMER_REAL, &off, NULL) == 0 && odd == 0);
+	stop = 1;
+	for (int i = 0; i < 3; i++)
+		CHECK(pthread_join(thread[i], NULL) == 0);
+	CHECK(locked % OFTEN == 0);
+	/* Interrupted while it waits: once for good, once to be made again. */
+	for (int flags = 0; flags <= SA_RESTART; flags += SA_RESTART) {
+		char bytes[8] = "";
+		action = (struct sigaction){ .sa_handler = count, .sa_flags = flags };
+		CHECK(sigaction(SIGUSR1, &action, NULL) == 0 && pthread_create(&thread[0], NULL, wait_and_write, &self) == 0);
+		if (flags == 0)
+			FAILS(read(pipe_ends[0], bytes, sizeof(bytes)), EINTR);
+		CHECK(read(pipe_ends[0], bytes, sizeof(bytes)) == 4 && memcmp(bytes, "late", 4) == 0);
+		CHECK(pthread_join(thread[0], NULL) == 0);
+	}
+	CHECK(counted == 2);
 }
 
 static void *call_in_thread(void *argument)
@@ -270,6 +335,7 @@ int main(void)
 	PART(registers);
 	PART(signals_in_the_midst);
 	PART(signals_by_the_call);
+	PART(reads);
 	PART(threads);
 	PART(forks);
 	PART(own_code);

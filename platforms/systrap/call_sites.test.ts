@@ -5,6 +5,7 @@ import { FAST_ENTRY } from './layout.ts';
 const BASE = 0x10_0000;
 const AREA = 0x5_0000;
 const VIA = {} as ThreadContext;
+const BEHIND_LOCK = BASE + 12;
 const GETPPID = [0xb8, 110, 0, 0, 0, 0x0f, 0x05, 0xc3];
 
 /** Code at BASE, room for trampolines at AREA. */
@@ -99,6 +100,76 @@ test('readers see the original, writers and debuggers get it back', () => {
   expect(at(bytes, BASE + 1, 8)).toEqual(GETPPID);
   child.consider(VIA, BASE + 8, 110);
   expect(bytes[BASE + 1]).toBe(0xb8);
+});
+
+test('a lock’s call: both instructions before the syscall are moved, of which the first becomes the jump', () => {
+  const code = [0xb8, 202, 0, 0, 0, 0x40, 0x80, 0xf6, 0x80, 0x0f, 0x05, 0xc3];
+  const { bytes, sites } = setup([0xc3, ...code]);
+  sites.consider(VIA, BEHIND_LOCK, 202);
+  expect(at(bytes, BASE + 1, 1)).toEqual([0xe9]);
+  expect(at(bytes, BASE + 6, 7)).toEqual(code.slice(5));
+  expect(at(bytes, AREA, 12)).toEqual([...code.slice(0, 9), 0x4c, 0x8d, 0x1d]);
+  expect([0, 5, 9, 16].map((rip) => sites.seenAt(AREA + rip) - BASE)).toEqual([1, 6, 10, 10]);
+});
+
+/** read(2) of the C library: xor %eax, %eax; syscall; cmp; ja; ret; a gap of ten bytes. */
+const READ = [0x31, 0xc0, 0x0f, 0x05, 0x48, 0x3d, 0, 0xf0, 0xff, 0xff, 0x77, 0x5b, 0xc3];
+const GAP = [0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0];
+/** The gap ends at a multiple of 16. */
+const READ_AT = 9;
+const reading = [...new Array<number>(READ_AT).fill(0x90), ...READ, ...GAP, 0x90, ...READ.slice(0, 4)];
+const GAP_AT = READ_AT + READ.length;
+const OTHER_AT = GAP_AT + GAP.length + 1;
+
+test('xor and syscall: a short jump to a gap behind the function, and the jump there', () => {
+  const { bytes, sites } = setup(reading);
+  const view = new DataView(bytes.buffer);
+  sites.consider(VIA, BASE + READ_AT + 4, 0);
+  expect(at(bytes, BASE + READ_AT, 4)).toEqual([0xeb, GAP_AT - READ_AT - 2, 0x0f, 0x05]);
+  expect(bytes[BASE + GAP_AT]).toBe(0xe9);
+  expect(BASE + GAP_AT + 5 + view.getInt32(BASE + GAP_AT + 1, true)).toBe(AREA);
+  expect(at(bytes, AREA, 5)).toEqual([0x31, 0xc0, 0x4c, 0x8d, 0x1d]);
+  expect(AREA + 9 + view.getInt32(AREA + 5, true)).toBe(BASE + READ_AT + 4);
+  expect([AREA, AREA + 2, AREA + 9, BASE + GAP_AT].map((rip) => sites.seenAt(rip) - BASE)).toEqual([
+    READ_AT,
+    READ_AT + 2,
+    READ_AT + 2,
+    READ_AT,
+  ]);
+
+  // The same gap has room for another one, and for no third.
+  sites.consider(VIA, BASE + OTHER_AT + 4, 0);
+  expect(at(bytes, BASE + OTHER_AT, 2)).toEqual([0xeb, 256 + GAP_AT + 5 - OTHER_AT - 2]);
+  expect(bytes[BASE + GAP_AT + 5]).toBe(0xe9);
+  const shown = bytes.slice(BASE, BASE + reading.length);
+  sites.overlay(BASE, shown, 0, shown.length);
+  expect([...shown]).toEqual(reading);
+
+  // A thread may be about to run the jump in the gap when the site is put back.
+  sites.end();
+  expect(at(bytes, BASE + READ_AT, READ.length)).toEqual(READ);
+  expect(bytes[BASE + GAP_AT]).toBe(0xe9);
+  expect(sites.seenAt(BASE + GAP_AT)).toBe(BASE + READ_AT);
+});
+
+test.each([
+  ['no function’s end before the gap', { 10: 0x74 }],
+  ['a gap that is none', { 15: 1 }],
+  ['a gap that does not end where a function may begin', { 22: 0x90 }],
+  ['a prefix before the instruction', { [-1]: 0x45 }],
+])('%s: read stays as it is', (_name, changes) => {
+  const code = reading.slice(0, OTHER_AT);
+  for (const [i, byte] of Object.entries(changes)) code[READ_AT + Number(i)] = byte;
+  const { bytes, sites } = setup(code);
+  sites.consider(VIA, BASE + READ_AT + 4, 0);
+  expect(at(bytes, BASE, code.length)).toEqual(code);
+});
+
+test('what is written over a gap puts the site back that leads there', () => {
+  const { bytes, sites } = setup(reading);
+  sites.consider(VIA, BASE + READ_AT + 4, 0);
+  sites.restoreIn(BASE + GAP_AT + 4, BASE + GAP_AT + 5);
+  expect(at(bytes, BASE + READ_AT, READ.length)).toEqual(READ);
 });
 
 test('what is mapped over is forgotten', () => {

@@ -5,13 +5,18 @@ export const TRAMPOLINE_LENGTH = 32;
 /** An area of trampolines: 2,048 of them. */
 export const AREA_LENGTH = 65536;
 
-/** jmp rel32 from `at` to `to`, within ±2 GiB. */
-export function writeJump(bytes: Uint8Array, at: number, to: number): void {
-  bytes[0] = 0xe9;
-  new DataView(bytes.buffer, bytes.byteOffset).setInt32(1, to - (at + 5), true);
+/** At `at`: jmp rel32 to `to`, within ±2 GiB. */
+export function jump(at: number, to: number): Uint8Array {
+  const bytes = Uint8Array.of(0xe9, 0, 0, 0, 0);
+  new DataView(bytes.buffer).setInt32(1, to - (at + bytes.length), true);
+  return bytes;
+}
+/** At `at`: jmp rel8 to `to`, within 127 bytes. */
+export function shortJump(at: number, to: number): Uint8Array {
+  return Uint8Array.of(0xeb, to - (at + 2));
 }
 
-/** At `at`: the instruction that was at the site; lea `back`(%rip), %r11; jmp to the stub. */
+/** At `at`: the instructions that were at the site; lea `back`(%rip), %r11; jmp to the stub. */
 export function trampoline(at: number, original: Uint8Array, back: number): Uint8Array {
   const bytes = new Uint8Array(TRAMPOLINE_LENGTH).fill(0xcc);
   const view = new DataView(bytes.buffer);
