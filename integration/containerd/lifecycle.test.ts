@@ -1,6 +1,7 @@
 /** What people do with a task besides running it: exec, kill, pause, look, and restart containerd in between. */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { BUSYBOX, Containerd, DEBIAN, eventually, missing, processesInCgroup, processesWith, RUNSC, sleep } from './containerd.ts';
+import { contractTests } from './contract_suite.ts';
 
 const suite = missing().length === 0 ? describe : describe.skip;
 
@@ -76,6 +77,12 @@ suite('the life of a task', () => {
     expect(metrics.stdout).toMatch(/memory\.usage_in_bytes\s+[1-9]|memory\.usage\s+[1-9]/);
     remove(id);
   }, 60_000);
+
+  contractTests({
+    containerd: () => containerd,
+    words: (flags, id, command) => ['run', '--runtime', RUNSC, ...flags, BUSYBOX, id, ...command],
+    status,
+  });
 
   test('a running task cannot be removed', () => {
     const id = detached(['sleep', '1000']);

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BUSYBOX, Containerd, eventually, missing, processesWith, RUNSC, sleep } from './containerd.ts';
+import { contractTests } from './contract_suite.ts';
 import { isInstalled, majorOf, OTHER_VERSIONS, type Version } from './versions.ts';
 
 interface Case {
@@ -31,11 +32,11 @@ for (const { version, options, service } of CASES) {
       await containerd?.stop();
     }, 60_000);
 
-    const run = (flags: readonly string[], id: string, command: readonly string[], input?: string) =>
-      containerd.ctr(
-        ['run', '--runtime', RUNSC, '--runtime-config-path', join(containerd.folder, 'runsc.toml'), ...flags, BUSYBOX, id, ...command],
-        input === undefined ? {} : { input },
-      );
+    const words = (flags: readonly string[], id: string, command: readonly string[]): string[] => {
+      const settings = ['--runtime', RUNSC, '--runtime-config-path', join(containerd.folder, 'runsc.toml')];
+      return ['run', ...settings, ...flags, BUSYBOX, id, ...command];
+    };
+    const run = (flags: readonly string[], id: string, command: readonly string[]) => containerd.ctr(words(flags, id, command));
     const status = (id: string): string =>
       containerd
         .ctr(['tasks', 'ls'])
@@ -43,13 +44,16 @@ for (const { version, options, service } of CASES) {
         .find((l) => l.startsWith(`${id} `))
         ?.split(/ +/)[2] ?? 'none';
 
-    test('run: output, exit status, input', () => {
+    test('run: output, exit status, input', async () => {
       expect(run(['--rm'], containerd.newId(), ['sh', '-c', 'echo out; echo err >&2; exit 7'])).toEqual({
         status: 7,
         stdout: 'out\n',
         stderr: 'err\n',
       });
-      expect(run(['--rm'], containerd.newId(), ['cat'], 'through stdin').stdout).toBe('through stdin');
+      const { child, result } = containerd.ctrAsync(words(['--rm'], containerd.newId(), ['sh', '-c', 'echo ready; cat']));
+      // ctr closes the input only if its end comes after the task has been made.
+      child.stdout?.once('data', () => child.stdin?.end('through stdin'));
+      expect((await result).stdout).toBe('ready\nthrough stdin');
     }, 60_000);
 
     test('exec, metrics, pause, kill, removal', async () => {
@@ -69,6 +73,8 @@ for (const { version, options, service } of CASES) {
       containerd.remove(id);
       expect(status(id)).toBe('none');
     }, 60_000);
+
+    if (options === '') contractTests({ containerd: () => containerd, words, status });
 
     test('events come in order', async () => {
       const { child, result } = containerd.ctrAsync(['events']);

@@ -9,7 +9,7 @@ import { patience, random, size } from './size.ts';
 
 const IMAGE = 'busybox:test';
 const suite = missing().length === 0 ? describe : describe.skip;
-const ROUNDS = size(5, 60);
+const ROUNDS = size(3, 60);
 const VICTIMS = ['dockerd', 'sandbox', 'gofer', 'shim'] as const;
 /** ms that anything may take before it counts as hanging. */
 const HANGS = 30_000;
