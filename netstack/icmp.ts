@@ -24,6 +24,15 @@ const BURST = 50;
 const QUOTED4 = 548;
 const QUOTED6 = 1232;
 
+/** An ICMP message that quotes the packet which it is about, and where that lies in it. */
+interface Quoting {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+  readonly version: 4 | 6;
+}
+type Quoted = Pick<IncomingPacket, 'header' | 'start' | 'source' | 'destination' | 'protocol'>;
+
 export class Icmp {
   private readonly stack: Stack;
   private tokens = BURST;
@@ -135,7 +144,7 @@ function sendIcmp(stack: Stack, reply: Packet, about: IncomingPacket): void {
 }
 
 /** Only the beginning of the packet need be there. */
-function quotedPacket(packet: IncomingPacket): IncomingPacket | null {
+export function quotedPacket<T extends Quoting>(packet: T): (T & Quoted) | null {
   const { bytes, end, version } = packet;
   const header = packet.start + HEADER;
   const length = version === 4 ? ((bytes[header] ?? 0) & 0xf) * 4 : 40;

@@ -362,7 +362,7 @@ export function prepareSegments(out: Packet, packet: IncomingPacket, size: numbe
   put16(bytes, transport + 16, fold(pseudo));
 }
 
-/** Puts `address` in an IPv4 header, `place` bytes into it, and mends the checksums that cover it. */
+/** Puts `address` in an IP header, `place` bytes into it, and mends the checksums that cover it. */
 export function replaceAddress(
   bytes: Uint8Array,
   header: number,
@@ -371,17 +371,19 @@ export function replaceAddress(
   transport: number,
   protocol: number,
 ): void {
-  const sum = protocol === IPPROTO_TCP || protocol === IPPROTO_UDP ? transport + checksumPlace(protocol, 4) : -1;
-  for (let i = 0; i < 4; i += 2) {
+  const version = address.length === 4 ? 4 : 6;
+  const inside = checksumPlace(protocol, version);
+  const sum = inside < 0 ? -1 : transport + inside;
+  for (let i = 0; i < address.length; i += 2) {
     const word = (address.charCodeAt(i) << 8) | address.charCodeAt(i + 1);
-    mend(bytes, header + 10, get16(bytes, header + place + i), word);
+    if (version === 4) mend(bytes, header + 10, get16(bytes, header + place + i), word);
     if (sum >= 0) mendTransport(bytes, sum, get16(bytes, header + place + i), word, protocol);
     put16(bytes, header + place + i, word);
   }
 }
 /** A port, or the identifier of an echo request, `place` bytes into the transport's header. */
 export function replacePort(bytes: Uint8Array, transport: number, place: number, port: number, protocol: number): void {
-  const sum = transport + (protocol === IPPROTO_ICMP ? 2 : checksumPlace(protocol, 4));
+  const sum = transport + (protocol === IPPROTO_ICMP ? 2 : checksumPlace(protocol, 6));
   mendTransport(bytes, sum, get16(bytes, transport + place), port, protocol);
   put16(bytes, transport + place, port);
 }

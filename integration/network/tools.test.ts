@@ -129,7 +129,7 @@ c.send(b"hi"); print(s.recv(9)); s.send(b"back"); print(c.recv(9))
 try: socket.create_connection(("127.0.0.1", 9999), 5)
 except ConnectionRefusedError: print("refused")
 print(subprocess.run(["ss", "-tln"], capture_output=True, text=True).stdout)`;
-    const script = `ip link add d0 type dummy; ip addr add 10.1.0.1/16 dev d0; ip link set d0 up
+    const script = `ip link set lo up; ip link add d0 type dummy; ip addr add 10.1.0.1/16 dev d0; ip link set d0 up
       iptables-legacy -t nat -A OUTPUT -p tcp -d 10.1.2.3 --dport 80 -j REDIRECT --to-ports 8080
       iptables-legacy -A INPUT -p tcp --dport 9999 -j REJECT --reject-with tcp-reset
       iptables-legacy -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
@@ -140,5 +140,33 @@ print(subprocess.run(["ss", "-tln"], capture_output=True, text=True).stdout)`;
     expect(out).toMatch(/LISTEN 0\s+7\s+0\.0\.0\.0:8080/);
     expect(out).toMatch(/\[1:\d+\] -A INPUT -p tcp -m tcp --dport 9999 -j REJECT --reject-with tcp-reset/);
     expect(out).toMatch(/\[1:\d+\] -A OUTPUT -d 10\.1\.2\.3\/32 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8080/);
+  }, 70_000);
+
+  test('ip6tables: REDIRECT and DNAT with the original destination, REJECT, what belongs to no connection', () => {
+    const program = `import socket
+l = socket.socket(socket.AF_INET6); l.bind(("::", 8080)); l.listen(7)
+for to in ("fd10::7", "fd10::8"):
+    c = socket.create_connection((to, 80), 5); s, _ = l.accept()
+    print(c.getpeername()[0], s.getsockopt(41, 80, 28)[2:24].hex()); c.send(b"hi"); print(s.recv(9)); s.send(b"back"); print(c.recv(9))
+try: socket.create_connection(("::1", 9999), 5)
+except ConnectionRefusedError: print("refused")
+u = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); u.settimeout(5); u.connect(("::1", 9998)); u.send(b"x")
+try: u.recv(9)
+except ConnectionRefusedError: print("refused, too")`;
+    const script = `ip link set lo up; ip link add d0 type dummy; ip addr add fd10::1/64 dev d0 nodad; ip link set d0 up
+      ip6tables-legacy -t nat -A OUTPUT -p tcp -d fd10::7 --dport 80 -j REDIRECT --to-ports 8080
+      ip6tables-legacy -t nat -A OUTPUT -p tcp -d fd10::8 --dport 80 -j DNAT --to-destination '[::1]:8080'
+      ip6tables-legacy -t nat -A POSTROUTING -s fd99::/16 -j MASQUERADE; ip6tables-legacy -t nat -A POSTROUTING -s fd98::/16 -j SNAT --to-source fd10::1
+      ip6tables-legacy -A INPUT -p tcp --dport 9999 -j REJECT --reject-with tcp-reset; ip6tables-legacy -A INPUT -p udp --dport 9998 -j REJECT
+      ip6tables-legacy -A INPUT -m conntrack --ctstate INVALID -j DROP; ip6tables-legacy -A INPUT -p icmpv6 --icmpv6-type echo-request -j DROP
+      python3 -c '${program}'; ping -6 -c1 -W1 ::1 | grep -o '[0-9] received'; ip6tables-legacy-save -c; iptables -L 2>&1 || true`;
+    const out = run(platform, script, true);
+    expect(out).toContain("fd10::7 005000000000fd100000000000000000000000000007\nb'hi'\nb'back'\n");
+    expect(out).toContain("fd10::8 005000000000fd100000000000000000000000000008\nb'hi'\nb'back'\nrefused\nrefused, too\n0 received");
+    expect(out).toMatch(/\[1:\d+\] -A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 128 -j DROP/);
+    expect(out).toMatch(/\[1:\d+\] -A OUTPUT -d fd10::8\/128 -p tcp -m tcp --dport 80 -j DNAT --to-destination \[::1\]:8080/);
+    expect(out).toContain('-A POSTROUTING -s fd98::/16 -j SNAT --to-source fd10::1');
+    // Debian's default speaks nftables: it says that there is none.
+    if (out.includes('nft')) expect(out).toContain('Failed to initialize nft: Protocol not supported');
   }, 70_000);
 });

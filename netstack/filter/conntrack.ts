@@ -1,7 +1,8 @@
-/** Connections that packets belong to, and the addresses that they are given on the way (netfilter's conntrack and NAT), for IPv4. */
+/** Connections that packets belong to, and the addresses that they are given on the way (netfilter's conntrack and NAT). */
 import type { IpAddress } from '../address.ts';
 import type { Environment } from '../environment.ts';
-import { get16, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from '../packet.ts';
+import { get16, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from '../packet.ts';
+import { ECHO_REPLY4, ECHO_REPLY6, ECHO4, ECHO6 } from '../ping.ts';
 
 /** net.netfilter.nf_conntrack_max. The one that was silent longest goes first. */
 const MAX_FLOWS = 16_384;
@@ -62,9 +63,9 @@ export function tupleOf(
     if (end - start < 8) return null;
     return { protocol, source, sourcePort: get16(bytes, start), destination, destinationPort: get16(bytes, start + 2) };
   }
-  if (protocol !== IPPROTO_ICMP || end - start < 8) return null;
+  if ((protocol !== IPPROTO_ICMP && protocol !== IPPROTO_ICMPV6) || end - start < 8) return null;
   const type = bytes[start] as number;
-  if (type !== 8 && type !== 0) return null;
+  if (protocol === IPPROTO_ICMP ? type !== ECHO4 && type !== ECHO_REPLY4 : type !== ECHO6 && type !== ECHO_REPLY6) return null;
   const id = get16(bytes, start + 4);
   return { protocol, source, sourcePort: id, destination, destinationPort: id };
 }
@@ -96,6 +97,10 @@ export class Conntrack {
     if (isReply) flow.answered = true;
     return found;
   }
+  /** Without counting as a packet of it. */
+  knows(tuple: Tuple): boolean {
+    return this.flows.has(keyOf(tuple));
+  }
   begin(tuple: Tuple): Flow {
     if (this.flows.size >= 2 * MAX_FLOWS) this.evict();
     const flow = new Flow(tuple, this.environment.now());
@@ -112,9 +117,6 @@ export class Conntrack {
     flow.reply = reply;
     this.flows.set(key, { flow, isReply: true });
     return true;
-  }
-  taken(reply: Tuple): boolean {
-    return this.flows.has(keyOf(reply));
   }
   remove(flow: Flow): void {
     this.flows.delete(keyOf(flow.original));

@@ -43,6 +43,8 @@ export const STATE_INVALID = 1;
 export const STATE_ESTABLISHED = 2;
 export const STATE_RELATED = 4;
 export const STATE_NEW = 8;
+/** Neighbour discovery and memberships of groups belong to no connection. */
+export const STATE_UNTRACKED = 0x100;
 
 export type Match = (subject: Subject) => boolean;
 

@@ -51,7 +51,7 @@ export function registerInet(kernel: Kernel): Networks {
   kernel.socketFamilies.register(AF_PACKET, (task, type, protocol) =>
     makePacketSocket(task, networks.of(task.namespaces.net), type, protocol),
   );
-  kernel.procNet.set('ip_tables_names', () => 'filter\nnat\nmangle\nraw\n');
+  for (const name of ['ip_tables_names', 'ip6_tables_names']) kernel.procNet.set(name, () => 'filter\nnat\nmangle\nraw\n');
   kernel.procNet.set('tcp', (net) => tcpTable(networks.of(net), 4));
   kernel.procNet.set('tcp6', (net) => tcpTable(networks.of(net), 6));
   kernel.procNet.set('udp', (net) => udpTable(networks.of(net), 4));

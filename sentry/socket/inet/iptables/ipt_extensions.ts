@@ -7,15 +7,16 @@ import {
   STATE_INVALID,
   STATE_NEW,
   STATE_RELATED,
+  STATE_UNTRACKED,
   type Subject,
 } from '../../../../netstack/filter/rules.ts';
-import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from '../../../../netstack/packet.ts';
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from '../../../../netstack/packet.ts';
 
-/** Highest revision of each, and all below it. */
-export const MATCH_REVISIONS: Readonly<Record<string, readonly number[]>> = {
+/** The revisions of each that are understood. */
+type Revisions = Readonly<Record<string, readonly number[]>>;
+const COMMON_MATCHES: Revisions = {
   tcp: [0],
   udp: [0],
-  icmp: [0],
   comment: [0],
   multiport: [1],
   state: [0],
@@ -23,21 +24,25 @@ export const MATCH_REVISIONS: Readonly<Record<string, readonly number[]>> = {
   addrtype: [0, 1],
   owner: [1],
 };
-export const TARGET_REVISIONS: Readonly<Record<string, readonly number[]>> = {
-  '': [0],
-  ERROR: [0],
-  REDIRECT: [0],
-  DNAT: [0],
-  SNAT: [0],
-  MASQUERADE: [0],
-  REJECT: [0],
+export const MATCH_REVISIONS: Readonly<Record<4 | 6, Revisions>> = {
+  4: { ...COMMON_MATCHES, icmp: [0] },
+  6: { ...COMMON_MATCHES, icmp6: [0] },
+};
+const COMMON_TARGETS: Revisions = { '': [0], ERROR: [0], REDIRECT: [0], MASQUERADE: [0], REJECT: [0] };
+export const TARGET_REVISIONS: Readonly<Record<4 | 6, Revisions>> = {
+  4: { ...COMMON_TARGETS, DNAT: [0], SNAT: [0] },
+  6: { ...COMMON_TARGETS, DNAT: [1], SNAT: [1] },
 };
 
+/** The name is the guest's. */
+export function knows(revisions: Revisions, name: string, revision: number): boolean {
+  return Object.hasOwn(revisions, name) && revisions[name]?.includes(revision) === true;
+}
 const within = (value: number, low: number, high: number): boolean => value >= low && value <= high;
 
 /** null: malformed, or not known. `data`: what follows the header of 32 bytes. */
-export function decodeMatch(name: string, revision: number, data: Uint8Array): Match | null {
-  if (MATCH_REVISIONS[name]?.includes(revision) !== true) return null;
+export function decodeMatch(version: 4 | 6, name: string, revision: number, data: Uint8Array): Match | null {
+  if (!knows(MATCH_REVISIONS[version], name, revision)) return null;
   const view = new DataView(data.buffer, data.byteOffset, data.length);
   switch (name) {
     case 'comment':
@@ -47,7 +52,8 @@ export function decodeMatch(name: string, revision: number, data: Uint8Array): M
     case 'udp':
       return data.length < 9 ? null : udpMatch(view);
     case 'icmp':
-      return data.length < 4 ? null : icmpMatch(data);
+    case 'icmp6':
+      return data.length < 4 ? null : icmpMatch(data, version === 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
     case 'multiport':
       return data.length < 48 ? null : multiportMatch(view);
     case 'state':
@@ -81,10 +87,10 @@ function udpMatch(view: DataView): Match {
     within(s.sourcePort, sl, sh) !== ((invert & 1) !== 0) &&
     within(s.destinationPort, dl, dh) !== ((invert & 2) !== 0);
 }
-function icmpMatch(data: Uint8Array): Match {
+function icmpMatch(data: Uint8Array, protocol: number): Match {
   const [type, low, high, invert] = data as unknown as [number, number, number, number];
   return (s) =>
-    s.protocol === IPPROTO_ICMP && (type === 0xff || (s.icmpType === type && within(s.icmpCode, low, high))) !== ((invert & 1) !== 0);
+    s.protocol === protocol && (type === 0xff || (s.icmpType === type && within(s.icmpCode, low, high))) !== ((invert & 1) !== 0);
 }
 /** struct xt_multiport_v1: flags, count, 15 ports, 15 marks of ranges, invert. */
 function multiportMatch(view: DataView): Match {
@@ -108,8 +114,10 @@ function multiportMatch(view: DataView): Match {
     return hit !== invert;
   };
 }
+/** XT_STATE_UNTRACKED. */
+const UNTRACKED = 1 << 6;
 function stateMatch(mask: number): Match {
-  return (s) => (s.state & mask) !== 0;
+  return (s) => (s.state & mask & TRACKED) !== 0 || ((mask & UNTRACKED) !== 0 && s.state === STATE_UNTRACKED);
 }
 // struct xt_conntrack_mtinfo1 to 3: four addresses with masks of 16 bytes each, times, numbers, then flags.
 const CT_STATE = 1;
@@ -118,6 +126,9 @@ const CT_ORIGINAL_DESTINATION = 0x10;
 const CT_KNOWN = CT_STATE | CT_PROTO;
 const CT_STATE_SNAT = 1 << 6;
 const CT_STATE_DNAT = 1 << 7;
+/** XT_CONNTRACK_STATE_UNTRACKED, of wide masks. */
+const CT_STATE_UNTRACKED = 1 << 8;
+const TRACKED = STATE_INVALID | STATE_ESTABLISHED | STATE_RELATED | STATE_NEW;
 function conntrackMatch(view: DataView, revision: number): Match | null {
   // Behind the addresses (128 bytes), the times (8), the protocol (2) and four ports (8).
   const at = 146;
@@ -131,7 +142,8 @@ function conntrackMatch(view: DataView, revision: number): Match | null {
   return (s) => {
     if ((flags & CT_STATE) !== 0) {
       const translated = ((states & CT_STATE_SNAT) !== 0 && s.sourceChanged) || ((states & CT_STATE_DNAT) !== 0 && s.destinationChanged);
-      const hit = (states & s.state & (STATE_INVALID | STATE_ESTABLISHED | STATE_RELATED | STATE_NEW)) !== 0 || translated;
+      const untracked = (states & CT_STATE_UNTRACKED) !== 0 && s.state === STATE_UNTRACKED;
+      const hit = (states & s.state & TRACKED) !== 0 || translated || untracked;
       if (hit === ((inverted & CT_STATE) !== 0)) return false;
     }
     return (flags & CT_PROTO) === 0 || (s.protocol === protocol) !== ((inverted & CT_PROTO) !== 0);
@@ -163,19 +175,40 @@ function ownerMatch(view: DataView): Match {
 }
 
 /** null: malformed, or not known. Not for the standard target, whose verdict may be a place in the table. */
-export function decodeTarget(name: string, revision: number, data: Uint8Array): Action | null {
-  if (TARGET_REVISIONS[name]?.includes(revision) !== true) return null;
+export function decodeTarget(version: 4 | 6, name: string, revision: number, data: Uint8Array): Action | null {
+  if (!knows(TARGET_REVISIONS[version], name, revision)) return null;
   const view = new DataView(data.buffer, data.byteOffset, data.length);
   if (name === 'REJECT') return data.length < 4 ? null : { do: 'reject', how: view.getUint32(0, true) };
   if (name === 'ERROR') return { do: 'drop' };
-  // struct nf_nat_ipv4_multi_range_compat with one range: flags, two addresses, two ports in network order.
-  if (data.length < 20 || view.getUint32(0, true) !== 1) return null;
-  const flags = view.getUint32(4, true);
-  const mapped = (flags & 1) !== 0;
-  const ports: [number, number] | null = (flags & 2) !== 0 ? [view.getUint16(16, false), view.getUint16(18, false)] : null;
-  if (ports !== null && ports[0] > ports[1]) return null;
-  const addresses: [IpAddress, IpAddress] | null = mapped ? [readAddress(data, 8, 4), readAddress(data, 12, 4)] : null;
+  const range = version === 4 ? range4(data, view) : range6(data, view);
+  if (range === null) return null;
+  const { flags, addresses, ports } = range;
+  if ((flags & RANGE_PORTS) !== 0 && ports[0] > ports[1]) return null;
   const kind = name === 'SNAT' || name === 'MASQUERADE' ? 'source' : 'destination';
   const own = name === 'REDIRECT' || name === 'MASQUERADE';
-  return { do: 'translate', translation: { kind, addresses: own ? 'interface' : addresses, ports } };
+  const given = (flags & RANGE_ADDRESSES) !== 0 ? addresses : null;
+  return {
+    do: 'translate',
+    translation: { kind, addresses: own ? 'interface' : given, ports: (flags & RANGE_PORTS) !== 0 ? ports : null },
+  };
+}
+// NF_NAT_RANGE_*
+const RANGE_ADDRESSES = 1;
+const RANGE_PORTS = 2;
+interface Range {
+  readonly flags: number;
+  readonly addresses: readonly [IpAddress, IpAddress];
+  readonly ports: readonly [number, number];
+}
+/** struct nf_nat_ipv4_multi_range_compat with one range: flags, two addresses, two ports in network order. */
+function range4(data: Uint8Array, view: DataView): Range | null {
+  if (data.length < 20 || view.getUint32(0, true) !== 1) return null;
+  const ports = [view.getUint16(16, false), view.getUint16(18, false)] as const;
+  return { flags: view.getUint32(4, true), addresses: [readAddress(data, 8, 4), readAddress(data, 12, 4)], ports };
+}
+/** struct nf_nat_range: flags, two addresses of 16 bytes, two ports in network order. */
+function range6(data: Uint8Array, view: DataView): Range | null {
+  if (data.length < 40) return null;
+  const ports = [view.getUint16(36, false), view.getUint16(38, false)] as const;
+  return { flags: view.getUint32(0, true), addresses: [readAddress(data, 4, 16), readAddress(data, 20, 16)], ports };
 }
