@@ -1,5 +1,4 @@
 /** OCI hooks: programs of the host that get the container's state on stdin. */
-import { spawn } from 'node:child_process';
 import type { SpecHook } from './spec.ts';
 import { type OciState, RuntimeError } from './types.ts';
 
@@ -22,6 +21,7 @@ function runHook(name: string, hook: SpecHook, state: OciState): Promise<void> {
   return new Promise((resolve, reject) => {
     const args = hook.args ?? [];
     const env = Object.fromEntries((hook.env ?? []).map((e) => [e.slice(0, e.indexOf('=')), e.slice(e.indexOf('=') + 1)]));
+    const { spawn } = process.getBuiltinModule('node:child_process'); // loaded where there are hooks
     const child = spawn(hook.path, args.slice(1), { argv0: args[0] ?? hook.path, env, cwd: state.bundle, stdio: ['pipe', 'pipe', 'pipe'] });
     let output = '';
     let timedOut = false;

@@ -1,5 +1,4 @@
 /** What a sandbox needs of this machine, each looked at by itself. */
-import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { arch, freemem, release } from 'node:os';
 import { describeKvm, reportKvm } from '../../lib/kvm_probe.ts';
@@ -98,7 +97,7 @@ export function checkMemory(bytes = freemem()): Finding {
 /** A program in a sandbox, on each platform. */
 export function checkPlatform(platform: 'systrap' | 'ptrace' | 'kvm'): Finding {
   const started = Date.now();
-  const r = spawnSync(
+  const r = process.getBuiltinModule('node:child_process').spawnSync(
     process.execPath,
     [...process.execArgv, process.argv[1] as string, `--platform=${platform}`, '--network=none', 'do', '--quiet', 'true'],
     {
@@ -152,7 +151,7 @@ export function checkContainerd(path = CONTAINERD_CONFIG, name = 'runsc'): Findi
 
 /** The shim reads its own options strictly: it says what is wrong. */
 function checkShimOptions(shim: string): Finding {
-  const r = spawnSync(shim, ['-info'], { input: '', encoding: 'utf8', timeout: 10_000 });
+  const r = process.getBuiltinModule('node:child_process').spawnSync(shim, ['-info'], { input: '', encoding: 'utf8', timeout: 10_000 });
   return r.status === 0 ? ok('shim: options', 'right') : error('shim: options', `${r.stderr}`.trim(), 'no container starts with them');
 }
 

@@ -1,5 +1,4 @@
 /** Where the programs and files of this machine are that an installation touches. */
-import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
@@ -34,7 +33,7 @@ export function ownPath(): string {
 export function versionOf(program: string): readonly [number, number] | null {
   const path = findProgram(program);
   if (path === null) return null;
-  const r = spawnSync(path, ['--version'], { encoding: 'utf8', timeout: 10_000 });
+  const r = process.getBuiltinModule('node:child_process').spawnSync(path, ['--version'], { encoding: 'utf8', timeout: 10_000 });
   const found = /(?:^|[ v])(\d+)\.(\d+)/m.exec(`${r.stdout ?? ''}`);
   return found === null ? null : [Number(found[1]), Number(found[2])];
 }
