@@ -86,7 +86,7 @@ export class StubStepper {
       reserveCode: (via, _near, length) => (thread.space.mapAnonymous(via, AREA, length, PROT_READ | PROT_EXEC), AREA),
     });
     this.set(thread, CODE);
-    for (let i = 0; i < 40; i++) {
+    for (let i = 0; i < 100; i++) {
       thread.resume();
       expect(this.next()).toBe(call);
       this.set(thread, CODE);

@@ -52,6 +52,8 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
   /** Of the thread that the process began with: a forked one keeps the number it had. */
   private readonly firstIndex: number;
   private memFd = -1;
+  /** System calls of its threads that came by a signal. */
+  trapped = 0;
   /** Rewritten system calls; null: none, and there shall be none. */
   sites: CallSites | null = null;
   /** Of the process that this one was forked from, until `patchCalls`. */

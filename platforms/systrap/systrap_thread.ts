@@ -65,8 +65,9 @@ const TRAP_FLAG = 0x100n;
 const BASE_LIMIT = 0x7fff_ffff_f000n;
 /** The signal that makes a stub post although the application made no call. */
 const KICK = 10;
-/** Calls that came by a signal are considered for rewriting once in so many, less one. */
+/** Calls that came by a signal are considered for rewriting once in so many, less one. A process's first ones are not: most programs soon end. */
 const CONSIDER_MASK = 15;
+const FIRST_CALLS = 64;
 /** user_regs_struct index of each argument of a call. */
 const ARGUMENTS = [REG.rdi, REG.rsi, REG.rdx, REG.r10, REG.r8, REG.r9] as const;
 
@@ -116,8 +117,6 @@ export class SystrapThread implements ThreadContext {
   private rseqSignature = 0;
   /** Value of W_SLEEPS. */
   private sleepsSeen = -1;
-  /** System calls that were stops; wraps. */
-  private trapped = 0;
 
   constructor(platform: SystrapPlatform, space: SystrapSpace, index: number, place: number, parent: SystrapThread | null) {
     this.platform = platform;
@@ -201,8 +200,8 @@ export class SystrapThread implements ThreadContext {
     const fpstate = this.at + W_FPSTATE;
     // Of futex calls the stub has told one in a few already.
     const few = this.sysno === HOST_CALL.futex && this.words[this.at + W_FUTEXES] !== FUTEXES_ASKED;
-    if (sites === null || (!few && (++this.trapped & CONSIDER_MASK) !== 0) || (this.words[fpstate] === 0 && this.words[fpstate + 1] === 0))
-      return;
+    if (sites === null || (this.words[fpstate] === 0 && this.words[fpstate + 1] === 0)) return;
+    if (!few && (++this.space.trapped < FIRST_CALLS || (this.space.trapped & CONSIDER_MASK) !== 0)) return;
     const rip = this.at + W_REGS + REG.rip * 2;
     sites.consider(this, ((this.words[rip + 1] as number) >>> 0) * 0x1_0000_0000 + ((this.words[rip] as number) >>> 0), this.sysno);
   }
