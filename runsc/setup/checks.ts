@@ -97,15 +97,17 @@ export function checkMemory(bytes = freemem()): Finding {
 /** A program in a sandbox, on each platform. */
 export function checkPlatform(platform: 'systrap' | 'ptrace' | 'kvm'): Finding {
   const started = Date.now();
-  const r = process.getBuiltinModule('node:child_process').spawnSync(
-    process.execPath,
-    [...process.execArgv, process.argv[1] as string, `--platform=${platform}`, '--network=none', 'do', '--quiet', 'true'],
-    {
-      encoding: 'utf8',
-      timeout: 60_000,
-      env: { ...process.env, NODE_NO_WARNINGS: '1' },
-    },
-  );
+  const r = process
+    .getBuiltinModule('node:child_process')
+    .spawnSync(
+      process.execPath,
+      [...process.execArgv, process.argv[1] as string, `--platform=${platform}`, '--network=none', 'do', '--quiet', 'true'],
+      {
+        encoding: 'utf8',
+        timeout: 60_000,
+        env: { ...process.env, NODE_NO_WARNINGS: '1' },
+      },
+    );
   const name = `sandbox (${platform})`;
   if (r.status === 0) return ok(name, `runs; started, ran and ended in ${Date.now() - started} ms`);
   const why = `${r.stderr ?? ''}`.trim().split('\n').slice(0, 3).join(' ') || `status ${r.status}`;
