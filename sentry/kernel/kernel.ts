@@ -11,6 +11,7 @@ import { RandomPool } from '../../lib/random_pool.ts';
 import type { HostPoll } from '../../platforms/host_poll.ts';
 import { type Platform, REG, type ThreadContext, type ThreadEvents, type Trap } from '../../platforms/platform.ts';
 import { AnonymousFiles } from '../fs/anonfs.ts';
+import { FanotifyHub } from '../fs/fanotify/fanotify.ts';
 import { HostIo } from '../fs/host_io.ts';
 import { InotifyHub } from '../fs/inotify/inotify.ts';
 import { openPidFd, pidFdTarget } from '../fs/pidfd.ts';
@@ -155,6 +156,7 @@ export class Kernel implements ThreadEvents {
   /** Addresses and routes for the routing socket; the network replaces it. */
   routeProvider: RouteProvider = LOOPBACK_ROUTES;
   readonly inotify: InotifyHub = new InotifyHub(this);
+  readonly fanotify = new FanotifyHub((on) => this.inotify.keep(on));
   readonly socketFamilies = new SocketFamilies();
   /** TCP/IP, a stack for each network namespace. */
   readonly networks: Networks;

@@ -17,7 +17,9 @@ export function tellNumbers(task: Task): void {
 
 /** The task enters a handler, with all signals dealt with: whatever arrives from now on asks for its mask first. */
 export function lendReturn(task: Task): void {
-  const { pending, group, altStack } = task;
+  const { pending, group, frame } = task;
+  // A stack that was disarmed for the handler is armed again by its return.
+  const altStack = frame?.altStack ?? task.altStack;
   if ((pending.set | group.pending.set) !== 0n || (altStack.flags & SS_AUTODISARM) !== 0 || !mayAnswer(task)) return;
   task.lendReturn();
 }

@@ -26,6 +26,6 @@ export function placeOf(task: Task, number: number): VfsPath | Errno {
 /** Changes metadata and tells who watches. */
 export function changeAttributes(task: Task, place: VfsPath, what: AttributeChange): 0 | Errno {
   const r = inodeOf(place).setAttributes(what);
-  if (r === 0) task.kernel.notify?.object(what.size === undefined ? IN_ATTRIB : IN_MODIFY, place.dentry);
+  if (r === 0) task.kernel.notify?.done(what.size === undefined ? IN_ATTRIB : IN_MODIFY, place, task);
   return r;
 }

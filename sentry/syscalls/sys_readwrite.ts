@@ -142,7 +142,7 @@ export function told(task: Task, file: FileDescription, n: number, event: number
     io.syscw++;
     if (n > 0) io.wchar += n;
   }
-  if (n > 0 && task.kernel.notify !== null && file.path !== null) task.kernel.notify.object(event, file.path.dentry);
+  if (n > 0 && task.kernel.notify !== null && file.path !== null && !file.unwatched) task.kernel.notify.done(event, file.path, task);
   return n;
 }
 

@@ -37,8 +37,6 @@ export const REFUSED_CALLS = {
   request_key: refuse(249, 'request_key', EPERM),
   keyctl: refuse(250, 'keyctl', EPERM),
   // Every open of every file would have to be looked at for marks on mounts; inotify(7) is there, and libraries fall back to it.
-  fanotify_init: refuse(300, 'fanotify_init', ENOSYS),
-  fanotify_mark: refuse(301, 'fanotify_mark', ENOSYS),
   perf_event_open: refuse(298, 'perf_event_open', EPERM),
   finit_module: refuse(313, 'init_module', EPERM),
   kexec_file_load: refuse(320, 'kexec_load', EPERM),

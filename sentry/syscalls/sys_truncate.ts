@@ -64,7 +64,7 @@ function ftruncate(task: Task, number: number, wanted: number): number {
   if (file.isPath) return EBADF;
   if (!file.writable) return EINVAL;
   const r = checkSize(task, wanted) || file.impl.truncate(file, wanted, task.creds);
-  if (r === 0 && file.path !== null) task.kernel.notify?.object(IN_MODIFY, file.path.dentry);
+  if (r === 0 && file.path !== null) task.kernel.notify?.done(IN_MODIFY, file.path, task);
   return r;
 }
 
@@ -87,7 +87,7 @@ function fallocate(task: Task, number: number, allocateMode: number, offset: num
     if (r !== 0) return r;
   }
   const r = file.impl.allocate(file, allocateMode, offset, length, task.creds);
-  if (r === 0 && file.path !== null) task.kernel.notify?.object(IN_MODIFY, file.path.dentry);
+  if (r === 0 && file.path !== null) task.kernel.notify?.done(IN_MODIFY, file.path, task);
   return r;
 }
 

@@ -7,6 +7,7 @@ import { CREDENTIAL_CALLS } from './sys_creds.ts';
 import { DIR_CALLS } from './sys_dir.ts';
 import { EPOLL_CALLS } from './sys_epoll.ts';
 import { EVENTFD_CALLS } from './sys_eventfd.ts';
+import { FANOTIFY_CALLS } from './sys_fanotify.ts';
 import { FCNTL_CALLS } from './sys_fcntl.ts';
 import { FUTEX_CALLS } from './sys_futex.ts';
 import { INOTIFY_CALLS } from './sys_inotify.ts';
@@ -99,6 +100,7 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...SEM_CALLS,
   ...MSG_CALLS,
   ...INOTIFY_CALLS,
+  ...FANOTIFY_CALLS,
   ...MOVE_PAGES_CALLS,
   ...MQUEUE_CALLS,
   ...AIO_CALLS,

@@ -13,8 +13,8 @@ export function closeFile(task: Task, file: FileDescription): number {
   }
   const r = file.impl.flush(file, task);
   if (kernel.locks.inUse) kernel.locks.closed(task.fds, file);
-  if (kernel.notify !== null && file.lastReference && file.path !== null) {
-    kernel.notify.object(file.writable ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE, file.path.dentry);
+  if (kernel.notify !== null && file.lastReference && file.path !== null && !file.unwatched) {
+    kernel.notify.done(file.writable ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE, file.path, task);
   }
   file.release();
   return r;

@@ -193,6 +193,8 @@ export class FileDescription {
   /** There while O_ASYNC is set. */
   asyncNotice: AsyncNotice | null = null;
   directoryNotice: DirectoryWatcher | null = null;
+  /** What is done through it is told to nobody who watches (fanotify(7)). */
+  unwatched = false;
   /** flock(2) or open-file locks may be held through it. */
   holdsLocks = false;
   private references = 1;

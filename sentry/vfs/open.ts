@@ -190,7 +190,7 @@ function describe(task: Task, path: VfsPath, flags: number): OpenResult {
   if (typeof impl === 'number') return impl;
   const file = new FileDescription(impl, kept, path);
   if (file.writable) file.countWriter(inode);
-  task.kernel.notify?.object(IN_OPEN, path.dentry);
+  task.kernel.notify?.done(IN_OPEN, path, task);
   if ((flags & O_TRUNC) !== 0 && type === S_IFREG) {
     const r = truncateAtOpen(task, path, inode);
     if (r !== 0) {
@@ -219,7 +219,7 @@ function truncateAtOpen(task: Task, path: VfsPath, inode: Inode): 0 | Errno {
   const kept = modeAfterWrite(inode, task.creds);
   const change = kept === mode ? { size: 0 } : { size: 0, mode: kept & S_IALLUGO };
   const r = inode.truncatesAtOpen ? 0 : inode.setAttributes(change);
-  if (r === 0) task.kernel.notify?.object(IN_MODIFY, path.dentry);
+  if (r === 0) task.kernel.notify?.done(IN_MODIFY, path, task);
   return r;
 }
 

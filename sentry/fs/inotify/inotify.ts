@@ -29,7 +29,7 @@ import { type FileDescription, FileImpl } from '../../vfs/file.ts';
 import type { Inode } from '../../vfs/inode.ts';
 import type { Sink } from '../../vfs/io.ts';
 import type { FsNotify } from '../../vfs/notify.ts';
-import type { Dentry } from '../../vfs/path.ts';
+import type { Dentry, VfsPath } from '../../vfs/path.ts';
 
 /** fs.inotify: max_queued_events, max_user_instances, max_user_watches; the latter two for the whole sandbox. */
 const MAX_QUEUED = 16_384;
@@ -69,7 +69,18 @@ export class InotifyHub implements FsNotify {
     this.kernel = kernel;
   }
 
+  /** Somebody else's listener needs events, or needs them no more. */
+  keep(on: boolean): void {
+    if (on) this.count++;
+    else this.count--;
+    this.kernel.notify = this.count > 0 ? this : null;
+  }
+
   // FsNotify
+  done(mask: number, path: VfsPath, task: Task): void {
+    this.object(mask, path.dentry);
+    this.kernel.fanotify.object(mask, path, task);
+  }
   object(mask: number, dentry: Dentry): void {
     const { inode, parent } = dentry;
     if (inode === null) return;
