@@ -32,6 +32,8 @@ const MICRO = [
   'unix-4k',
   'epoll-1000',
   'page-fault',
+  'page-fault-1m',
+  'page-fault-sparse',
   'mmap-touch-munmap',
   'fork-64m',
   'fork-exec',

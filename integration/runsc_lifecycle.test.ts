@@ -95,7 +95,7 @@ suite('the life of a container', () => {
     );
     expect(await eventually(() => !/sleep\n.*sleep\n/.test(world.runsc(['ps', id]).stdout))).toBe(true);
     world.runsc(['delete', '--force', id]);
-  });
+  }, 60_000);
 
   test('list, ps, events, debug', async () => {
     const { id, pidFile } = create('sleep 1000');

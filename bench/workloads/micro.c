@@ -160,6 +160,32 @@ static void fault_step(void)
 	area[fault_at] = 1;
 	fault_at += 4096;
 }
+/* Page by page through fresh memory of 1 MiB: what a kernel may map around a fault. */
+#define PIECE (1UL << 20)
+static void piece_step(void)
+{
+	if (fault_at == PIECE) {
+		munmap(area, PIECE);
+		fault_at = 0;
+	}
+	if (fault_at == 0)
+		area = mmap(NULL, PIECE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (area == MAP_FAILED)
+		die("mmap");
+	area[fault_at] = 1;
+	fault_at += 4096;
+}
+/* One page of each 2 MiB: nothing to map around. */
+static void sparse_step(void)
+{
+	if (fault_at >= FAULT_AREA) {
+		if (madvise(area, FAULT_AREA, MADV_DONTNEED) != 0)
+			die("madvise");
+		fault_at = 0;
+	}
+	area[fault_at] = 1;
+	fault_at += (2UL << 20) + 4096;
+}
 static void mmap_step(void)
 {
 	char *p = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -308,11 +334,13 @@ static double run(const char *name)
 	ROW("fork-exec", exec_step);
 	ROW("thread", thread_step);
 	ROW("mmap-touch-munmap", mmap_step);
-	if (strcmp(name, "page-fault") == 0) {
+	if (strcmp(name, "page-fault") == 0 || strcmp(name, "page-fault-sparse") == 0) {
 		area = mmap(NULL, FAULT_AREA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		madvise(area, FAULT_AREA, MADV_NOHUGEPAGE);
 	}
 	ROW("page-fault", fault_step);
+	ROW("page-fault-sparse", sparse_step);
+	ROW("page-fault-1m", piece_step);
 	if (strcmp(name, "signal") == 0)
 		signal(SIGUSR1, on_signal);
 	ROW("signal", signal_step);
@@ -367,7 +395,7 @@ static double run(const char *name)
 }
 
 static const char *const ALL[] = { "getppid", "getppid-200-procs", "clock_gettime", "read-1", "write-null-4k", "stat", "open-close", "pread-4k", "pread-64k", "pwrite-4k", "create-unlink",
-	"readdir-1000", "pipe-pingpong", "unix-4k", "epoll-1000", "page-fault", "mmap-touch-munmap", "fork-64m", "fork-exec", "thread", "futex-pingpong", "mutex-2",
+	"readdir-1000", "pipe-pingpong", "unix-4k", "epoll-1000", "page-fault", "page-fault-1m", "page-fault-sparse", "mmap-touch-munmap", "fork-64m", "fork-exec", "thread", "futex-pingpong", "mutex-2",
 	"signal" };
 
 int main(int argc, char **argv)
