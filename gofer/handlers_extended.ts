@@ -1,5 +1,5 @@
 /** The extension messages: one round trip for what an application asked for (lib/p9/messages.ts). */
-import { EACCES, ECONNREFUSED, EINVAL, EMSGSIZE, ENOTDIR, EPROTO, EPROTOTYPE, type Errno } from '../abi/errno.ts';
+import { EACCES, ECONNREFUSED, EINVAL, EMSGSIZE, ENOTDIR, EPROTO, EPROTOTYPE, type Errno, ESTALE } from '../abi/errno.ts';
 import { O_RDONLY } from '../abi/fcntl.ts';
 import { SOCK_STREAM } from '../abi/socket.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../abi/stat.ts';
@@ -32,11 +32,21 @@ import { notDirectory, walkPlace } from './place.ts';
 const ENTRY_ROOM = Math.max(STATX_SIZE, ATTR_SIZE + 2 + P9_MAX_STRING);
 /** Bytes of an entry of Rreaddirx beside its name and target. */
 const DIRECTORY_ENTRY_FIXED = ATTR_SIZE + 4;
+/** Looks at a name that others exchange for a link and back. */
+const MAX_LOOKS = 16;
 /** How much longer an entry gets on the wire, at most, without its target: the smallest has a name of one byte. */
 const GROWTH = Math.ceil((DIRECTORY_ENTRY_FIXED + 1) / SMALLEST_DIRENT);
 
 /** Adds the object's entry to an answer; its mode, or an errno. `name`: address of a name in `fd`, 0 for the object of `fd` itself. */
 function putEntry(c: Connection, fd: number, name: number): number {
+  for (let i = 0; i < MAX_LOOKS; i++) {
+    const r = look(c, fd, name);
+    if (r !== EINVAL) return r;
+  }
+  return ESTALE;
+}
+/** As putEntry. EINVAL: the name has come to mean something else than a link meanwhile. */
+function look(c: Connection, fd: number, name: number): number {
   const { out, outBase } = c.channel;
   if (out.room < ENTRY_ROOM) return EMSGSIZE;
   const at = out.at;

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { EACCES, EBADF, EINVAL, EISDIR, ELOOP, EMFILE, EPERM, EPROTO } from '../abi/errno.ts';
+import { EACCES, EBADF, EINVAL, EISDIR, ELOOP, EMFILE, EPERM, EPROTO, isErrno } from '../abi/errno.ts';
 import { AT_REMOVEDIR, O_RDONLY, O_RDWR } from '../abi/fcntl.ts';
 import { S_IFCHR, S_IFREG } from '../abi/stat.ts';
 import { host } from '../lib/host.ts';
@@ -311,6 +311,8 @@ test('whatever is renamed under a walk, it stays inside', async () => {
   writeFileSync(at('elsewhere/b/c/file'), 'outside');
   symlinkSync(at('elsewhere'), at('root/race/x/link'));
   connect();
+  writeFileSync(at('elsewhere/file-outside'), '');
+  const outside = readdirSync(at('elsewhere'), { recursive: true }).sort();
   // Another thread exchanges the directory for a link that leads out, and moves it about, as fast as it can.
   const worker = new Worker(
     `const fs = require('node:fs'); const { workerData: root, parentPort } = require('node:worker_threads');
@@ -330,6 +332,18 @@ test('whatever is renamed under a walk, it stays inside', async () => {
     const r = ok(walk(['race', 'a', 'b', 'c', 'file'], P9_NOFID, O_RDONLY));
     seen.set(r.ecode, (seen.get(r.ecode) ?? 0) + 1);
     const fd = channel.takeDescriptor();
+    // What is made, changed and removed by the same path stays inside as well.
+    const names = ['race', 'a', 'b', 'c'];
+    const what = { umask: 0, major: 0, minor: 0, uid: 0, gid: 0, open: P9_NO_OPEN, target: '', newfid: P9_NOFID };
+    call(p9.Tmakex, { ...what, fid: 1, names, name: 'made', mode: S_IFREG | 0o600 }, p9.Rmakex);
+    if (!isErrno(call(p9.Twalkx, { fid: 1, newfid: 7, open: P9_NO_OPEN, names }, p9.Rwalkx))) {
+      call(p9.Trenamex, { olddirfid: 7, oldname: 'made', newdirfid: 7, newname: 'moved', flags: 0 }, p9.Rrenamex);
+      call(p9.Tunlinkat, { dirfd: 7, name: 'moved', flags: 0 }, p9.Runlinkat);
+      call(p9.Tclunk, { fid: 7 }, p9.Rclunk);
+    }
+    const list = call(p9.Treaddirx, { fid: 1, names: names.slice(0, 2), newfid: 8, how: 1, count: 65536 }, p9.Rreaddirx);
+    if (typeof list !== 'number') expect(Buffer.from(list.data).includes('file-outside')).toBe(false);
+    call(p9.Tclunk, { fid: 8 }, p9.Rclunk);
     if (fd < 0) continue;
     const bytes = new Uint8Array(20);
     const n = host.pread(fd, bytes, 0, 20, 0);
@@ -341,6 +355,7 @@ test('whatever is renamed under a walk, it stays inside', async () => {
   // Found, missing for a moment, or a link in the way: nothing else.
   expect([...seen.keys()].every((ecode) => [0, 2, 40].includes(ecode))).toBe(true);
   expect(seen.get(0)).toBeGreaterThan(10);
+  expect(readdirSync(at('elsewhere'), { recursive: true }).sort()).toEqual(outside);
   renameSync(at('root/race/a'), at('moved-out'));
   expect(ok(walk(['race', 'a'])).ecode).toBe(2);
   expect(await ended()).toBe(0);

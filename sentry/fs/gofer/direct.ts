@@ -6,7 +6,7 @@
  * Each name is one plain component below a descriptor that is held, as in the gofer. The mount is a tree of its own on the
  * host: ".." does not lead out of it either.
  */
-import { EACCES, EIO, EMFILE, ENFILE, EPERM, type Errno, ESTALE } from '../../../abi/errno.ts';
+import { EACCES, EINVAL, EIO, EMFILE, ENFILE, EPERM, type Errno, ESTALE } from '../../../abi/errno.ts';
 import {
   AT_EMPTY_PATH,
   AT_NO_AUTOMOUNT,
@@ -37,6 +37,8 @@ const NR = { getdents64: 217, readlinkat: 267, statx: 332, openat2: 437 } as con
 const STATX_WANTED = 0xfff;
 const PATH_MAX = 4096;
 const LIST_ROOM = 65536;
+/** Looks at a name that others exchange for a link and back. */
+const MAX_LOOKS = 16;
 /** Directories whose descriptors are kept; the longest unused is closed first. */
 const MAX_DIRECTORIES = 512;
 
@@ -75,6 +77,14 @@ export class DirectTree {
     const fd = this.directoryFd(directory);
     if (typeof fd !== 'number') return fd;
     if (fd < 0) return fd as Errno;
+    for (let i = 0; i < MAX_LOOKS; i++) {
+      const entry = this.look(fd, name);
+      if (entry !== EINVAL) return entry;
+    }
+    return ESTALE;
+  }
+  /** EINVAL: the name has come to mean something else meanwhile. */
+  private look(fd: number, name: ByteString): Entry | Errno | typeof DENIED {
     const path = this.put(name);
     const r = this.host.syscall(NR.statx, fd, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_WANTED, this.stat);
     if (r < 0) return refusal(r);
