@@ -123,10 +123,16 @@ for (const { version, sandboxer } of CASES) {
       const holding = cri.execSync(id, sh('head -c 60000000 /dev/zero | tail -c 60000000 | (sleep 3; wc -c)'));
       expect(await eventuallyAsync(async () => (await used()) > before + (40 << 20))).toBe(true);
       await holding;
+      const told = world.containerd.ctr(['-n', 'k8s.io', 'tasks', 'metrics', '--format', 'json', id]);
+      const { network } = JSON.parse(told.stdout) as { network: { name: string; tx_packets?: number; rx_packets?: number }[] };
+      expect(network.map(({ name }) => name)).toEqual(['eth0']);
+      expect((network[0]?.rx_packets ?? 0) + (network[0]?.tx_packets ?? 0)).toBeGreaterThan(0);
       const all = await cri.call<{ stats: ContainerStats[] }>('ListContainerStats');
       expect(all.stats.map((s) => s.attributes.id)).toContain(id);
       const group = (controller: string, file: string): string => readFileSync(cgroupOf(id, controller, file), 'utf8').trim();
       expect(group('memory', 'memory.limit_in_bytes')).toBe(String(256 << 20));
+      // Where a kubelet looks.
+      expect(cgroupOf(id, 'memory', '')).toBe(join('/sys/fs/cgroup/memory', pod.config.linux.cgroup_parent, id));
       await cri.call('UpdateContainerResources', {
         container_id: id,
         linux: { ...limits, memory_limit_in_bytes: 384 << 20, cpu_quota: 80_000 },

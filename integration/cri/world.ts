@@ -34,9 +34,14 @@ export interface ContainerOptions {
   readonly linux?: object;
 }
 
+interface PodConfig {
+  readonly log_directory: string;
+  readonly linux: { readonly cgroup_parent: string };
+}
+
 export interface Pod {
   readonly id: string;
-  readonly config: { readonly log_directory: string };
+  readonly config: PodConfig;
 }
 
 export class CriWorld {
@@ -97,7 +102,7 @@ export class CriWorld {
     }
   }
 
-  podConfig(options: PodOptions = {}): { log_directory: string } {
+  podConfig(options: PodOptions = {}): PodConfig {
     const name = `pod${process.pid}-${++this.#names}`;
     const logs = join(this.containerd.folder, 'logs', name);
     mkdirSync(logs, { recursive: true });
@@ -107,7 +112,7 @@ export class CriWorld {
       log_directory: logs,
       annotations: options.annotations ?? {},
       linux: { cgroup_parent: `/tsvisor-${name}`, ...options.linux },
-    } as { log_directory: string };
+    } as PodConfig;
   }
 
   async runPod(options: PodOptions = {}): Promise<Pod> {

@@ -79,6 +79,7 @@ suite('docker', () => {
     expect(docker.must(['exec', name, 'sh', '-c', 'nproc; grep MemTotal /proc/meminfo | tr -s " " | cut -d" " -f2'])).toBe(
       `1\n${256 << 10}`,
     );
+    expect(docker.must(['exec', name, 'cat', '/sys/fs/cgroup/pids.max'])).toBe('50');
     docker.must(['update', '--memory', '300m', '--memory-swap', '300m', name]);
     expect(group('memory.limit_in_bytes')).toBe(String(300 << 20));
     const stats = docker.must(['stats', '--no-stream', '--format', '{{.MemUsage}}', name]);
