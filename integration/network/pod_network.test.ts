@@ -184,4 +184,17 @@ suite('the pod network', () => {
     expect(world.runsc.runsc(['exec', id, 'busybox', 'ip', '-o', 'addr']).stdout).toContain(`inet ${POD}/24`);
     await world.stop(id);
   });
+
+  test("runsc do: lo alone, the host's network, or a namespace by its path", () => {
+    const ask = (...flags: string[]) => world.runsc.runsc(['do', ...flags, '--', 'busybox', 'ip', '-o', 'addr']);
+    for (const flags of [[], ['--network=none'], ['--network=sandbox']]) {
+      const { stdout } = ask(...flags);
+      expect(stdout).toContain('inet 127.0.0.1/8');
+      expect(stdout.split('\n').filter((line) => !/^1: lo|^$/.test(line))).toEqual([]);
+    }
+    expect(ask(`--network=/var/run/netns/${world.pod}`).stdout).toContain(`inet ${POD}/24`);
+    const own = sh('busybox ip -o addr').match(/inet [\d.]+\/\d+/g) ?? [];
+    for (const address of own) expect(ask('--network=host').stdout).toContain(address);
+    expect(ask('--network=elsewhere').stderr).toContain('network');
+  });
 });

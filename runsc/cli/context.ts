@@ -110,7 +110,7 @@ function absolute(path: string | undefined): string | null {
   return path === undefined ? null : resolve(path);
 }
 
-function oneOf<T extends string>(flag: string, value: string | undefined, allowed: readonly T[], fallback: T): T {
+export function oneOf<T extends string>(flag: string, value: string | undefined, allowed: readonly T[], fallback: T): T {
   if (value === undefined) return fallback;
   const found = allowed.find((a) => a === value);
   if (found === undefined) throw new UsageError(`flag --${flag}: ${value} is none of ${allowed.join(', ')}`);

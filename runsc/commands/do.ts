@@ -7,12 +7,12 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isatty } from 'node:tty';
 import { command } from '../cli/command.ts';
-import type { Context } from '../cli/context.ts';
+import { type Context, oneOf } from '../cli/context.ts';
 import { UsageError } from '../cli/flags.ts';
 import { windowSize } from '../container/console.ts';
 import { Containers } from '../container/containers.ts';
 import type { Spec, SpecMount } from '../container/spec.ts';
-import { RuntimeError } from '../container/types.ts';
+import { RuntimeError, type RuntimeSettings } from '../container/types.ts';
 import { defaultSpec } from './default_spec.ts';
 import { terminalStdio } from './foreground.ts';
 import { hostUser } from './host_user.ts';
@@ -25,6 +25,7 @@ const FLAGS = {
   env: { kind: 'list', alias: 'e', help: 'NAME=value, added to this environment' },
   user: { kind: 'string', alias: 'u', help: 'name of a user here, or UID[:GID] (default: 0:0)' },
   hostname: { kind: 'string', help: 'name of the sandbox' },
+  network: { kind: 'string', help: 'sandbox or none (lo alone), host, or the PATH of a network namespace (default: as before do)' },
   volume: { kind: 'list', alias: 'v', help: 'HOST:PLACE[:ro], a folder or file to share' },
   tmpfs: { kind: 'list', help: 'PLACE for files in memory' },
   'no-tty': { kind: 'bool', help: 'no terminal, even if there is one here' },
@@ -42,7 +43,7 @@ export const doCommand = command('do', {
     const bundle = mkdtempSync(join(tmpdir(), 'runsc-do-'));
     try {
       writeFileSync(join(bundle, 'config.json'), JSON.stringify(describe(words, flags, terminal)));
-      return await runIn(context, bundle, terminal);
+      return await runIn(context, networkOf(context, flags.network), bundle, terminal);
     } catch (e) {
       const status = shellStatus(e);
       if (status === null) throw e;
@@ -61,10 +62,16 @@ function shellStatus(e: unknown): number | null {
   return /permission denied$|is a directory$|exec format error$/.test(message) ? 126 : null;
 }
 
-async function runIn(context: Context, bundle: string, terminal: boolean): Promise<number> {
+/** With the mode of the network that was asked for; a namespace by its path is a sandbox's own. */
+function networkOf(context: Context, network: string | undefined): RuntimeSettings {
+  if (network === undefined) return context.settings;
+  const mode = network.startsWith('/') ? 'sandbox' : oneOf('network', network, ['sandbox', 'host', 'none'], 'sandbox');
+  return { ...context.settings, network: mode };
+}
+async function runIn(context: Context, settings: RuntimeSettings, bundle: string, terminal: boolean): Promise<number> {
   const id = `do-${process.pid}-${Date.now().toString(36)}`;
   // No limits, so no cgroup: making one costs more than much of the rest.
-  const containers = new Containers({ ...context.settings, ignoreCgroups: true });
+  const containers = new Containers({ ...settings, ignoreCgroups: true });
   await removeAbandoned(containers);
   const container = await containers.create({ id, bundle, stdio: terminal ? terminalStdio() : inheritedStdio(), attached: true });
   return runToEnd(context, container, terminal);
@@ -85,6 +92,7 @@ type DoFlags = {
   readonly user: string | undefined;
 } & {
   readonly hostname: string | undefined;
+  readonly network: string | undefined;
   readonly volume: string[];
   readonly tmpfs: string[];
 };
@@ -109,9 +117,15 @@ function describe(args: readonly string[], flags: DoFlags, terminal: boolean): S
       rlimits: [{ type: 'RLIMIT_NOFILE', soft: 1024, hard: 1_048_576 }],
     },
     // Without a pid namespace of its own the command is not process 1, whom signals without a handler do not end.
-    linux: { ...base.linux, namespaces: (base.linux?.namespaces ?? []).filter(({ type }) => type !== 'pid') },
+    linux: { ...base.linux, namespaces: namespacesOf(base, flags.network) },
     mounts: [...(base.mounts ?? []), ...flags.tmpfs.map(tmpfsMount), ...flags.volume.map(volumeMount)],
   };
+}
+
+function namespacesOf(base: Spec, network: string | undefined): { type: string; path?: string }[] {
+  const wanted = (base.linux?.namespaces ?? []).filter(({ type }) => type !== 'pid');
+  if (network?.startsWith('/') !== true) return wanted;
+  return [...wanted.filter(({ type }) => type !== 'network'), { type: 'network', path: network }];
 }
 
 function userOf(text = '0:0'): [number, number] {
