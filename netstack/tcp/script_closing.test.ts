@@ -131,3 +131,23 @@ test('a new connection takes the place of one in TIME_WAIT when its numbers are 
   w.from(4000).send('S 5000:5000(0) win 1000 <mss 1000>');
   expect([w.out(), c.state]).toEqual([['S. 0:0(0) ack 5001 <mss 1460>'], C.CLOSED]);
 });
+
+test('in TIME_WAIT without an owner little is kept, and the other side is still answered', () => {
+  const w = new Wire();
+  const c = w.accept(w.listen(), '<mss 1460,sackOK>');
+  const before = c.congestion;
+  c.close(false);
+  w.send('. 1:1(0) ack 2');
+  w.send('F. 1:1(0) ack 2');
+  expect(c.state).toBe(C.TIME_WAIT);
+  expect(c.congestion).not.toBe(before);
+  w.out();
+  w.send('F. 1:1(0) ack 2');
+  expect(w.out()).toEqual(['. 2:2(0) ack 2']);
+  // What came twice is nobody else's business.
+  w.send('P. 1:1(0) ack 2');
+  const other = w.from(4001).accept(w.listenAgain(), '<mss 1460,sackOK>');
+  expect([other.receiving.hasDuplicate, other.sent.length]).toEqual([false, 0]);
+  w.run(61_000);
+  expect([...w.stack.tcp.all()]).toEqual([other]);
+});
