@@ -62,6 +62,7 @@ export const FUSE_ASYNC_READ = 1 << 0;
 export const FUSE_POSIX_LOCKS = 1 << 1;
 export const FUSE_ATOMIC_O_TRUNC = 1 << 3;
 export const FUSE_BIG_WRITES = 1 << 5;
+export const FUSE_DONT_MASK = 1 << 6;
 export const FUSE_FLOCK_LOCKS = 1 << 10;
 export const FUSE_HAS_IOCTL_DIR = 1 << 11;
 export const FUSE_AUTO_INVAL_DATA = 1 << 12;

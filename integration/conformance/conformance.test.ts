@@ -21,7 +21,8 @@ function compile(name: string): string {
   mkdirSync(OUT, { recursive: true });
   const source = join(__dirname, `${name}.c`);
   const program = join(OUT, name);
-  const newest = Math.max(statSync(source).mtimeMs, statSync(join(__dirname, 'check.h')).mtimeMs);
+  const headers = readdirSync(__dirname).filter((file) => file.endsWith('.h'));
+  const newest = Math.max(...[source, ...headers.map((file) => join(__dirname, file))].map((file) => statSync(file).mtimeMs));
   if ((statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0) < newest) {
     execFileSync('gcc', ['-O1', '-Wall', '-o', program, source, '-lpthread', '-lrt', '-ldl'], { stdio: 'inherit' });
   }

@@ -262,6 +262,23 @@ static void direct(void)
 	stop_server();
 }
 
+static void spliced(void)
+{
+	defaults();
+	shared->spliced = 1;
+	start_server(",default_permissions,allow_other");
+	char *out = malloc(200000), *in = malloc(200000);
+	for (int i = 0; i < 200000; i++)
+		out[i] = i * 40503u >> 7;
+	int fd = open(at("f"), O_RDWR | O_CREAT, 0644);
+	CHECK(fd >= 0 && write(fd, out, 100001) == 100001 && close(fd) == 0);
+	fd = open(at("f"), O_RDONLY);
+	CHECK(read(fd, in, 200000) == 100001 && memcmp(in, out, 100001) == 0 && close(fd) == 0);
+	free(in);
+	free(out);
+	stop_server();
+}
+
 static void older_servers(void)
 {
 	defaults();
@@ -899,6 +916,7 @@ int main(int argc, char **argv)
 	PART(timeouts);
 	PART(contents);
 	PART(direct);
+	PART(spliced);
 	PART(older_servers);
 	PART(listings);
 	PART(mappings);

@@ -49,6 +49,7 @@ struct shared {
 	volatile int broken;		/* how to answer LOOKUP of "broken" */
 	volatile int interruptible;	/* a stuck request is answered with EINTR when it is interrupted */
 	volatile int threads, clone;
+	volatile int spliced;		/* answers to READ go through a pipe, as libfuse sends them */
 	volatile int many;		/* names that the root lists besides its own */
 	volatile uint64_t big_offsets;	/* added to the offsets of READDIR */
 	/* what happened */
@@ -157,6 +158,24 @@ static void reply(int fd, uint64_t unique, int error, const void *body, size_t l
 	/* ENOENT: whoever asked is gone */
 	if (n < 0 && errno != ENOENT && errno != ENODEV && shared->broken == 0)
 		fprintf(stderr, "server: answer: %s\n", strerror(errno));
+}
+
+/* The header is given to the pipe before the length is known. */
+static void reply_spliced(int fd, uint64_t unique, const void *body, size_t length, size_t asked)
+{
+	static char page[4096] __attribute__((aligned(4096)));
+	static int ends[2];
+	struct fuse_out_header *head = (void *)page;
+	struct iovec first = { head, sizeof *head }, second = { (void *)body, length };
+	if (ends[1] == 0) {
+		CHECK(pipe(ends) == 0);
+		CHECK(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) >= 1 << 20);
+	}
+	*head = (struct fuse_out_header){ .len = sizeof *head + asked, .error = 0, .unique = unique };
+	CHECK(vmsplice(ends[1], &first, 1, 0) == sizeof *head);
+	CHECK(length == 0 || vmsplice(ends[1], &second, 1, 0) == (ssize_t)length);
+	head->len = sizeof *head + length;
+	CHECK(splice(ends[0], NULL, fd, NULL, head->len, 0) == (ssize_t)head->len);
 }
 
 static size_t add_dirent(char *buffer, size_t used, size_t room, uint64_t offset, const char *name, uint64_t ino, unsigned type)
@@ -463,7 +482,12 @@ static void serve(int fd, char *message)
 		size_t left = rd->offset < n->size ? n->size - rd->offset : 0;
 		if (rd->size > shared->largest_read)
 			shared->largest_read = rd->size;
-		reply(fd, in->unique, 0, n->data + rd->offset, left < rd->size ? left : rd->size);
+		if (left > rd->size)
+			left = rd->size;
+		if (shared->spliced)
+			reply_spliced(fd, in->unique, n->data + rd->offset, left, rd->size);
+		else
+			reply(fd, in->unique, 0, n->data + rd->offset, left);
 		break;
 	}
 	case FUSE_WRITE: {
@@ -587,8 +611,12 @@ static void *serve_device(void *argument)
 {
 	int fd = (int)(long)argument;
 	char *message = malloc(BUFFER);
+	int ends[2];
+	CHECK(pipe(ends) == 0 && fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) >= 1 << 20);
 	for (;;) {
-		ssize_t n = read(fd, message, BUFFER);
+		ssize_t n = shared->spliced ? splice(fd, NULL, ends[1], NULL, 1 << 20, 0) : read(fd, message, BUFFER);
+		if (n > 0 && shared->spliced)
+			CHECK(read(ends[0], message, n) == n);
 		if (n < 0 && (errno == EINTR || errno == ENOENT))
 			continue;
 		if (n < 0) {

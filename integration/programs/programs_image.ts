@@ -6,7 +6,8 @@ import { join, resolve } from 'node:path';
 
 const ROOT = resolve(__dirname, '../..');
 const RUNSC = join(ROOT, 'bin/runsc');
-const IMAGE = join(process.env.TSVISOR_CACHE ?? join(ROOT, '.cache'), 'images/programs-rootfs');
+const IMAGES = join(process.env.TSVISOR_CACHE ?? join(ROOT, '.cache'), 'images');
+const IMAGE = join(IMAGES, 'programs-rootfs');
 export const PLATFORMS = (process.env.TSVISOR_TEST_PLATFORMS ?? 'systrap,ptrace').split(',');
 /** Everything, not only what CI has the time for. */
 export const ALL = process.env.TSVISOR_PROGRAMS === 'all';
@@ -22,7 +23,19 @@ export interface Volume {
   readonly destination: string;
 }
 
-function spec(script: string, volumes: readonly Volume[]) {
+/** What a script needs besides the programs image. */
+export interface Needs {
+  /** A layer over the image: NAME-rootfs. */
+  readonly layer?: string;
+  readonly capabilities?: readonly string[];
+  /** It mounts FUSE filesystems. */
+  readonly fuse?: boolean;
+}
+
+const FUSE_DEVICE = { path: '/dev/fuse', type: 'c', major: 10, minor: 229, fileMode: 0o666, uid: 0, gid: 0 };
+
+function spec(script: string, volumes: readonly Volume[], { capabilities = [], fuse = false }: Needs) {
+  const all = [...CAPABILITIES, ...capabilities];
   const mount = (destination: string, type: string, ...options: string[]) => ({ destination, type, source: type, options });
   return {
     ociVersion: '1.0.2',
@@ -33,7 +46,7 @@ function spec(script: string, volumes: readonly Volume[]) {
       cwd: '/',
       user: { uid: 0, gid: 0 },
       env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', 'LANG=C.UTF-8'],
-      capabilities: { bounding: CAPABILITIES, effective: CAPABILITIES, permitted: CAPABILITIES },
+      capabilities: { bounding: all, effective: all, permitted: all },
       rlimits: [{ type: 'RLIMIT_NOFILE', hard: 4096, soft: 1024 }],
     },
     mounts: [
@@ -46,7 +59,10 @@ function spec(script: string, volumes: readonly Volume[]) {
       mount('/tmp', 'tmpfs', 'mode=1777'),
       ...volumes.map(({ source, destination }) => ({ destination, source, type: 'bind', options: ['rbind', 'rw'] })),
     ],
-    linux: { namespaces: ['pid', 'network', 'mount', 'ipc', 'uts'].map((type) => ({ type })) },
+    linux: {
+      namespaces: ['pid', 'network', 'mount', 'ipc', 'uts'].map((type) => ({ type })),
+      ...(fuse ? { devices: [FUSE_DEVICE], resources: { devices: [{ allow: true, access: 'rwm' }] } } : {}),
+    },
   };
 }
 
@@ -63,13 +79,14 @@ export class ProgramBundle {
   /** The runtime's command and its arguments, without the verb. */
   readonly command: readonly [string, ...string[]];
 
-  constructor(runtime: string, script: string, flags: readonly string[] = [], volumes: readonly Volume[] = []) {
+  constructor(runtime: string, script: string, flags: readonly string[] = [], volumes: readonly Volume[] = [], needs: Needs = {}) {
     const { folder } = this;
     for (const name of ['upper', 'work', 'rootfs']) mkdirSync(join(folder, name));
-    const layers = `lowerdir=${IMAGE},upperdir=${folder}/upper,workdir=${folder}/work`;
+    const lower = needs.layer === undefined ? IMAGE : `${join(IMAGES, `${needs.layer}-rootfs`)}:${IMAGE}`;
+    const layers = `lowerdir=${lower},upperdir=${folder}/upper,workdir=${folder}/work`;
     const mounted = spawnSync('mount', ['-t', 'overlay', 'overlay', '-o', layers, join(folder, 'rootfs')], { encoding: 'utf8' });
     if (mounted.status !== 0) throw new Error(`mount: ${mounted.stderr}`);
-    writeFileSync(join(folder, 'config.json'), JSON.stringify(spec(script, volumes)));
+    writeFileSync(join(folder, 'config.json'), JSON.stringify(spec(script, volumes, needs)));
     const state = join(folder, 'state');
     this.command = runtime === 'runc' ? ['runc', '--root', state] : [RUNSC, '--root', state, `--platform=${runtime}`, ...flags];
   }
@@ -86,8 +103,14 @@ export class ProgramBundle {
 }
 
 /** Runs a bash script in a fresh container. `runtime`: 'runc', or a platform of runsc, with further flags. `seconds`: then it is ended. */
-export async function runScript(runtime: string, script: string, seconds: number, flags: readonly string[] = []): Promise<Outcome> {
-  const bundle = new ProgramBundle(runtime, script, flags);
+export async function runScript(
+  runtime: string,
+  script: string,
+  seconds: number,
+  flags: readonly string[] = [],
+  needs: Needs = {},
+): Promise<Outcome> {
+  const bundle = new ProgramBundle(runtime, script, flags, [], needs);
   try {
     const [command, ...args] = bundle.run;
     return await collect(command, args, seconds);
@@ -121,8 +144,9 @@ export function once<T>(make: () => T): () => T {
   return () => (made ??= make());
 }
 
-/** The programs image and runc are there; else the reason why not. */
-export function lacking(): string | null {
+/** The programs image (and a layer over it) and runc are there; else the reason why not. */
+export function lacking(layer?: string): string | null {
   if (!existsSync(IMAGE)) return 'the programs image (scripts/images/build.sh)';
+  if (layer !== undefined && !existsSync(join(IMAGES, `${layer}-rootfs`))) return `the ${layer} image (scripts/images/build.sh)`;
   return spawnSync('runc', ['--version']).status === 0 ? null : 'runc';
 }

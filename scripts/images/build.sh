@@ -8,9 +8,9 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 exec 9>"$out/lock"
 flock 9
-for image in busybox debian programs network pause; do
+for image in busybox debian programs network fuse pause; do
   sources=("$here/$image.sh" "$here/pack.sh")
-  [ "$image" != network ] || sources+=("$here/programs.sh" "$here/chroot_install.sh") # a layer over it
+  case $image in network | fuse) sources+=("$here/programs.sh" "$here/layer.sh" "$here/chroot_install.sh") ;; esac # layers over it
   [ "$image" != pause ] || sources+=("$here/../../native-addon/src/pause.c")
   key=$(cat "${sources[@]}" | sha256sum | cut -d' ' -f1)
   if [ "$(cat "$out/$image.key" 2>/dev/null)" = "$key" ] && [ -d "$out/$image-rootfs" ]; then continue; fi

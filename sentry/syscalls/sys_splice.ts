@@ -19,6 +19,7 @@ const SPLICE_FLAGS = 15;
 
 /** The bytes of a pipe as a source: what nobody takes stays in the pipe. */
 class PipeSource implements Source {
+  readonly spliced = true;
   private readonly pipe: Pipe;
   private left: number;
   constructor(pipe: Pipe, count: number) {

@@ -71,12 +71,12 @@ function copyStat(task: Task, inode: Inode, address: number): number {
 }
 
 /** Where no walk has just asked a revalidating filesystem (the end is no looked-up name), asks it. */
-function refreshed(path: VfsPath, text: ByteString, file: FileDescription | null = null): Inode | Errno {
+function refreshed(task: Task, path: VfsPath, text: ByteString, file: FileDescription | null = null): Inode | Errno {
   const inode = inodeOf(path);
   if (inode.fs.cachePolicy !== 'revalidate') return inode;
   const walked = text !== '' && !text.endsWith('.') && path.dentry !== path.mount.root;
   if (walked && !inode.fs.attributesExpire) return inode;
-  const r = inode.refresh(file);
+  const r = inode.refresh(file, task.creds);
   return r !== 0 ? r : inode;
 }
 
@@ -86,7 +86,7 @@ function statAt(task: Task, dirfd: number, pathAddress: number, address: number,
   const options = (atFlags & AT_SYMLINK_NOFOLLOW) !== 0 ? 0 : LOOKUP_FOLLOW;
   const found = resolve(task, dirfd, text, (atFlags & AT_EMPTY_PATH) !== 0 ? options | LOOKUP_EMPTY : options);
   if (typeof found === 'number') return found;
-  const inode = refreshed(found, text);
+  const inode = refreshed(task, found, text);
   return typeof inode === 'number' ? inode : copyStat(task, inode, address);
 }
 
@@ -101,7 +101,7 @@ function fstat(task: Task, number: number, address: number): number {
   const file = task.fds.get(number);
   if (typeof file === 'number') return file;
   if (file.path === null) return EBADF;
-  const inode = refreshed(file.path, '', file);
+  const inode = refreshed(task, file.path, '', file);
   return typeof inode === 'number' ? inode : copyStat(task, inode, address);
 }
 
@@ -117,7 +117,7 @@ function statx(task: Task, dirfd: number, pathAddress: number, atFlags: number, 
   const options = (atFlags & AT_SYMLINK_NOFOLLOW) !== 0 ? 0 : LOOKUP_FOLLOW;
   const found = resolve(task, dirfd, text, (atFlags & AT_EMPTY_PATH) !== 0 ? options | LOOKUP_EMPTY : options);
   if (typeof found === 'number') return found;
-  const inode = refreshed(found, text);
+  const inode = refreshed(task, found, text);
   if (typeof inode === 'number') return inode;
   writeStatx(task.kernel.ioView, inode.fs.dev, inode.attributes(), found, task.creds.namespace);
   return task.copyOut(address, task.kernel.ioScratch.subarray(0, Statx.size));

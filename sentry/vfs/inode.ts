@@ -195,9 +195,10 @@ export abstract class Inode {
   }
   /**
    * For 'revalidate' filesystems: makes attributes() current where no walk has just done so (fstat, "." and the root, AT_EMPTY_PATH).
-   * ESTALE if the object cannot be reached any more. `file`: of fstat(2).
+   * ESTALE if the object cannot be reached any more. `file`: of fstat(2); `creds`: who asks, if
+   * that may matter.
    */
-  refresh(_file: FileDescription | null = null): 0 | Errno {
+  refresh(_file: FileDescription | null = null, _creds: Credentials | null = null): 0 | Errno {
     return 0;
   }
   /** access(2), chdir(2), chroot(2): MAY_* bits that `checkPermission` has granted and somebody else decides about as well. */
@@ -296,7 +297,8 @@ export abstract class Inode {
 /** Grants or denies rwx bits in place of the nine permission bits. Capabilities override it as they do those, unless it is final. */
 export interface AccessRule {
   readonly final?: boolean;
-  grants(inode: Inode, creds: Credentials, mask: number): boolean;
+  /** An errno: it could not be found out. */
+  grants(inode: Inode, creds: Credentials, mask: number): boolean | Errno;
   /** Who owns the object is somebody else's to judge: these credentials may try to change its metadata. */
   mayChange?(inode: Inode, creds: Credentials): boolean;
 }

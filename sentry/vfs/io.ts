@@ -15,6 +15,8 @@ export interface Sink {
 /** Gives bytes in order. */
 export interface Source {
   readonly remaining: number;
+  /** The bytes come out of a pipe: what vmsplice(2) put there its owner may have changed since, which a copy does not show. */
+  readonly spliced?: boolean;
   /** Fills into[start..end); how many, or EFAULT. */
   take(into: Uint8Array, start?: number, end?: number): number;
 }

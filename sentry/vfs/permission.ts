@@ -28,7 +28,9 @@ export function checkPermission(inode: Inode, creds: Credentials, mask: number):
     else rule = inode.findAccessRule();
   }
   if (rule === null) return checkModeBits(inode, creds, mask);
-  if (rule.grants(inode, creds, mask)) return 0;
+  const granted = rule.grants(inode, creds, mask);
+  if (typeof granted === 'number') return granted;
+  if (granted) return 0;
   return rule.final !== true && overridesPermission(inode, inode.mode, creds, mask) ? 0 : EACCES;
 }
 

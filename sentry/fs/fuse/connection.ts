@@ -238,11 +238,14 @@ export class FuseConnection {
     return out;
   }
 
-  /** One message from the server: its length, or what is wrong with it. The bytes are the connection's from now on. */
-  receive(message: Uint8Array): number {
+  /**
+   * One message from the server: its length, or what is wrong with it. The bytes are the connection's from now on. spliced: its header may
+   * tell of more than there was to send: libfuse corrects that in the page that it has given to the pipe, of which we have a copy.
+   */
+  receive(message: Uint8Array, spliced = false): number {
     if (message.length < OUT_HEADER) return EINVAL;
     const { len, error, unique } = F.FuseOutHeader.decode(message);
-    if (len !== message.length) return EINVAL;
+    if (len !== message.length && !(spliced && len > message.length)) return EINVAL;
     if (unique === 0) {
       const r = this.state === 'live' ? this.notice(error, message.subarray(OUT_HEADER)) : EINVAL;
       return r === 0 ? message.length : r;

@@ -42,7 +42,7 @@ export class FuseDevice extends FileImpl {
     if (remaining > MAX_REPLY) return EINVAL;
     const message = new Uint8Array(remaining);
     if (src.take(message, 0, remaining) !== remaining) return EFAULT;
-    return connection.receive(message);
+    return connection.receive(message, src.spliced === true);
   }
   override poll(): number {
     return this.connection === null ? POLLERR : this.connection.poll();

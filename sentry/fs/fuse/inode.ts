@@ -2,12 +2,13 @@
  * An object of a FUSE filesystem. Attributes and names are believed as long as the server has said; then it is asked again, by questions
  * that suspend the system call (kernel/call_log.ts).
  */
-import { EIO, ENOSYS, type Errno } from '../../../abi/errno.ts';
+import { EACCES, EIO, ENOSYS, type Errno } from '../../../abi/errno.ts';
 import { O_CREAT, O_EXCL, O_NOCTTY, O_TRUNC, PATH_MAX } from '../../../abi/fcntl.ts';
 import * as F from '../../../abi/fuse.ts';
 import { S_IALLUGO, S_IFMT } from '../../../abi/stat.ts';
 import { type ByteString, byteString } from '../../../lib/byte_string.ts';
 import type { CallLog } from '../../kernel/call_log.ts';
+import type { Credentials } from '../../kernel/credentials.ts';
 import type { Task } from '../../kernel/task.ts';
 import { WaitQueue } from '../../kernel/wait.ts';
 import type { FileDescription, FileImpl } from '../../vfs/file.ts';
@@ -167,7 +168,8 @@ export class FuseInode extends Inode {
     });
     return request;
   }
-  override refresh(file: FileDescription | null = null): 0 | Errno {
+  override refresh(file: FileDescription | null = null, creds: Credentials | null = null): 0 | Errno {
+    if (creds !== null && !this.connection.allows(creds)) return EACCES;
     if (!this.attributesExpired) return 0;
     const key = `A${this.nodeid}`;
     if (this.log?.has(key)) return 0; // once a call
@@ -327,6 +329,10 @@ export class FuseInode extends Inode {
 
   // Opening
 
+  /** The server may want to do it. */
+  override get appliesUmask(): boolean {
+    return true;
+  }
   override get truncatesAtOpen(): boolean {
     return true;
   }

@@ -53,11 +53,17 @@ export function lookupRequest(directory: FuseInode, name: ByteString): FuseReque
   return entryRequest(directory, F.FUSE_LOOKUP, name, [name], 0);
 }
 
+/** A server that has asked for it takes the umask off the mode itself. */
+function modeFor({ connection }: FuseInode, { mode, umask = 0 }: CreateOptions): number {
+  return connection.has(F.FUSE_DONT_MASK) ? mode : mode & ~umask;
+}
+
 function made(request: FuseRequest): Inode | Errno {
   return request.error !== 0 ? request.error : (request.value as FuseInode);
 }
 
-export function mkdir(directory: FuseInode, name: ByteString, { mode }: CreateOptions): Inode | Errno {
+export function mkdir(directory: FuseInode, name: ByteString, options: CreateOptions): Inode | Errno {
+  const mode = modeFor(directory, options);
   const body = F.FuseMkdirIn.encode({ mode, umask: 0 });
   const umaskAt = F.FuseMkdirIn.offsets.umask;
   return made(
@@ -67,7 +73,8 @@ export function mkdir(directory: FuseInode, name: ByteString, { mode }: CreateOp
   );
 }
 
-export function mknod(directory: FuseInode, name: ByteString, { mode }: CreateOptions, rdev: number): Inode | Errno {
+export function mknod(directory: FuseInode, name: ByteString, options: CreateOptions, rdev: number): Inode | Errno {
+  const mode = modeFor(directory, options);
   const body = F.FuseMknodIn.encode({ mode, rdev, umask: 0 });
   const umaskAt = F.FuseMknodIn.offsets.umask;
   return made(
@@ -119,7 +126,8 @@ export function tmpfile(directory: FuseInode, options: CreateOptions, flags: num
   return EOPNOTSUPP;
 }
 
-function createRequest(directory: FuseInode, opcode: number, name: ByteString, { mode }: CreateOptions, given: number): FuseRequest {
+function createRequest(directory: FuseInode, opcode: number, name: ByteString, options: CreateOptions, given: number): FuseRequest {
+  const mode = modeFor(directory, options);
   const flags = given & ~O_NOCTTY;
   const body = F.FuseCreateIn.encode({ flags, mode, umask: 0, open_flags: 0 });
   const request: FuseRequest = directory.question(opcode, [body, name], {
