@@ -707,23 +707,8 @@ static void notifications(void)
 	defaults();
 	shared->entry_valid = shared->attr_valid = 1000;
 	shared->open_flags = FOPEN_KEEP_CACHE;
-	/* The test keeps a descriptor of the device */
-	start_server(",default_permissions,allow_other");
-	stop_server();
-	defaults();
-	shared->entry_valid = shared->attr_valid = 1000;
-	shared->open_flags = FOPEN_KEEP_CACHE;
-	device = open("/dev/fuse", O_RDWR);
-	int keep = device;
-	strcpy(mountpoint, "/tmp/tsvisor-fuse-XXXXXX");
-	CHECK(mkdtemp(mountpoint) != NULL);
 	char text[128];
-	snprintf(text, sizeof text, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions", device);
-	CHECK(mount("test", mountpoint, "fuse", 0, text) == 0);
-	server_pid = fork();
-	if (server_pid == 0)
-		server_main();
-	device = keep;
+	start_server_keeping(",default_permissions,allow_other");
 	fill(at("f"), "content");
 	struct stat st;
 	CHECK(stat(at("f"), &st) == 0);
@@ -755,8 +740,42 @@ static void notifications(void)
 	FAILS(write(device, &bad, 4), EINVAL);
 	/* A buffer that requests might not fit in */
 	FAILS(read(device, text, sizeof text), EINVAL);
-	CHECK(close(keep) == 0);
-	device = -1;
+	CHECK(close(device) == 0);
+	stop_server();
+}
+
+static void polls(void)
+{
+	defaults();
+	start_server_keeping(",default_permissions,allow_other");
+	fill(at("f"), "content");
+	int fd = open(at("f"), O_RDONLY);
+	struct pollfd p = { fd, POLLIN, 0 };
+	CHECK(poll(&p, 1, 0) == 0);
+	shared->revents = POLLIN;
+	CHECK(poll(&p, 1, 0) == 1 && p.revents == POLLIN);
+	shared->revents = 0;
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(poll(&p, 1, 10000) == 1 && p.revents == POLLIN ? 0 : 5);
+	uint64_t asked = shared->count[FUSE_POLL];
+	WAIT_FOR(shared->count[FUSE_POLL] > asked || shared->count[FUSE_POLL] >= 3);
+	usleep(20000);
+	shared->revents = POLLIN;
+	struct fuse_notify_poll_wakeup_out wakeup = { .kh = shared->poll_handle };
+	notify(FUSE_NOTIFY_POLL, &wakeup, sizeof wakeup, NULL);
+	int status;
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(close(fd) == 0 && close(device) == 0);
+	stop_server();
+	/* A server without it has files that are always ready */
+	defaults();
+	shared->missing[FUSE_POLL] = 1;
+	start_server(",default_permissions,allow_other");
+	fill(at("f"), "content");
+	fd = open(at("f"), O_RDONLY);
+	p = (struct pollfd){ fd, POLLIN | POLLOUT, 0 };
+	CHECK(poll(&p, 1, 0) == 1 && p.revents == (POLLIN | POLLOUT) && close(fd) == 0);
 	stop_server();
 }
 
@@ -873,36 +892,29 @@ static void locked(void)
 	CHECK(flock(a, LOCK_UN) == 0 && flock(b, LOCK_EX | LOCK_NB) == 0);
 	CHECK(close(a) == 0 && close(b) == 0 && shared->count[FUSE_SETLK] == 0);
 	stop_server();
-}
-
-static void write_map(const char *what, pid_t pid)
-{
-	char path[64];
-	snprintf(path, sizeof path, "/proc/%d/%s", pid, what);
-	int fd = open(path, O_WRONLY);
-	CHECK(fd >= 0 && write(fd, "0 0 65536", 9) == 9 && close(fd) == 0);
-}
-
-/* Root of a user namespace may mount FUSE, whatever it may do outside. */
-static void become_mounter(void)
-{
-	int ready[2], mapped[2];
-	char c = 0;
-	CHECK(pipe(ready) == 0 && pipe(mapped) == 0);
-	pid_t self = getpid(), pid = fork();
+	/* It keeps them itself */
+	defaults();
+	shared->init_flags = FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS;
+	start_server(",default_permissions,allow_other");
+	fill(at("f"), "content");
+	a = open(at("f"), O_RDWR), b = open(at("f"), O_RDWR);
+	CHECK(flock(a, LOCK_EX | LOCK_NB) == 0 && shared->lock_owner != 0);
+	FAILS(flock(b, LOCK_EX | LOCK_NB), EWOULDBLOCK);
+	CHECK(flock(a, LOCK_UN) == 0 && shared->lock_owner == 0);
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 5, .l_len = 10 };
+	CHECK(fcntl(a, F_SETLK, &lock) == 0);
+	pid_t pid = fork();
 	if (pid == 0) {
-		CHECK(read(ready[0], &c, 1) == 1);
-		write_map("uid_map", self);
-		write_map("gid_map", self);
-		CHECK(write(mapped[1], &c, 1) == 1);
-		_exit(0);
+		FAILS(fcntl(b, F_SETLK, &lock), EAGAIN);
+		CHECK(fcntl(b, F_GETLK, &lock) == 0);
+		_exit(lock.l_type == F_WRLCK && lock.l_start == 10 && lock.l_len == 10 ? 0 : 6);
 	}
-	CHECK(unshare(CLONE_NEWUSER) == 0);
-	CHECK(write(ready[1], &c, 1) == 1 && read(mapped[0], &c, 1) == 1);
 	int status;
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
-	CHECK(setresgid(0, 0, 0) == 0 && setresuid(0, 0, 0) == 0);
-	CHECK(unshare(CLONE_NEWNS) == 0);
+	lock.l_type = F_UNLCK;
+	CHECK(fcntl(a, F_SETLK, &lock) == 0 && shared->lock_owner == 0);
+	CHECK(close(a) == 0 && close(b) == 0);
+	stop_server();
 }
 
 int main(int argc, char **argv)
@@ -928,6 +940,7 @@ int main(int argc, char **argv)
 	PART(crowds);
 	PART(forgetting);
 	PART(notifications);
+	PART(polls);
 	PART(mounts);
 	PART(by_descriptors);
 	PART(in_user_namespace);

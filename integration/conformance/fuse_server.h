@@ -51,6 +51,9 @@ struct shared {
 	volatile int threads, clone;
 	volatile int spliced;		/* answers to READ go through a pipe, as libfuse sends them */
 	volatile int many;		/* names that the root lists besides its own */
+	volatile unsigned revents;	/* of POLL */
+	volatile uint64_t poll_handle;
+	volatile uint64_t lock_owner;	/* who holds the one lock there is; 0: nobody */
 	volatile uint64_t big_offsets;	/* added to the offsets of READDIR */
 	/* what happened */
 	volatile uint64_t count[64], forgotten;
@@ -577,6 +580,35 @@ static void serve(int fd, char *message)
 		reply(fd, in->unique, 0, &out, sizeof out.head + io->out_size);
 		break;
 	}
+	case FUSE_POLL: {
+		const struct fuse_poll_in *po = arg;
+		struct fuse_poll_out out = { .revents = shared->revents & po->events };
+		shared->poll_handle = po->kh;
+		reply(fd, in->unique, 0, &out, sizeof out);
+		break;
+	}
+	case FUSE_SETLK:
+	case FUSE_SETLKW: {
+		const struct fuse_lk_in *lk = arg;
+		if (lk->lk.type == F_UNLCK) {
+			if (shared->lock_owner == lk->owner)
+				shared->lock_owner = 0;
+		} else if (shared->lock_owner != 0 && shared->lock_owner != lk->owner)
+			error = -EAGAIN;
+		else
+			shared->lock_owner = lk->owner;
+		reply(fd, in->unique, error, NULL, 0);
+		break;
+	}
+	case FUSE_GETLK: {
+		const struct fuse_lk_in *lk = arg;
+		struct fuse_lk_out out = { .lk = lk->lk };
+		out.lk.type = F_UNLCK;
+		if (shared->lock_owner != 0 && shared->lock_owner != lk->owner)
+			out.lk = (struct fuse_file_lock){ .start = 10, .end = 19, .type = F_WRLCK, .pid = 0 };
+		reply(fd, in->unique, 0, &out, sizeof out);
+		break;
+	}
 	case FUSE_FALLOCATE: {
 		const struct fuse_fallocate_in *fa = arg;
 		if (fa->mode != 0)
@@ -649,6 +681,36 @@ static void server_main(void)
 	_exit(0);
 }
 
+static void write_map(const char *what, pid_t pid)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/%s", pid, what);
+	int fd = open(path, O_WRONLY);
+	CHECK(fd >= 0 && write(fd, "0 0 65536", 9) == 9 && close(fd) == 0);
+}
+
+/* Root of a user namespace may mount FUSE, whatever it may do outside. */
+static void become_mounter(void)
+{
+	int ready[2], mapped[2];
+	char c = 0;
+	CHECK(pipe(ready) == 0 && pipe(mapped) == 0);
+	pid_t self = getpid(), pid = fork();
+	if (pid == 0) {
+		CHECK(read(ready[0], &c, 1) == 1);
+		write_map("uid_map", self);
+		write_map("gid_map", self);
+		CHECK(write(mapped[1], &c, 1) == 1);
+		_exit(0);
+	}
+	CHECK(unshare(CLONE_NEWUSER) == 0);
+	CHECK(write(ready[1], &c, 1) == 1 && read(mapped[0], &c, 1) == 1);
+	int status;
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(setresgid(0, 0, 0) == 0 && setresuid(0, 0, 0) == 0);
+	CHECK(unshare(CLONE_NEWNS) == 0);
+}
+
 static void defaults(void)
 {
 	pthread_mutexattr_t attributes;
@@ -664,8 +726,8 @@ static void defaults(void)
 	pthread_mutex_init(&shared->lock, &attributes);
 }
 
-/* Mounts, and starts the server as a child. `options` begins with a comma, or is empty. */
-static void start_server(const char *options)
+/* Mounts, and starts the server as a child; the device stays open here as well. `options` begins with a comma, or is empty. */
+static void start_server_keeping(const char *options)
 {
 	char text[256];
 	device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
@@ -681,6 +743,12 @@ static void start_server(const char *options)
 	CHECK(server_pid >= 0);
 	if (server_pid == 0)
 		server_main();
+}
+
+/* As above; the device is the server's alone. */
+static void start_server(const char *options)
+{
+	start_server_keeping(options);
 	close(device);
 	device = -1;
 }
