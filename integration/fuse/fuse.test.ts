@@ -13,8 +13,12 @@ beforeAll(() => {
   execFileSync('gcc', ['-O1', '-Wall', '-o', join(OUT, 'stuck'), join(__dirname, 'stuck.c'), '-lpthread'], { stdio: 'inherit' });
 });
 
-test.each(PLATFORMS)('who waits for a server that does nothing can be killed, on %s', (platform) => {
-  const args = [`--platform=${platform}`, 'do', '--', join(OUT, 'stuck')];
-  const { stdout, stderr, status } = spawnSync(join(ROOT, 'bin/runsc'), args, { encoding: 'latin1', timeout: 60_000, input: '' });
-  expect({ stdout, stderr, status }).toEqual({ stdout: 'ok\n', stderr: '', status: 0 });
-}, 70_000);
+test.each(PLATFORMS)(
+  'who waits for a server that does nothing can be killed, on %s',
+  (platform) => {
+    const args = [`--platform=${platform}`, 'do', '--', join(OUT, 'stuck')];
+    const { stdout, stderr, status } = spawnSync(join(ROOT, 'bin/runsc'), args, { encoding: 'latin1', timeout: 60_000, input: '' });
+    expect({ stdout, stderr, status }).toEqual({ stdout: 'ok\n', stderr: '', status: 0 });
+  },
+  70_000,
+);
