@@ -20,8 +20,10 @@
 #define FUTEX_CLOCK_REALTIME 256
 #define FUTEX_BITSET_MATCH_ANY 0xffffffffU
 
-/* Calls that came by a signal: one in so many is told to the Sentry, which may rewrite its call site. */
+/* Calls that came by a signal: of a thread's first ones one in so many is told to the Sentry, which may rewrite its call site; then fewer. */
 #define TOLD_MASK 15
+#define FIRST_TRAPS 256
+#define TOLD_LATER_MASK 1023
 
 /*
  * stub_wait(word, operation, value, timeout, slot, bitset): the host's futex call, unless slot->kick is set. The kick's handler
@@ -80,8 +82,11 @@ int64_t futex_here(struct slot *slot, const struct futex_call *call, int by_sign
 	uint32_t granted = slot->futexes, operation = (uint32_t)call->operation;
 	if (granted == FUTEXES_ASKED || call->word >= STUB_BASE)
 		return FUTEX_NOT_HERE;
-	if (by_signal && (++slot->futex_traps & TOLD_MASK) == 0)
-		return FUTEX_NOT_HERE;
+	if (by_signal) {
+		uint32_t traps = ++slot->futex_traps;
+		if ((traps & (traps <= FIRST_TRAPS ? TOLD_MASK : TOLD_LATER_MASK)) == 0)
+			return FUTEX_NOT_HERE;
+	}
 	switch (operation) {
 	case FUTEX_WAKE_PRIVATE:
 		return wake_here(call);
