@@ -114,8 +114,8 @@ export interface Native {
   kvmPagemap(space: number, address: number, into: Uint8Array, pages: number): void;
   /** Pages that applications may be given from now on, the last `zone` one by one; negative: any. */
   kvmGrant(pages: number, zone: number): void;
-  /** Takes back pages that were given and never touched. */
-  kvmTrim(): void;
+  /** Takes back pages that were given and never touched: how many of them are left. */
+  kvmTrim(): number;
   /** Index of a stopped thread, or a negative errno. source: whose vector state it gets; -1: the initial one. */
   kvmThread(space: number, source: number): number;
   kvmThreadFree(thread: number): void;

@@ -324,8 +324,8 @@ export interface PlatformMemory {
    * the last `zone` bytes pages are given one by one, and the event comes before, too.
    */
   grant(bytes: number, zone: number): void;
-  /** Takes back what was given and never touched: the host's count and ours agree. */
-  trim(): void;
+  /** Takes back what was given and never touched. Bytes of it that are left, which applications may touch at any time. */
+  trim(): number;
 }
 
 /** The platform that was asked for cannot be had on this host: the message says why, and no stack says more. */

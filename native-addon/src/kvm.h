@@ -135,6 +135,7 @@ void frames_close(void);
 uint64_t block_reserve(bool huge);
 void block_unreserve(uint64_t gpa);
 void block_keep(uint64_t gpa);
+uint64_t block_at(bool huge, uint32_t index, bool *own);
 uint64_t frame_take(bool zeroed);
 void frame_hold(uint64_t gpa, size_t count);
 bool frame_drop(uint64_t gpa);
@@ -208,7 +209,7 @@ enum fault room_check(bool guest);
 /* kvm_residency.c */
 uint64_t space_resident(const struct space *s);
 void space_pagemap(const struct space *s, uint64_t va, uint64_t *into, size_t count);
-void memory_trim(void);
+uint64_t memory_trim(void);
 
 /* kvm_space.c, kvm_fork.c, kvm_move.c */
 struct space *space_at(int64_t index);

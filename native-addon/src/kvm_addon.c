@@ -216,12 +216,13 @@ static napi_value addon_grant(napi_env env, napi_callback_info info)
 	pthread_mutex_unlock(&vm.lock);
 	return make_undefined(env);
 }
+/* kvmTrim() -> pages that are given and not touched, all the same */
 static napi_value addon_trim(napi_env env, napi_callback_info info)
 {
 	pthread_mutex_lock(&vm.lock);
-	memory_trim();
+	uint64_t left = memory_trim();
 	pthread_mutex_unlock(&vm.lock);
-	return make_undefined(env);
+	return make_double(env, (double)left);
 }
 
 /* kvmThread(space, source) -> index of a stopped thread, or -errno. source: whose floating-point state it gets; -1: the initial one. */

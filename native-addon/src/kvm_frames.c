@@ -195,6 +195,16 @@ bool frame_drop(uint64_t gpa)
 	return true;
 }
 
+/* Block number `index` of a region; 0: there are no more. *own: it is no free one, and none of single frames. */
+uint64_t block_at(bool huge, uint32_t index, bool *own)
+{
+	const struct pool *p = &pools[huge];
+	if (index >= p->next_block)
+		return 0;
+	*own = p->blocks[index].kind == BLOCK_RESERVED || p->blocks[index].kind == BLOCK_ORPHAN;
+	return p->region->gpa + index * BLOCK_SIZE;
+}
+
 bool frame_is_small(uint64_t gpa)
 {
 	return block_of(gpa)->kind == BLOCK_SMALL;

@@ -168,8 +168,30 @@ static void each_block(bool settles)
 	}
 }
 
-/* Takes back what was given and never touched, where a range has whole blocks: touched later, it is given again. */
-void memory_trim(void)
+/* Pages that are given and may be touched without our being asked. */
+static uint64_t count_absent(void)
+{
+	static struct residency r;
+	uint64_t absent = 0, block;
+	bool own;
+	for (int huge = 0; huge < 2; huge++) {
+		for (uint32_t n = 0; (block = block_at(huge, n, &own)) != 0; n++) {
+			if (!own)
+				continue;
+			r.block = 0;
+			look_at(&r, block);
+			for (unsigned i = 0; i < BLOCK_PAGES; i++)
+				absent += (r.pages[i] & (MAP_PRESENT | MAP_SWAPPED)) == 0 && !frame_unused(block + i * PAGE_SIZE);
+		}
+	}
+	return absent;
+}
+
+/*
+ * Takes back what was given and never touched, where a range has whole blocks: touched later, it is given again. How many such pages are left:
+ * those at the edges of ranges, and those that processes share.
+ */
+uint64_t memory_trim(void)
 {
 	frames_clean();
 	each_block(false);
@@ -178,4 +200,5 @@ void memory_trim(void)
 	else
 		flush_everywhere();
 	each_block(true);
+	return count_absent();
 }

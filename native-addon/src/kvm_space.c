@@ -214,7 +214,7 @@ int space_protect(struct space *s, uint64_t start, uint64_t length, int protecti
 	return e;
 }
 
-/* MADV_DONTNEED: anonymous pages read as zeros, private pages of files as the file. Frames that are ours alone are only emptied. */
+/* MADV_DONTNEED: anonymous pages read as zeros, private pages of files as the file. Frames of blocks that are ours alone are only emptied. */
 static int forget(struct space *s, uint64_t start, uint64_t end)
 {
 	struct gather g;
@@ -227,7 +227,7 @@ static int forget(struct space *s, uint64_t start, uint64_t end)
 		uint64_t gpa = (*leaf & PTE_FRAME) + (level == 1 ? va % BLOCK_SIZE & PAGE_MASK : 0);
 		if (*leaf == 0 || r == NULL || (r->flags & RANGE_SHARED) != 0) {
 			va += PAGE_SIZE;
-		} else if (r->file == NULL && is_anonymous(gpa) && frame_exclusive(gpa)) {
+		} else if (r->file == NULL && is_anonymous(gpa) && frame_exclusive(gpa) && !frame_is_small(gpa)) {
 			if (g.release_length == 0 || g.release_gpa + g.release_length != gpa) {
 				if (g.release_length > 0)
 					madvise(window_host(g.release_gpa), g.release_length, MADV_DONTNEED);

@@ -72,7 +72,7 @@ export class KvmPlatform implements Platform {
   readonly memory: PlatformMemory = {
     grant: (bytes, zone) =>
       native.kvmGrant(bytes === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.floor(bytes / PAGE_SIZE)), Math.floor(zone / PAGE_SIZE)),
-    trim: () => native.kvmTrim(),
+    trim: () => native.kvmTrim() * PAGE_SIZE,
   };
   /** struct shared. */
   readonly buffer: ArrayBuffer;

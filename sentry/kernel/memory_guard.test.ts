@@ -6,12 +6,16 @@ import { type MemoryGroup, MemoryGuard } from './memory_guard.ts';
 const MIB = 1 << 20;
 
 /** A kernel whose processes have so many MiB each; what the guard tells the platform. */
-function world(limit: number, used: () => number) {
+function world(limit: number, used: () => number, promised = 0) {
   const timers: (() => void)[] = [];
   const granted: { bytes: number; zone: number }[] = [];
   const memoryHeld = new MemoryAccount();
   let trims = 0;
-  const memory: PlatformMemory = { grant: (bytes, zone) => void granted.push({ bytes, zone }), trim: () => void trims++ };
+  const trim = (): number => {
+    trims++;
+    return promised;
+  };
+  const memory: PlatformMemory = { grant: (bytes, zone) => void granted.push({ bytes, zone }), trim };
   const group: MemoryGroup = { limit: () => limit, used };
   const kernel = {
     containers: new Map([['c', { processes: [] }]]),
@@ -28,6 +32,12 @@ test('what the limit leaves is given, less a reserve', () => {
   guard.settle();
   expect(granted).toEqual([{ bytes: (320 - 50 - 16) * MIB, zone: 20 * MIB }]);
   expect(trims()).toBe(1);
+});
+
+test('what is given and not touched yet is not given twice', () => {
+  const { guard, granted } = world(320 * MIB, () => 50 * MIB, 100 * MIB);
+  guard.settle();
+  expect(granted).toEqual([{ bytes: (320 - 50 - 16 - 100) * MIB, zone: 20 * MIB }]);
 });
 
 test('without a limit nothing ends', () => {

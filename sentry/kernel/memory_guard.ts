@@ -53,10 +53,11 @@ export class MemoryGuard {
       memory.grant(limit, 0);
       return;
     }
-    memory.trim();
+    let promised = memory.trim();
     // One at a time: if that is not enough, the next page that is wanted asks again. The reserve bears it.
-    if (this.headroom() < LEAST && endLargest(kernel, kernel.containers.values(), limit, 'the sandbox has no memory left')) memory.trim();
-    memory.grant(Math.max(LEAST, this.headroom()), Math.min(ZONE_MAX, limit * ZONE));
+    if (this.headroom() < LEAST && endLargest(kernel, kernel.containers.values(), limit, 'the sandbox has no memory left'))
+      promised = memory.trim();
+    memory.grant(Math.max(LEAST, this.headroom() - promised), Math.min(ZONE_MAX, limit * ZONE));
     memoryHeld.mark = memoryHeld.held + GROWTH;
   }
 
