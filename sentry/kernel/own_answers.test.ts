@@ -1,4 +1,4 @@
-import { SI_USER, SIGUSR1, SIGUSR2 } from '../../abi/signal.ts';
+import { SI_USER, SIGUSR1, SIGUSR2, SS_AUTODISARM } from '../../abi/signal.ts';
 import { FakeMachine, type FakeTask } from '../testing/fake_task.ts';
 import { lendReturn, recallAnswers, tellNumbers } from './own_answers.ts';
 import type { SeccompState } from './seccomp.ts';
@@ -26,6 +26,7 @@ function setUp(): { task: FakeTask; lent: { now: boolean; returned: bigint | nul
     },
   });
   task.signalMask = signalBit(SIGUSR1);
+  task.frame = { signal: SIGUSR1, mask: 0n, savedMask: null, altStack: task.altStack };
   task.state = 'app';
   return { task, lent, told };
 }
@@ -55,7 +56,7 @@ test('a signal that is sent to a thread in its handler is looked at against the 
   expect(other.task.fake.interrupts).toBe(1);
 });
 
-test('nothing is lent where a signal waits, or somebody looks at every call', () => {
+test('nothing is lent where a signal waits, an alternate stack was disarmed, or somebody looks at every call', () => {
   const { task, lent, told } = setUp();
   sendToTask(task, { signal: SIGUSR1, code: SI_USER });
   lendReturn(task);
@@ -65,6 +66,10 @@ test('nothing is lent where a signal waits, or somebody looks at every call', ()
   lendReturn(filtered.task);
   tellNumbers(filtered.task);
   expect([filtered.lent.now, filtered.told]).toEqual([false, []]);
+  const disarmed = setUp();
+  disarmed.task.frame = { signal: SIGUSR1, mask: 0n, savedMask: null, altStack: { address: 0, size: 65536, flags: SS_AUTODISARM } };
+  lendReturn(disarmed.task);
+  expect(disarmed.lent.now).toBe(false);
   tellNumbers(task);
   recallAnswers(task);
   expect(told).toEqual([{ pid: task.pid, tid: task.tid }, null]);
