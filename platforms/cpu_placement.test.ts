@@ -70,6 +70,11 @@ test('a thread runs where the application allows it, and the kernel thread comes
   expect(placement.started(thread).allowed).toEqual([1, 3]);
   placement.restrict(thread, [0]);
   expect(state.masks.get(10)).toBe(1);
+  placement.restrict(thread, [3]);
+  placement.hurry(thread);
+  expect(state.masks.get(10)).toBe(1 << 1); // at home
+  placement.relax(thread);
+  expect(state.masks.get(10)).toBe(1 << 3);
   placement.restrict(thread, [77]); // none of ours
   expect(placement.started(thread).allowed).toBeNull();
 });

@@ -96,6 +96,13 @@ export class CpuPlacement {
     this.hot?.drop(thread);
     this.place(thread, this.home >= 0 && placement.mayRunOn(this.home) ? this.home : -1);
   }
+  /** The kernel thread waits for it: at home it runs at once, elsewhere when others let it. Until `relax`. */
+  hurry(thread: PlacedThread): void {
+    if (this.home >= 0 && !thread.placement.mayRunOn(this.home)) this.setMask(thread.tid, this.only(this.home));
+  }
+  relax(thread: PlacedThread): void {
+    if (this.home >= 0 && !thread.placement.mayRunOn(this.home)) this.place(thread, thread.placement.cpu);
+  }
   /** At each stop. */
   stopped(thread: PlacedThread): void {
     const placement = thread.placement;

@@ -1,7 +1,6 @@
 /**
  * Nice values of application threads (nice(2)), 0 to 19: weaker than the kernel thread and the sandbox's others, never stronger than other
- * processes of the host. The kernel thread sometimes waits for a stopped thread to carry something out: it is not nice meanwhile, or the
- * whole sandbox would wait behind whoever computes.
+ * processes of the host. While the kernel thread waits for one it is not nice (scheduling.ts).
  */
 
 import type { Host } from '../lib/host.ts';

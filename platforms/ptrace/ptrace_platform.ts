@@ -12,6 +12,7 @@ import { HostProc } from '../host_proc.ts';
 import { Niceness } from '../niceness.ts';
 import { type Platform, REG, type Registers, type SpaceSource, type ThreadContext, type ThreadEvents } from '../platform.ts';
 import { hostRestartsSequences } from '../rseq_probe.ts';
+import { Scheduling } from '../scheduling.ts';
 import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
 import { DescriptorChannel } from './descriptor_channel.ts';
 import { FORK_FLAGS } from './injection.ts';
@@ -45,7 +46,7 @@ export class PtracePlatform implements Platform {
   readonly tracer: Tracer;
   readonly channel: DescriptorChannel;
   readonly placement: CpuPlacement;
-  readonly niceness: Niceness;
+  readonly scheduling: Scheduling;
   private readonly poll: HostPoll;
   private readonly childFd: number;
   private readonly seed: Seed;
@@ -66,8 +67,8 @@ export class PtracePlatform implements Platform {
     this.channel = new DescriptorChannel(options.host);
     this.childFd = native.childEventFd();
     if (this.childFd < 0) throw new Error(`signalfd: errno ${-this.childFd}`);
-    this.niceness = new Niceness(options.host);
     this.placement = new CpuPlacement(options.host, { [Symbol.iterator]: () => this.threads.values() }, false);
+    this.scheduling = new Scheduling(this.placement, new Niceness(options.host));
     this.seed = startSeed(options.host, options.procFd, options.stubFd, this.channel.theirs);
     this.proc.setOomScore(this.seed.pid, 0);
     this.seedThread = new PtraceThread(this, new PtraceSpace(this, this.seed.pid, this.seed.vdsoBase), this.seed.pid, null);
@@ -98,7 +99,7 @@ export class PtracePlatform implements Platform {
     const thread = this.adopt(new PtraceThread(this, new PtraceSpace(this, pid, this.seed.vdsoBase), pid, via));
     thread.takeStopOf(via);
     thread.inheritRseq(via);
-    this.niceness.inherit(thread, via);
+    this.scheduling.inherit(thread, via);
     return thread;
   }
   adopt(thread: PtraceThread): PtraceThread {

@@ -113,7 +113,7 @@ export class PtraceSpace implements AddressSpace {
     if (tid < 0) return tid as Errno;
     const thread = this.platform.adopt(new PtraceThread(this.platform, this, tid, source));
     thread.takeStopOf(source);
-    this.platform.niceness.inherit(thread, source);
+    this.platform.scheduling.inherit(thread, source);
     return thread;
   }
   release(): void {

@@ -141,8 +141,7 @@ export class PtraceThread implements ThreadContext {
   }
   schedule(cpus: readonly number[] | null, nice: number): void {
     if (this.dead) return;
-    this.platform.placement.restrict(this, cpus);
-    this.platform.niceness.set(this, nice);
+    this.platform.scheduling.set(this, cpus, nice);
   }
   processor(): number {
     const { placement } = this;
@@ -186,17 +185,17 @@ export class PtraceThread implements ThreadContext {
 
   /** An injected call. Undefined behaviour unless stopped. */
   call(nr: number, a0 = 0, a1 = 0, a2 = 0, a3 = 0, a4 = 0, a5 = 0): number {
-    if (this.nice === 0) return this.checked(inject(this.tid, nr, a0, a1, a2, a3, a4, a5));
-    this.platform.niceness.hurry(this);
+    if (!this.platform.scheduling.bound(this)) return this.checked(inject(this.tid, nr, a0, a1, a2, a3, a4, a5));
+    this.platform.scheduling.hurry(this);
     const r = inject(this.tid, nr, a0, a1, a2, a3, a4, a5);
-    this.platform.niceness.relax(this);
+    this.platform.scheduling.relax(this);
     return this.checked(r);
   }
   clone(flags: number): number {
-    if (this.nice === 0) return this.checked(injectClone(this.tid, flags));
-    this.platform.niceness.hurry(this);
+    if (!this.platform.scheduling.bound(this)) return this.checked(injectClone(this.tid, flags));
+    this.platform.scheduling.hurry(this);
     const r = injectClone(this.tid, flags);
-    this.platform.niceness.relax(this);
+    this.platform.scheduling.relax(this);
     return this.checked(r);
   }
   /** Turns THREAD_LOST into an errno and a report. */

@@ -14,6 +14,7 @@ import type { Platform, SpaceSource, ThreadContext, ThreadEvents } from '../plat
 import { __WALL, HOST_CALL } from '../ptrace/requests.ts';
 import { describeEnd } from '../ptrace/stops.ts';
 import { hostRestartsSequences } from '../rseq_probe.ts';
+import { Scheduling } from '../scheduling.ts';
 import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
 import {
   KIND_BROKEN_FRAME,
@@ -86,7 +87,7 @@ export class SystrapPlatform implements Platform {
   readonly patchesCalls = native.canPatchCalls();
   readonly restartsSequences: boolean;
   readonly placement: CpuPlacement;
-  readonly niceness: Niceness;
+  readonly scheduling: Scheduling;
   /** By pid; the seed is not among them. */
   readonly spaces = new Map<number, SystrapSpace>();
   private readonly poll: HostPoll;
@@ -116,8 +117,8 @@ export class SystrapPlatform implements Platform {
     this.poll.add(this.childFd, EPOLLIN, () => this.reap());
     this.doorbell = this.host.syscall(HOST_CALL.eventfd2, 0, EFD_CLOEXEC);
     this.poll.add(this.doorbell, EPOLLIN | EPOLLOUT | EPOLLET, (ready) => this.rang(ready));
-    this.niceness = new Niceness(options.host);
     this.placement = new CpuPlacement(options.host, this.running, true);
+    this.scheduling = new Scheduling(this.placement, new Niceness(options.host));
     const globalFd = this.sealedMemory('sandbox', PAGE);
     if (globalFd < 0) throw new Error(`memfd_create: errno ${-globalFd}`);
     const global = native.mapShared(globalFd, PAGE, 0, 3);
@@ -223,7 +224,7 @@ export class SystrapPlatform implements Platform {
     }
     child.space.pid = pid;
     child.tid = pid;
-    this.niceness.inherit(child, via);
+    this.scheduling.inherit(child, via);
     return 0;
   }
   /**
@@ -283,6 +284,10 @@ export class SystrapPlatform implements Platform {
     this.forget(thread);
     thread.space.threads.delete(thread);
     if (thread !== this.seed) this.lost.push({ thread, cause }); // of the seed nobody has heard
+  }
+  /** A stub was waited for, which may have taken its time: host descriptors are looked at the sooner. */
+  waitedForStub(): void {
+    this.busyRounds++;
   }
   frameBroken(thread: SystrapThread): void {
     this.broken.push(thread);

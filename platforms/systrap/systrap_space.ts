@@ -248,7 +248,7 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
       this.dropThread(thread);
       return tid < 0 ? (tid as Errno) : EAGAIN;
     }
-    this.platform.niceness.inherit(thread, source);
+    this.platform.scheduling.inherit(thread, source);
     return thread;
   }
   /** The process's thread `index` gets a slot, at `mapped` if it has one already; nothing runs yet. */

@@ -361,8 +361,7 @@ export class SystrapThread implements ThreadContext {
   }
   schedule(cpus: readonly number[] | null, nice: number): void {
     if (this.dead) return;
-    this.platform.placement.restrict(this, cpus);
-    this.platform.niceness.set(this, nice);
+    this.platform.scheduling.set(this, cpus, nice);
   }
   processor(): number {
     const { placement } = this;
@@ -446,9 +445,11 @@ export class SystrapThread implements ThreadContext {
     this.deferredMap = -1;
     this.space.settled(this);
     this.words[this.at + W_COMMAND_COUNT] = count;
-    if (this.nice !== 0) this.platform.niceness.hurry(this);
+    const bound = this.platform.scheduling.bound(this);
+    if (bound) this.platform.scheduling.hurry(this);
     const r = native.slotCommand(this.platform.window.buffer, this.place, this.space.pid);
-    if (this.nice !== 0) this.platform.niceness.relax(this);
+    if (bound) this.platform.scheduling.relax(this);
+    this.platform.waitedForStub();
     if (r < 0) {
       this.platform.lose(this, `the stub does not answer (errno ${-r})`);
       return ENOMEM;

@@ -1,7 +1,9 @@
 /** Memory under a container's limit and processes under its pids limit: an application pays, the Sentry lives. */
-import { readdirSync, readFileSync } from 'node:fs';
-import { reportKvm } from '../lib/kvm_probe.ts';
-import { missing, RunscWorld } from './runsc_bundle.ts';
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { reportKvm } from '../../lib/kvm_probe.ts';
+import { missing, RunscWorld } from '../runsc_bundle.ts';
 
 /** With KVM where it is: there the Sentry, not the host, keeps the limit. */
 const EVERYWHERE = reportKvm().entry === 0 ? 'systrap,ptrace' : 'systrap,ptrace,kvm';
@@ -70,6 +72,18 @@ suite.each(PLATFORMS)('limits on %s', (platform) => {
     const r = sh(`trap "" TERM; ${bomb}`, { pids: { limit: 60 } });
     expect(r.stdout).toBe('gone\n');
     expect(r.status).toBe(0);
+  }, 60_000);
+
+  test('a bomb of threads ends there, too', () => {
+    execFileSync('gcc', ['-O1', '-Wall', '-static', '-o', `${world.folder}/bomb`, join(__dirname, 'thread_bomb.c')], { stdio: 'inherit' });
+    const id = world.newId();
+    const bundle = world.bundle({
+      args: ['sh', '-c', '/bomb; /bomb; echo alive'],
+      spec: { linux: { cgroupsPath: `/${id}`, resources: { pids: { limit: 60 } } } },
+    });
+    copyFileSync(`${world.folder}/bomb`, `${bundle}/rootfs/bomb`);
+    const r = world.runsc(['run', '--bundle', bundle, id], { global: ['--platform', platform] });
+    expect(r).toMatchObject({ stdout: 'no more\nno more\nalive\n', status: 0 });
   }, 60_000);
 });
 
