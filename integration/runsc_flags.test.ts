@@ -70,6 +70,15 @@ suite('the command line of runc', () => {
     expect(world.runsc(['ps', id, '--', '-ef']).stdout).toMatch(/^UID +PID/);
   });
 
+  test('a limit of tasks holds from the moment that it is set', () => {
+    const fork = ['exec', id, 'sh', '-c', 'sleep 0.1 & sleep 0.1 & wait; echo both'];
+    expect(world.runsc(fork).stdout).toBe('both\n');
+    expect(world.runsc(['update', '--pids-limit', '3', id]).status).toBe(0);
+    expect(world.runsc(fork).stderr).toContain("can't fork");
+    expect(world.runsc(['update', '--pids-limit', '-1', id]).status).toBe(0);
+    expect(world.runsc(fork).stdout).toBe('both\n');
+  });
+
   test('exec into a paused container, and with descriptors', async () => {
     world.runsc(['pause', id]);
     expect(world.runsc(['exec', id, 'true'])).toMatchObject({ status: 1, stderr: expect.stringContaining('paused') as string });
