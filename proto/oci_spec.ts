@@ -41,6 +41,8 @@ export interface SpecMount {
   readonly type?: string;
   readonly source?: string;
   readonly options?: readonly string[];
+  readonly uidMappings?: readonly unknown[];
+  readonly gidMappings?: readonly unknown[];
 }
 
 export interface SpecHook {

@@ -51,6 +51,11 @@ test.each([
   [{ root: { path: 'hosts' } }, 'is not a folder'],
   [{ mounts: [{ destination: '/x', type: 'bind' }] }, 'mounts[0].source: is missing'],
   [{ mounts: [{ destination: '/x', type: 'bind', source: '/does/not/exist' }] }, 'mounts[0].source: cannot open /does/not/exist: ENOENT'],
+  [
+    { mounts: [{ destination: '/x', type: 'bind', source: '/', options: ['idmap'] }] },
+    'mounts[0]: uidMappings, gidMappings and idmap are not supported',
+  ],
+  [{ mounts: [{ destination: '/x', type: 'bind', source: '/', uidMappings: [{}] }] }, 'mounts[0]: uidMappings'],
 ])('what is not there is named', (more, message) => {
   expect(() => planMounts(bundle, spec(more), { overlay2: 'root:memory', directfs: false })).toThrow(message);
 });

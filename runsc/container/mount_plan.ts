@@ -119,6 +119,8 @@ class PlanBuilder implements MountPlan {
 
   add(mount: SpecMount, index: number): void {
     const options = [...(mount.options ?? [])];
+    // Served as they are, its files would belong to others than the spec says.
+    if (isMapped(mount)) throw new RuntimeError('Unsupported', `mounts[${index}]: uidMappings, gidMappings and idmap are not supported`);
     // Some engines write relative destinations; they start at the root.
     const destination = isAbsolute(mount.destination) ? mount.destination : `/${mount.destination}`;
     if (!isBind(mount)) {
@@ -174,6 +176,9 @@ class PlanBuilder implements MountPlan {
   }
 }
 
+function isMapped({ uidMappings = [], gidMappings = [], options = [] }: SpecMount): boolean {
+  return uidMappings.length + gidMappings.length > 0 || options.includes('idmap') || options.includes('ridmap');
+}
 function isBind(mount: SpecMount): boolean {
   return mount.type === 'bind' || (mount.options ?? []).some((o) => o === 'bind' || o === 'rbind');
 }

@@ -39,11 +39,11 @@ const FLAGS: Readonly<Record<string, readonly [set: number, clear: number]>> = {
   nosymfollow: [MS_NOSYMFOLLOW, 0],
   symfollow: [0, MS_NOSYMFOLLOW],
 };
-/** Recursive forms, propagation and what concerns hosts alone. */
+/** Recursive forms, propagation, what concerns hosts alone, and what mount_tree.ts looks at. */
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set(
   (
     'bind rbind defaults private rprivate shared rshared slave rslave unbindable runbindable sync async dirsync mand nomand iversion noiversion ' +
-    'tmpcopyup idmap ridmap lazytime nolazytime silent loud nofail user users auto noauto'
+    'tmpcopyup lazytime nolazytime silent loud nofail user users auto noauto'
   ).split(' '),
 );
 

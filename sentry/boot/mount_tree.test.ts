@@ -1,9 +1,12 @@
-import { isErrno } from '../../abi/errno.ts';
+import { ENOENT, isErrno } from '../../abi/errno.ts';
 import type { MountMessage } from '../../proto/control.ts';
 import type { Spec } from '../../proto/oci_spec.ts';
 import { registerDevices } from '../fs/dev/register.ts';
+import type { TmpDirectory } from '../fs/tmpfs/tmp_directory.ts';
+import type { TmpFile } from '../fs/tmpfs/tmp_file.ts';
 import { TmpFs } from '../fs/tmpfs/tmpfs.ts';
 import { FakeMachine } from '../testing/fake_task.ts';
+import { BufferIo } from '../vfs/io.ts';
 import { inodeOf, MS_RDONLY } from '../vfs/path.ts';
 import { registerFilesystems } from './filesystems.ts';
 import { find } from './mount_points.ts';
@@ -23,13 +26,18 @@ const mount = (destination: string, type: string, options: string[] = []): Mount
 });
 const ROOT = mount('/', 'gofer', ['rw']);
 
-function build(mounts: MountMessage[], linux: Spec['linux'] = {}, terminal = false) {
+function build(mounts: MountMessage[], linux: Spec['linux'] = {}, terminal = false, prepare: (root: TmpFs) => void = () => {}) {
   const { kernel, container } = new FakeMachine();
   registerDevices(kernel);
   registerFilesystems(kernel);
   const spec: Spec = { ociVersion: '1.0.2', root: { path: '' }, linux };
   const ipc = { id: 1 } as Parameters<typeof buildMounts>[0]['ipc'];
-  const ns = buildMounts({ kernel, container, ipc, spec, mounts, terminal, open: () => new TmpFs(kernel, kernel.uniqueId()) });
+  const open = (): TmpFs => {
+    const fs = new TmpFs(kernel, kernel.uniqueId());
+    prepare(fs);
+    return fs;
+  };
+  const ns = buildMounts({ kernel, container, ipc, spec, mounts, terminal, open });
   const at = (path: string) => find(ns.rootPath, path);
   const places = [...ns.mounts()].map((m) => `${m.fs.type}${(m.flags & MS_RDONLY) !== 0 ? ' ro' : ''}`);
   return { at, places };
@@ -46,6 +54,24 @@ test('what every container expects is there, and mount points are made', () => {
 test('the spec’s own mounts take the places of the usual ones', () => {
   const { places } = build([ROOT, mount('/dev/', 'tmpfs', ['mode=700']), mount('/proc', 'proc')]);
   expect(places).toEqual(['tmpfs', 'tmpfs', 'devpts', 'tmpfs', 'proc']);
+});
+
+test('tmpcopyup: a tmpfs that begins with what lies at its place', () => {
+  const prepare = (root: TmpFs): void => {
+    const folder = root.root.mkdir('etc', { mode: 0o40750, uid: 5, gid: 6 }) as TmpDirectory;
+    const file = folder.create('motd', { mode: 0o100640, uid: 7, gid: 8 }) as TmpFile;
+    file.data.write(new BufferIo(Buffer.from('hello')), 0);
+  };
+  const { at, places } = build([ROOT, mount('/etc', 'tmpfs', ['tmpcopyup', 'gid=9', 'size=1m'])], {}, false, prepare);
+  expect(places.at(-1)).toBe('tmpfs');
+  const [root, file] = [at('/etc'), at('/etc/motd')];
+  if (isErrno(root) || isErrno(file)) throw new Error('missing');
+  expect(inodeOf(root).attributes()).toMatchObject({ mode: 0o40750, uid: 5, gid: 9 });
+  expect(inodeOf(file).attributes()).toMatchObject({ mode: 0o100640, uid: 7, gid: 8, size: 5 });
+  expect(root.mount.fs.stats()).toMatchObject({ type: 0x01021994, blocks: 256 });
+  expect(inodeOf(root).unlink('motd', inodeOf(file))).toBe(0);
+  expect(inodeOf(root).lookup('motd', null)).toBe(ENOENT);
+  expect(() => build([ROOT, mount('/x', 'tmpfs', ['tmpcopyup', 'colour=blue'])])).toThrow('EINVAL');
 });
 
 test('read-only and masked paths; a console for terminals', () => {

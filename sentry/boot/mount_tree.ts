@@ -8,6 +8,8 @@ import { fromUnicode } from '../../lib/byte_string.ts';
 import type { MountMessage } from '../../proto/control.ts';
 import type { Spec, SpecDevice } from '../../proto/oci_spec.ts';
 import { populateDev } from '../fs/dev/populate.ts';
+import { CopiedTmpFs } from '../fs/overlay/copied_tmpfs.ts';
+import { parseTmpFsOptions } from '../fs/tmpfs/tmpfs.ts';
 import type { Container } from '../kernel/container.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { IpcNamespace } from '../kernel/namespaces.ts';
@@ -104,10 +106,15 @@ class TreeBuilder {
 
   add(mount: MountMessage): void {
     const { flags, data } = parseMountOptions(mount.options);
-    const fs = mount.type === 'gofer' ? this.input.open(mount) : this.synthetic(mount.type, mount.source, data);
-    this.check(mount, fs);
     const place = ensurePlace(this.root, fromUnicode(mount.destination), mount.file);
     this.check(mount, place, 'its place');
+    const copied = mount.type === 'tmpfs' && mount.options.includes('tmpcopyup');
+    const fs = copied
+      ? this.copyOf(place as VfsPath, data)
+      : mount.type === 'gofer'
+        ? this.input.open(mount)
+        : this.synthetic(mount.type, mount.source, data);
+    this.check(mount, fs);
     const attached = newMount(this.kernel, fs as Filesystem, flags, fromUnicode(mount.source));
     this.check(mount, attach(this.kernel, attached, place as VfsPath));
     if (mount.destination.replace(/\/+$/, '') === '/dev' && mount.type !== 'gofer') this.check(mount, populateDev((fs as Filesystem).root));
@@ -115,6 +122,16 @@ class TreeBuilder {
 
   private synthetic(type: string, source: string, data: string): Filesystem | Errno {
     return containerFilesystem(this.kernel, this.input.container, this.input.ipc, { type, source, data });
+  }
+
+  /** tmpcopyup: a tmpfs that begins with what its place holds. What the options do not say of its root stays as it is there. */
+  private copyOf(place: VfsPath, data: string): Filesystem | Errno {
+    const options = parseTmpFsOptions(data);
+    if (isErrno(options)) return options;
+    const { mode, uid, gid } = options;
+    const says = (key: string): boolean => data.split(',').some((part) => part.startsWith(`${key}=`));
+    const given = { ...(says('mode') ? { mode } : {}), ...(says('uid') ? { uid } : {}), ...(says('gid') ? { gid } : {}) };
+    return new CopiedTmpFs(this.kernel, this.kernel.uniqueId(), inodeOf(place), options, given);
   }
 
   private get root(): VfsPath {

@@ -105,7 +105,7 @@ export class HostFile extends PositionedFile {
     }
     let done = 0;
     while (src.remaining > 0) {
-      const count = src.take(ioScratch, 0, Math.min(src.remaining, ioScratch.length));
+      const count = src.take(ioScratch, 0, Math.min(src.remaining, CHUNK));
       if (count < 0) return done > 0 ? done : count;
       if (count === 0) break;
       const n = hostIo.write(this.hostFd, count, offset + done, append);

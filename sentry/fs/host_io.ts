@@ -22,8 +22,10 @@ export const RWF_APPEND = 16;
 const TMPFS_MAGIC = 0x0102_1994;
 const RAMFS_MAGIC = 0x8584_58f6;
 
-/** A write that takes longer is one that waited for the disk; the next ones of the file go to the worker for a while. */
+/** A write that takes longer, copying aside, is one that waited for the disk; the next ones of the file go to the worker for a while. */
 const SLOW_WRITE_NS = 1_000_000;
+/** What copying a byte into new pages takes at most on a busy machine. */
+const COPY_NS = 4;
 const SLOW_PERIOD_NS = 50_000_000;
 
 export class HostIo {
@@ -67,7 +69,7 @@ export class HostIo {
     if (start < file.slowUntil) return EAGAIN;
     const n = this.host.syscall(PWRITEV2, file.fd, this.iov, 1, position, 0, flags);
     const end = this.host.monotonicNow();
-    if (end - start > SLOW_WRITE_NS) file.slowUntil = end + SLOW_PERIOD_NS;
+    if (end - start > SLOW_WRITE_NS + count * COPY_NS) file.slowUntil = end + SLOW_PERIOD_NS;
     return n;
   }
 
