@@ -280,12 +280,12 @@ test('a sequence that covers the stub restarts its own thread alone', () => {
   const area = STACK - PAGE;
   const sequence = area + 64;
   const signature = new Uint32Array([0x12345678]);
-  const escape = CODE + PAGE / 2;
+  const refuge = CODE + PAGE / 2;
   const loop = Uint8Array.from(LOOP_FOREVER);
-  thread.space.write(escape - 4, new Uint8Array(signature.buffer), 0, 4);
-  thread.space.write(escape, loop, 0, loop.length);
+  thread.space.write(refuge - 4, new Uint8Array(signature.buffer), 0, 4);
+  thread.space.write(refuge, loop, 0, loop.length);
   // struct rseq_cs: all of the stub's code, and where to go when the host takes the processor away there
-  const description = new BigUint64Array([0n, BigInt(STUB_BASE), 0x10000n, BigInt(escape)]);
+  const description = new BigUint64Array([0n, BigInt(STUB_BASE), 0x10000n, BigInt(refuge)]);
   thread.space.write(sequence, new Uint8Array(description.buffer), 0, 32);
   thread.resume();
   expect(next()).toBe('syscall 7');
