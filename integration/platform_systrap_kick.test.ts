@@ -71,6 +71,36 @@ test.each(['in the quick way', 'by rt_sigreturn', 'without a signal'])('a kick o
   thread.space.release();
 });
 
+test('a new thread is stopped by a kick at each instruction of its way to the application, and by the next one', () => {
+  const creator = start();
+  set(creator, CODE);
+  creator.resume();
+  expect(next()).toBe('syscall 7');
+  for (let steps = 0, outside = false; !outside; steps++) {
+    expect(steps).toBeLessThan(MOST_STEPS);
+    const thread = creator.space.newThread(creator) as Stub;
+    let ran = -1;
+    stepper.step(
+      thread,
+      () => thread.resumeWithResult(steps),
+      (rip) => {
+        outside = rip < STUB_BASE;
+        return ++ran < steps && !outside;
+      },
+    );
+    // The second one needs the thread's signal stack: it has none until it leaves the stub by rt_sigreturn.
+    for (let kicks = 0; kicks < 2; kicks++) {
+      expect(next()).toBe('interrupted');
+      expect(thread.registers().get(REG.rbx)).toBe(0xfeed_f00d);
+      if (kicks > 0) break;
+      thread.resume();
+      thread.interrupt();
+    }
+    thread.exit();
+  }
+  creator.space.release();
+});
+
 test('a kick on the way in, from the rewritten call site to the stub, shows the application at its call', () => {
   const thread = startRewritten();
   const seen = new Set<string>();

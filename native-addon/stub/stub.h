@@ -68,6 +68,12 @@ int64_t receive(int *fds, void *payload, uint64_t length, uint64_t flags);
 /* `held`: the descriptor that the command before has left open (MAP_FD_KEEP). */
 int64_t map_file(const struct command *c, int *held);
 
+/*
+ * uc_link, which the host leaves 0: of the frame that a new thread begins with. It has no signal stack until rt_sigreturn gives it the frame's,
+ * so it must leave that way.
+ */
+#define LINK_FIRST 1
+
 /* thread.c, process.c */
 int64_t start_thread(const struct command *c, struct ucontext *uc);
 int64_t start_process(void);

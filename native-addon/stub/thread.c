@@ -17,6 +17,7 @@ int64_t start_thread(const struct command *c, struct ucontext *uc)
 		p[delta / 8] = *p;
 	struct ucontext *theirs = (struct ucontext *)((uint64_t)uc + delta);
 	theirs->stack.sp = block + delta;
+	theirs->link = LINK_FIRST;
 	theirs->mcontext.fpstate += delta;
 	/* Below the frame; the word at the frame's bottom is the return address that rt_sigreturn's caller leaves out. */
 	uint64_t stack = ((uint64_t)theirs - 256) & ~15UL;

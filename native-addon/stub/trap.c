@@ -37,9 +37,10 @@ static void exchange(struct slot *slot, struct ucontext *uc)
 }
 
 /* The quick way out puts rip into rcx, where a system call leaves it; it holds for whatever else the Sentry has changed. */
-static struct departure departure(struct slot *slot, const struct sigcontext *c)
+static struct departure departure(struct slot *slot, const struct ucontext *uc)
 {
-	return (struct departure){ slot, c->rcx == c->rip && !(c->eflags & (TRAP_FLAG | RESUME_FLAG)) };
+	const struct sigcontext *c = &uc->mcontext;
+	return (struct departure){ slot, uc->link != LINK_FIRST && c->rcx == c->rip && !(c->eflags & (TRAP_FLAG | RESUME_FLAG)) };
 }
 
 #define CLOCK_THREAD_CPUTIME_ID 3
@@ -93,10 +94,10 @@ __attribute__((used)) struct departure on_trap(struct siginfo *info, struct ucon
 		load_general(&uc->mcontext, slot->regs);
 		slot->fpstate = uc->mcontext.fpstate;
 		serve(slot, uc);
-		return departure(slot, &uc->mcontext);
+		return departure(slot, uc);
 	}
 	if (info->arch == AUDIT_ARCH_X86_64 && is_done_alone(slot, uc))
-		return departure(slot, &uc->mcontext);
+		return departure(slot, uc);
 	slot->kick = 0;
 	slot->kind = KIND_SYSCALL;
 	slot->code = info->arch == AUDIT_ARCH_X86_64;
@@ -107,7 +108,7 @@ __attribute__((used)) struct departure on_trap(struct siginfo *info, struct ucon
 		gather(slot);
 	post(slot);
 	serve(slot, uc);
-	return departure(slot, &uc->mcontext);
+	return departure(slot, uc);
 }
 
 /* A kick came while the thread was in here, after its system call: it stops once more before it goes on. */
@@ -117,7 +118,7 @@ __attribute__((used)) struct departure on_kicked(struct ucontext *uc)
 	slot->kick = 0;
 	slot->kind = KIND_INTERRUPT;
 	exchange(slot, uc);
-	return departure(slot, &uc->mcontext);
+	return departure(slot, uc);
 }
 
 /* Whether the kick met the stub, and not the application: then the stub looks after it. */
