@@ -138,12 +138,25 @@ static void *read_in_thread(void *argument)
 	}
 	return NULL;
 }
+/* The first thread sleeps: in its read, for it makes no other call that waits. */
+static int waits(void)
+{
+	char name[64], line[256] = "";
+	snprintf(name, sizeof(name), "/proc/self/task/%d/stat", getpid());
+	int fd = open(name, O_RDONLY);
+	CHECK(fd >= 0 && read(fd, line, sizeof(line) - 1) > 0);
+	close(fd);
+	char *end = strrchr(line, ')');
+	return end != NULL && end[2] == 'S';
+}
 static void *wait_and_write(void *argument)
 {
-	struct timespec moment = { 0, 3000000 };
-	nanosleep(&moment, NULL);
+	int before = counted;
+	while (!waits())
+		usleep(1000);
 	CHECK(pthread_kill(*(pthread_t *)argument, SIGUSR1) == 0);
-	nanosleep(&moment, NULL);
+	while (counted == before)
+		usleep(1000);
 	CHECK(write(pipe_ends[1], "late", 4) == 4);
 	return NULL;
 }
