@@ -331,6 +331,35 @@ static void pending_signals_can_be_read(void)
 	ended(pid);
 }
 
+static int pipe_ends[2];
+static void reads(void)
+{
+	char byte;
+	CHECK(read(pipe_ends[0], &byte, 1) == 1 && byte == 'x');
+}
+static void a_call_that_waits_stays_in_the_call(void)
+{
+	CHECK(pipe(pipe_ends) == 0);
+	pid_t pid = traced(reads);
+	CHECK(ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)PTRACE_O_TRACESYSGOOD) == 0);
+	struct user_regs_struct regs;
+	do {
+		CHECK(ptrace(PTRACE_SYSCALL, pid, NULL, NULL) == 0 && stopped(pid) == (SIGTRAP | 0x80));
+		CHECK(ptrace(PTRACE_GETREGS, pid, NULL, &regs) == 0);
+	} while (regs.orig_rax != SYS_read || (int)regs.rdi != pipe_ends[0]);
+	CHECK(ptrace(PTRACE_SYSCALL, pid, NULL, NULL) == 0);
+	int status;
+	for (int i = 0; i < 20; i++) {
+		usleep(2000);
+		CHECK(waitpid(pid, &status, __WALL | WNOHANG) == 0);
+	}
+	CHECK(write(pipe_ends[1], "x", 1) == 1 && stopped(pid) == (SIGTRAP | 0x80));
+	CHECK(ptrace(PTRACE_GETREGS, pid, NULL, &regs) == 0 && regs.rax == 1);
+	CHECK(ptrace(PTRACE_CONT, pid, NULL, NULL) == 0 && ended(pid) == 3 << 8);
+	close(pipe_ends[0]);
+	close(pipe_ends[1]);
+}
+
 int main(void)
 {
 	PART(system_calls_stop_twice);
@@ -345,5 +374,6 @@ int main(void)
 	PART(vfork_is_told_before_and_after);
 	PART(the_end_by_a_signal_is_an_event);
 	PART(pending_signals_can_be_read);
+	PART(a_call_that_waits_stays_in_the_call);
 	return 0;
 }

@@ -55,7 +55,7 @@ import { PidNamespace } from './pid_namespace.ts';
 import { enterAfterStop, stopAtEntry, stopBeforeReturn, suspendsSeccomp, traceExec } from './ptrace.ts';
 import { restartSequence } from './rseq.ts';
 import { enforceSeccomp } from './seccomp.ts';
-import { deliverPending, endSyscall, frameFailed, isKilled } from './signal_delivery.ts';
+import { deliverPending, endSyscall, frameFailed, isAwaited, isKilled } from './signal_delivery.ts';
 import { forceSignal } from './signal_send.ts';
 import { DEFAULT_SYSTEM, type SystemInfo } from './system_info.ts';
 import type { Parked, Task } from './task.ts';
@@ -445,6 +445,8 @@ export class Kernel implements ThreadEvents {
       return;
     }
     task.stoppedAtEntry = false;
+    // The end of the stop has called for attention: to the call, should it sleep, that would be a signal.
+    task.attention = isAwaited(task);
     if (isKilled(task)) this.returnToUser(task, null);
     else if (enterAfterStop(task)) this.dispatch(task);
     else this.returnToUser(task, Number(BigInt.asIntN(64, task.thread.registers().u64[REG.rax] as bigint)));

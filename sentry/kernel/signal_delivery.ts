@@ -49,6 +49,14 @@ export function isKilled(task: Task): boolean {
   return ((task.pending.set | task.group.pending.set) & KILL_BIT) !== 0n;
 }
 
+/** Whether deliverPending would do more than let the task run. */
+export function isAwaited(task: Task): boolean {
+  const { group, trace } = task;
+  if (((task.pending.set | group.pending.set) & ~task.signalMask) !== 0n) return true;
+  if (group.exiting !== null || group.dumper !== null || group.stopSignal !== 0 || group.container.paused) return true;
+  return trace !== null && (trace.injected !== null || trace.interrupt);
+}
+
 export function deliverPending(task: Task): Delivery {
   const { group } = task;
   task.state = 'kernel';
