@@ -26,6 +26,7 @@ const DATABASES = {
     as() { su postgres -c "$1"; }
     mkdir -p /var/run/postgresql && chown postgres /data /var/run/postgresql
     [ -e /data/pg/ready ] || { rm -rf /data/pg; as 'initdb -D /data/pg -A trust >/data/init.log 2>&1'; }
+    rm -f /data/pg/postmaster.pid # its number may be somebody else's in this container
     as "pg_ctl -D /data/pg -o '-c listen_addresses=' -l /data/log -w start >/dev/null"
     [ -e /data/pg/ready ] || { as "psql -qc 'CREATE TABLE t(n INTEGER PRIMARY KEY, pad TEXT)'" && touch /data/pg/ready && sync; }
     as "psql -At -F ' ' -c \\"SELECT 'state ok', coalesce(max(n), 0), count(*) FROM t\\""
