@@ -11,6 +11,12 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
   key: 'keyrings are refused (EPERM), as by the default profile of Docker',
   'netlink-task': 'no task statistics over netlink: they would be of the host',
   pci: 'no PCI devices',
+  handle: 'no file handles (EOPNOTSUPP), as on an overlay of Linux',
+  'io-uring': 'answers ENOSYS',
+  landlock: 'answers ENOSYS',
+  memhotplug: "the memory of the machine is not the container's",
+  secretmem: 'answers ENOSYS',
+  userfaultfd: 'refused (EPERM), as by the default profile of Docker',
 };
 
 /** Prints "NAME STATUS REASON" a stressor. `names`: all of the classes if empty. */
