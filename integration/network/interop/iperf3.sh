@@ -1,7 +1,7 @@
 # iperf3, both ways and both at once, TCP and UDP.
 PORT=5201
 serve() { exec iperf3 -s -p $PORT; }
-# Prints whether bytes moved; fails if the server would not.
+# Prints whether bytes moved (a busy machine loses most datagrams); fails if the server would not.
 outcome() {
   python3 - "$WORK/json" "$1" <<'END'
 import json, sys
@@ -9,7 +9,7 @@ told = json.load(open(sys.argv[1]))
 total = told["end"].get("sum_received") or told["end"].get("sum")
 if total is None:
     sys.exit(f"{sys.argv[2]}: {told.get('error')}")
-print(sys.argv[2], "moved" if total["bytes"] > 1_000_000 else f"only {total['bytes']} bytes")
+print(sys.argv[2], "moved" if total["bytes"] > 100_000 else f"only {total['bytes']} bytes")
 END
 }
 ask() {
