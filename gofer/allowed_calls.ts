@@ -79,6 +79,8 @@ export const ALLOWED_CALLS: readonly HostCall[] = [
   { name: 'clock_nanosleep', nr: 230, reason: 'pauses of the collector' },
   { name: 'sched_getaffinity', nr: 204, reason: 'the collector counts CPUs' },
   { name: 'getpid', nr: 39, reason: 'the collector' },
+  { name: 'sched_getparam', nr: 143, reason: 'starts of its helper threads' },
+  { name: 'sched_getscheduler', nr: 145, reason: 'starts of its helper threads' },
   { name: 'sched_yield', nr: 24, reason: 'pauses of the collector' },
   { name: 'exit', nr: 60, reason: 'ends of threads' },
   { name: 'exit_group', nr: 231, reason: 'its own end' },
