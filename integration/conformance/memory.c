@@ -206,6 +206,18 @@ static void deep_stack(void)
 	CHECK(frame[0] == 1);
 }
 
+static void a_cut_file_takes_private_copies_along(void)
+{
+	int fd = temporary(2 * PAGE);
+	char *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	CHECK(p != MAP_FAILED);
+	memset(p, 'm', 2 * PAGE);
+	CHECK(ftruncate(fd, PAGE) == 0 && ftruncate(fd, 2 * PAGE) == 0);
+	CHECK(p[0] == 'm' && p[PAGE - 1] == 'm' && p[PAGE] == 0 && p[2 * PAGE - 1] == 0);
+	munmap(p, 2 * PAGE);
+	close(fd);
+}
+
 static void many_mappings(void)
 {
 	char *pages[1000];
@@ -231,6 +243,7 @@ int main(void)
 	PART(address_space_limit);
 	PART(code_can_be_generated);
 	PART(deep_stack);
+	PART(a_cut_file_takes_private_copies_along);
 	PART(many_mappings);
 	return 0;
 }

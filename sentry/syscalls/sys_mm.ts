@@ -1,6 +1,7 @@
 /** Memory: mmap, munmap, mprotect, mremap, brk, madvise, mincore, msync, mlock family, remap_file_pages. */
 import { EACCES, EAGAIN, EBADF, EBUSY, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP, EPERM, type Errno, isErrno } from '../../abi/errno.ts';
 import {
+  MADV_DONTNEED,
   MAP_ANONYMOUS,
   MAP_FIXED,
   MAP_HUGETLB,
@@ -35,7 +36,6 @@ import { addr, fd, flags, int, long, size, syscall } from './definition.ts';
 const PROT_KNOWN = PROT_READ | PROT_WRITE | PROT_EXEC | 8 /* PROT_SEM */ | PROT_GROWSDOWN | PROT_GROWSUP;
 
 // madvise(2)
-const MADV_DONTNEED = 4;
 const MADV_REMOVE = 9;
 const MADV_DONTFORK = 10;
 const MADV_DOFORK = 11;

@@ -14,6 +14,7 @@ import type { Credentials } from '../kernel/credentials.ts';
 import { RLIMIT_FSIZE } from '../kernel/rlimits.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Blocking, SyscallResult } from '../kernel/wait.ts';
+import { dropCutCopies } from '../mm/cut_file.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import type { AttributeChange, Inode } from '../vfs/inode.ts';
 import { breaksLeases, waitForLeases } from '../vfs/leases.ts';
@@ -44,12 +45,18 @@ function truncate(task: Task, pathAddress: number, wanted: number): SyscallResul
   const refused = inode.programs > 0 ? ETXTBSY : checkSize(task, wanted);
   if (refused !== 0) return refused;
   if (inode.leases !== null && breaksLeases(task, inode, true)) return truncateAfterLeases(task, place, wanted);
-  return changeAttributes(task, place, withoutPrivileges(inode, task.creds, wanted));
+  return cut(task, place, wanted);
 }
 function* truncateAfterLeases(task: Task, place: VfsPath, wanted: number): Blocking {
   const inode = inodeOf(place);
   const r = yield* waitForLeases(task, inode, true, false, ERESTARTSYS);
-  return r !== 0 ? r : changeAttributes(task, place, withoutPrivileges(inode, task.creds, wanted));
+  return r !== 0 ? r : cut(task, place, wanted);
+}
+function cut(task: Task, place: VfsPath, wanted: number): 0 | Errno {
+  const inode = inodeOf(place);
+  const r = changeAttributes(task, place, withoutPrivileges(inode, task.creds, wanted));
+  if (r === 0) dropCutCopies(task.kernel, inode, wanted);
+  return r;
 }
 function withoutPrivileges(inode: Inode, creds: Credentials, wanted: number): AttributeChange {
   const bits = inode.mode;
@@ -64,6 +71,7 @@ function ftruncate(task: Task, number: number, wanted: number): number {
   if (file.isPath) return EBADF;
   if (!file.writable) return EINVAL;
   const r = checkSize(task, wanted) || file.impl.truncate(file, wanted, task.creds);
+  if (r === 0 && file.inode !== null) dropCutCopies(task.kernel, file.inode, wanted);
   if (r === 0 && file.path !== null) task.kernel.notify?.done(IN_MODIFY, file.path, task);
   return r;
 }

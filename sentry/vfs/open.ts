@@ -23,6 +23,7 @@ import type { ByteString } from '../../lib/byte_string.ts';
 import { openWaiting } from '../fs/fifo_wait.ts';
 import { type BlockingOpen, openFifo } from '../fs/pipefs/fifo.ts';
 import type { Task } from '../kernel/task.ts';
+import { dropCutCopies } from '../mm/cut_file.ts';
 import { TemporaryDentry } from './create.ts';
 import { instantiate, lookupChild } from './dentry_cache.ts';
 import { FileDescription, FileImpl } from './file.ts';
@@ -219,7 +220,10 @@ function truncateAtOpen(task: Task, path: VfsPath, inode: Inode): 0 | Errno {
   const kept = modeAfterWrite(inode, task.creds);
   const change = kept === mode ? { size: 0 } : { size: 0, mode: kept & S_IALLUGO };
   const r = inode.truncatesAtOpen ? 0 : inode.setAttributes(change);
-  if (r === 0) task.kernel.notify?.done(IN_MODIFY, path, task);
+  if (r === 0) {
+    dropCutCopies(task.kernel, inode, 0);
+    task.kernel.notify?.done(IN_MODIFY, path, task);
+  }
   return r;
 }
 
