@@ -144,11 +144,10 @@ export class CpuPlacement {
     this.quiet = true;
     for (const thread of this.threads) {
       const p = thread.placement;
+      if (p.heat.cpu >= 0) continue;
       const calls = p.stops - p.stopsAtTick;
       p.stopsAtTick = p.stops;
-      if (p.heat.cpu >= 0) {
-        if (thread.running) this.judge(thread, calls);
-      } else if (p.cpu < 0) {
+      if (p.cpu < 0) {
         if (thread.running && thread.asleep !== true && calls < CALLS_TO_COME_HOME) computing++;
         p.returning = calls >= CALLS_TO_COME_HOME && this.tick >= p.awayUntil && p.mayRunOn(this.home);
         if (calls > most && !p.mayRunOn(this.home)) {
@@ -169,6 +168,7 @@ export class CpuPlacement {
         }
       }
     }
+    this.judgeHot();
     this.contended = atHome >= 2 ? this.contended + 1 : 0;
     if (this.contended >= CONTENDED_TICKS && rarest !== null) {
       this.contended = 0;
@@ -192,9 +192,17 @@ export class CpuPlacement {
     const cpu = this.hot.consider(thread, calls, this.tick, this.home, computing);
     if (cpu >= 0) this.place(thread, cpu);
   }
-  private judge(thread: PlacedThread, calls: number): void {
-    this.quiet = false;
-    if (this.hot?.judge(thread, calls, this.tick) === false) thread.placement.returning = true;
+  private judgeHot(): void {
+    if (this.hot === null) return;
+    const { callers } = this.hot;
+    for (let i = callers.length - 1; i >= 0; i--) {
+      const thread = callers[i] as PlacedThread;
+      const p = thread.placement;
+      const calls = p.stops - p.stopsAtTick;
+      p.stopsAtTick = p.stops;
+      if (thread.running) this.quiet = false;
+      if (!this.hot.judge(thread, calls, this.tick)) p.returning = true;
+    }
   }
   /** It runs no more. */
   ended(thread: PlacedThread): void {

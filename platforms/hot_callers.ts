@@ -7,13 +7,18 @@ import type { PlacedThread } from './cpu_placement.ts';
 
 /** Calls in a tick of 5 ms from which a thread is tried: a gap of 20 µs. */
 const HOT_CALLS = 250;
-/** Below this it goes back: both sides burn their CPUs for nothing. */
+/** Below this both sides burn their CPUs for nothing. */
 const COOL_CALLS = 100;
 /** A trial must bring so many times the calls that the thread made at home. */
 const WORTH = 1.4;
-/** Ticks of a trial: the first sees the move, the second counts. */
-const TRIAL_TICKS = 2;
-/** Ticks until the next trial: doubled by each that failed. */
+/** Ticks in which a trial may show it: the first sees the move, and any of them can see somebody else (a compiler's thread) have the CPU for a slice. */
+const TRIAL_TICKS = 4;
+/** Later it must not fall below this part of what it made at home, */
+const FLOOR = 0.7;
+/** for so many ticks in a row: one alone says that somebody had a slice, or that the program did something else. */
+const SLOW_TICKS = 4;
+/** Ticks until the next trial: of a thread whose last one paid, and of one whose did not; doubled by each that failed. */
+const SHORT_PAUSE = 4;
 const FIRST_PAUSE = 40;
 const LONGEST_PAUSE = 4000;
 const MOST_HOT = 3;
@@ -30,12 +35,15 @@ export class Heat {
   /** Ticks that the trial still takes; 0: it has passed. */
   trial = 0;
   callsAtHome = 0;
+  /** Ticks in a row that were not worth a CPU. */
+  slow = 0;
   coldUntil = 0;
   pause = FIRST_PAUSE;
 }
 
 export class HotCallers {
-  private readonly hot: PlacedThread[] = [];
+  /** Those that have a CPU of their own. */
+  readonly callers: PlacedThread[] = [];
   private readonly cpus: readonly number[];
 
   /** cpus: all that we may use. */
@@ -44,11 +52,11 @@ export class HotCallers {
   }
   /** Whether the kernel thread should look again before it sleeps. */
   get expecting(): boolean {
-    for (const thread of this.hot) if (thread.running && thread.asleep !== true) return true;
+    for (const thread of this.callers) if (thread.running && thread.asleep !== true) return true;
     return false;
   }
   get any(): boolean {
-    return this.hot.length > 0;
+    return this.callers.length > 0;
   }
   /**
    * Once a tick for each thread that runs at home and made `calls` calls in it. computing: threads that run elsewhere. The CPU to move it to,
@@ -57,35 +65,41 @@ export class HotCallers {
   consider(thread: PlacedThread, calls: number, tick: number, home: number, computing: number): number {
     const { placement } = thread;
     const { heat } = placement;
-    if (calls < HOT_CALLS || tick < heat.coldUntil || this.hot.length >= MOST_HOT) return -1;
-    if (this.hot.length + computing + 1 >= this.cpus.length) return -1;
-    const cpu = this.cpus.find((c) => c !== home && placement.mayRunOn(c) && !this.hot.some((h) => h.placement.heat.cpu === c));
+    if (calls < HOT_CALLS || tick < heat.coldUntil || this.callers.length >= MOST_HOT) return -1;
+    if (this.callers.length + computing + 1 >= this.cpus.length) return -1;
+    const cpu = this.cpus.find((c) => c !== home && placement.mayRunOn(c) && !this.callers.some((h) => h.placement.heat.cpu === c));
     if (cpu === undefined) return -1;
     heat.cpu = cpu;
     heat.trial = TRIAL_TICKS;
     heat.callsAtHome = calls;
-    this.hot.push(thread);
+    heat.slow = 0;
+    this.callers.push(thread);
     return cpu;
   }
-  /** Once a tick for each hot thread that runs. False: it goes back home. */
+  /** Once a tick for each hot thread, also if it waits. False: it goes back home. */
   judge(thread: PlacedThread, calls: number, tick: number): boolean {
     const { heat } = thread.placement;
-    if (heat.trial > 0 && --heat.trial > 0) return true;
-    const inTrial = heat.callsAtHome > 0;
-    const enough = inTrial ? calls >= heat.callsAtHome * WORTH : calls >= COOL_CALLS;
-    if (enough) {
-      heat.callsAtHome = 0;
-      return true;
+    if (heat.trial > 0) {
+      if (calls >= heat.callsAtHome * WORTH) {
+        heat.trial = 0;
+        heat.pause = FIRST_PAUSE;
+        return true;
+      }
+      if (--heat.trial > 0) return true;
+      heat.coldUntil = tick + heat.pause;
+      heat.pause = Math.min(heat.pause * 2, LONGEST_PAUSE);
+    } else {
+      heat.slow = calls < Math.max(COOL_CALLS, heat.callsAtHome * FLOOR) ? heat.slow + 1 : 0;
+      if (heat.slow < SLOW_TICKS) return true;
+      heat.coldUntil = tick + SHORT_PAUSE;
     }
-    heat.pause = inTrial ? Math.min(heat.pause * 2, LONGEST_PAUSE) : FIRST_PAUSE;
-    heat.coldUntil = tick + heat.pause;
     this.drop(thread);
     return false;
   }
   /** It ended, or goes home. */
   drop(thread: PlacedThread): void {
-    const at = this.hot.indexOf(thread);
-    if (at >= 0) this.hot.splice(at, 1);
+    const at = this.callers.indexOf(thread);
+    if (at >= 0) this.callers.splice(at, 1);
     thread.placement.heat.cpu = -1;
   }
 }
