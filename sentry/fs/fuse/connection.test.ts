@@ -137,6 +137,21 @@ test('the same number with another type is another object', () => {
   expect(fs.nodes.find(2n)?.lookups).toBe(2);
 });
 
+test('pages are kept of a file that is as long as a number goes', () => {
+  const { connection, unique, fs } = asked();
+  const size = 2 ** 52;
+  connection.receive(answer(unique, entry({ size })));
+  const page = new Uint8Array(4096).fill(7);
+  const head = F.FuseNotifyStore.encode({ nodeid: 2n, offset: size - 4096, size: 4096 });
+  const message = answer(0, Buffer.concat([head, page]), F.FUSE_NOTIFY_STORE);
+  expect(connection.receive(message)).toBe(message.length);
+  const pages = fs.nodes.find(2n)?.cachedPages;
+  expect([pages?.firstMissing(0, size), pages?.firstMissing(size - 4096, 8192)]).toEqual([0, -1]);
+  pages?.invalidate();
+  expect(pages?.firstMissing(size - 4096, 4096)).toBe(size / 4096 - 1);
+  pages?.release();
+});
+
 test('the end of the connection ends every wait', () => {
   const { connection, request, task, fs } = asked();
   const queued = lookupRequest(fs.root, 'other');

@@ -10,6 +10,7 @@ import { BufferIo, type Sink } from '../../vfs/io.ts';
 import { FileData } from '../tmpfs/file_data.ts';
 import type { FuseInode } from './inode.ts';
 import { reloadPages } from './page_fetch.ts';
+import { PageRanges } from './page_ranges.ts';
 
 /** Most of one file that mappings may write: there is a copy of it. Bytes. */
 const MAX_WRITABLE = 256 << 20;
@@ -24,8 +25,8 @@ export class PageCache {
   mapped = false;
   private readonly node: FuseInode;
   private readonly data: FileData;
-  /** By page: 1 if its content is here. */
-  private valid = new Uint8Array(0);
+  /** Whose content is here. */
+  private readonly valid = new PageRanges();
   /** What the server has of the pages that mappings may write, by page. */
   private shadow: Map<number, Uint8Array> | null = null;
 
@@ -35,22 +36,12 @@ export class PageCache {
     this.data.truncate(node.size);
   }
 
-  private isValid(page: number): boolean {
-    return this.valid[page] === 1;
-  }
-  private setValid(page: number): void {
-    if (page >= this.valid.length) {
-      const grown = new Uint8Array(Math.max(page + 1, this.valid.length * 2, 16));
-      grown.set(this.valid);
-      this.valid = grown;
-    }
-    this.valid[page] = 1;
-  }
   /** The first page in [offset, offset + length) of the file that is not here; -1: they all are. */
   firstMissing(offset: number, length: number): number {
     const end = Math.min(offset + length, this.node.size);
-    for (let page = Math.floor(offset / PAGE_SIZE); page * PAGE_SIZE < end; page++) if (!this.isValid(page)) return page;
-    return -1;
+    if (end <= offset) return -1;
+    const page = this.valid.firstMissing(Math.floor(offset / PAGE_SIZE));
+    return page * PAGE_SIZE < end ? page : -1;
   }
 
   /** What is here from `offset` on: bytes moved, 0 if the next byte is not here or does not exist. */
@@ -69,9 +60,10 @@ export class PageCache {
     if (end <= offset) return 0;
     const content = bytes.length >= end - offset ? bytes.subarray(0, end - offset) : padded(bytes, end - offset);
     if (this.data.write(new BufferIo(content), offset) !== content.length) return ENOMEM;
+    this.valid.add(offset / PAGE_SIZE, Math.ceil(end / PAGE_SIZE));
+    if (this.shadow === null) return 0;
     for (let page = offset / PAGE_SIZE; page * PAGE_SIZE < end; page++) {
-      this.setValid(page);
-      this.shadow?.set(page, pageOf(content, page * PAGE_SIZE - offset));
+      this.shadow.set(page, pageOf(content, page * PAGE_SIZE - offset));
     }
     return 0;
   }
@@ -83,13 +75,13 @@ export class PageCache {
       const start = Math.max(offset, page * PAGE_SIZE);
       const stop = Math.min(end, (page + 1) * PAGE_SIZE);
       const whole = start === page * PAGE_SIZE && (stop === (page + 1) * PAGE_SIZE || stop >= oldSize);
-      if (!whole && !this.isValid(page) && page * PAGE_SIZE < oldSize) continue; // the rest of the page is not known
+      if (!whole && !this.valid.has(page) && page * PAGE_SIZE < oldSize) continue; // the rest of the page is not known
       const piece = bytes.subarray(start - offset, stop - offset);
       if (this.data.write(new BufferIo(piece), start) !== piece.length) {
-        this.valid[page] = 0;
+        this.valid.remove(page, page + 1);
         continue;
       }
-      this.setValid(page);
+      this.valid.add(page, page + 1);
       this.shadow?.get(page)?.set(piece, start - page * PAGE_SIZE);
     }
   }
@@ -101,17 +93,15 @@ export class PageCache {
     this.data.truncate(size);
     if (size > old) return;
     const firstGone = Math.ceil(size / PAGE_SIZE);
-    this.valid.fill(0, Math.min(firstGone, this.valid.length));
+    this.valid.remove(firstGone, Number.POSITIVE_INFINITY);
     for (const page of this.shadow?.keys() ?? []) if (page >= firstGone) this.shadow?.delete(page);
     if (size % PAGE_SIZE !== 0) this.shadow?.get(firstGone - 1)?.fill(0, size % PAGE_SIZE);
   }
 
   /** The server has other content now, or may have. What is mapped is fetched again. */
   invalidate(offset = 0, length = Number.POSITIVE_INFINITY): void {
-    const first = Math.floor(offset / PAGE_SIZE);
-    const last = Math.min(this.valid.length, Math.ceil((offset + length) / PAGE_SIZE));
-    const had = this.valid.lastIndexOf(1) + 1;
-    if (first < last) this.valid.fill(0, first, last);
+    const had = this.valid.end;
+    this.valid.remove(Math.floor(offset / PAGE_SIZE), Math.ceil((offset + length) / PAGE_SIZE));
     if (this.data.size !== this.node.size) this.data.truncate(this.node.size);
     if (this.mapped && had > 0) reloadPages(this.node, had * PAGE_SIZE);
   }
@@ -172,7 +162,7 @@ export class PageCache {
   }
   release(): void {
     this.data.release();
-    this.valid = new Uint8Array(0);
+    this.valid.remove(0, Number.POSITIVE_INFINITY);
     this.shadow = null;
   }
 }
