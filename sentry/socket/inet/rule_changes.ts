@@ -1,5 +1,6 @@
 /** RTM_NEWRULE and RTM_DELRULE (ip-rule(8)): the rules of policy routing of one stack. */
-import { EEXIST, EINVAL, ENOENT, ENOSPC, EOPNOTSUPP, type Errno } from '../../../abi/errno.ts';
+import { EEXIST, EINVAL, ENOENT, ENOSPC, EOPNOTSUPP, ERANGE, type Errno } from '../../../abi/errno.ts';
+import { IFNAMSIZ } from '../../../abi/if.ts';
 import * as L from '../../../abi/netlink.ts';
 import { AF_INET, AF_INET6 } from '../../../abi/socket.ts';
 import { parseAttributes } from '../../../lib/netlink_message.ts';
@@ -33,6 +34,7 @@ export function changeRule(stack: Stack, add: boolean, flags: number, payload: U
   const fixed = L.FibRuleHdr.decode(payload);
   if (fixed.family !== AF_INET && fixed.family !== AF_INET6) return EINVAL;
   if (fixed.tos !== 0 || [...attributes.keys()].some((key) => !KNOWN.includes(key))) return EOPNOTSUPP;
+  if (![L.FRA_IIFNAME, L.FRA_OIFNAME].every((key) => fitsName(attributes.get(key)))) return ERANGE;
   if (add) {
     const made = parseRule(fixed, attributes, rules.freePriority(fixed.family === AF_INET ? 4 : 6));
     if (typeof made === 'number') return made;
@@ -55,6 +57,10 @@ function u32(attributes: Attributes, type: number): number | null {
 function text(attributes: Attributes, type: number): string | null {
   const bytes = attributes.get(type);
   return bytes === undefined ? null : Buffer.from(bytes).toString('latin1').replace(/\0.*$/s, '');
+}
+/** A name of an interface, or none given: as long as one can be, its NUL not counted. */
+function fitsName(bytes: Uint8Array | undefined): boolean {
+  return bytes === undefined || (bytes.length > 0 && bytes.length - (bytes.at(-1) === 0 ? 1 : 0) < IFNAMSIZ);
 }
 /** Null: everywhere. */
 function prefix(bytes: Uint8Array | undefined, length: number, size: number): Prefix | null | Errno {
