@@ -23,6 +23,8 @@ const OUT_HEADER = F.FuseOutHeader.size;
 export const MAX_REPLY = (1 << 20) + 4096;
 /** Forgotten nodes that one message tells of. */
 const FORGETS_PER_MESSAGE = 256;
+/** Forgotten nodes that wait while there are requests; beyond it the server hears of them first, or its answers would make ever more. */
+const MAX_WAITING_FORGETS = 65_536;
 /** Requests that the server has read, whose callers are gone. Beyond it nobody works on anything there. */
 const MAX_ABANDONED = 65_536;
 /** Questions of one system call. */
@@ -201,6 +203,7 @@ export class FuseConnection {
       if (request.state === 'sent')
         return this.message(F.FUSE_INTERRUPT, request.unique + 1, F.FuseInterruptIn.encode({ unique: request.unique }));
     }
+    if (this.forgets.length > MAX_WAITING_FORGETS) return this.forgetMessage(room);
     for (const request of this.pending) {
       this.pending.delete(request);
       if (request.length > room) {
