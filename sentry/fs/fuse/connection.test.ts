@@ -1,10 +1,12 @@
 /** The server's side of a connection, with messages that no server should send. */
-import { EAGAIN, ECONNABORTED, EINVAL, EIO, ENODEV, ENOENT } from '../../../abi/errno.ts';
+import { EAGAIN, ECONNABORTED, EINVAL, EIO, ELOOP, ENODEV, ENOENT } from '../../../abi/errno.ts';
 import * as F from '../../../abi/fuse.ts';
 import { ROOT_USER_NAMESPACE } from '../../kernel/user_namespace.ts';
 import { FakeMachine, type FakeTask } from '../../testing/fake_task.ts';
+import { Dentry } from '../../vfs/path.ts';
 import { FuseConnection } from './connection.ts';
 import { FuseFilesystem } from './filesystem.ts';
+import type { FuseInode } from './inode.ts';
 import { parseFuseOptions } from './mount_options.ts';
 import { lookupRequest } from './names.ts';
 import type { FuseRequest } from './request.ts';
@@ -135,6 +137,65 @@ test('the same number with another type is another object', () => {
   expect(fs.nodes.find(2n)).not.toBe(first);
   expect(first?.gone).toBe(true);
   expect(fs.nodes.find(2n)?.lookups).toBe(2);
+});
+
+test('forgotten nodes beyond a number go before requests', () => {
+  const { connection, task, fs } = asked();
+  const opcodes = (count: number): number[] =>
+    Array.from({ length: count }, () => F.FuseInHeader.decode(connection.next(ROOM) as Uint8Array).opcode);
+  for (let i = 0; i < 65_536; i++) connection.forget(BigInt(i + 10), 1);
+  lookupRequest(fs.root, 'first').begin(task);
+  expect(opcodes(1)).toEqual([F.FUSE_LOOKUP]);
+  lookupRequest(fs.root, 'second').begin(task);
+  connection.forget(9n, 1);
+  expect(opcodes(3)).toEqual([F.FUSE_BATCH_FORGET, F.FUSE_LOOKUP, F.FUSE_BATCH_FORGET]);
+});
+
+/** A directory's dentry below `parent`, as a server tells of it that answers every look-up with the node `nodeid`. */
+function found(world: ReturnType<typeof asked>, parent: Dentry, name: string, nodeid: bigint): { error: number; dentry: Dentry } {
+  const { connection, task } = world;
+  const request = lookupRequest(parent.inode as FuseInode, name);
+  request.begin(task);
+  const { unique } = F.FuseInHeader.decode(connection.next(ROOM) as Uint8Array);
+  connection.receive(answer(unique, entry({ nodeid, mode: 0o40755 })));
+  const dentry = new Dentry(name, parent, request.error === 0 ? (request.value as FuseInode) : null);
+  parent.adopt(dentry);
+  return { error: request.error, dentry };
+}
+
+test('a directory does not lie in itself, nor in what lies in it', () => {
+  const world = asked();
+  const { fs } = world;
+  fs.rootDentry = new Dentry('', null, fs.root);
+  const outer = found(world, fs.rootDentry, 'outer', 5n).dentry;
+  expect(found(world, outer, 'itself', 5n).error).toBe(ELOOP);
+  const inner = found(world, outer, 'inner', 6n).dentry;
+  expect(found(world, inner, 'outer', 5n).error).toBe(ELOOP);
+  expect((outer.inode as FuseInode).parent).toBe(fs.root);
+  expect(fs.nodes.dentryOf(inner.inode as FuseInode)).toBe(inner);
+  // Another name for it elsewhere is what a server may say.
+  expect(found(world, fs.rootDentry, 'other', 6n).error).toBe(0);
+});
+
+test('the dentry of a directory is found however deep it lies', () => {
+  const world = asked();
+  const { fs } = world;
+  fs.rootDentry = new Dentry('', null, fs.root);
+  let deepest = fs.rootDentry;
+  for (let depth = 0; depth < 20_000; depth++) {
+    const inode = fs.nodes.receive({
+      nodeid: BigInt(depth + 10),
+      generation: 0n,
+      entryValid: 0,
+      attrValid: 0,
+      attributes: fs.root.attributes(),
+    });
+    inode.parent = deepest.inode as FuseInode;
+    const dentry = new Dentry('', deepest, inode);
+    deepest.adopt(dentry);
+    deepest = dentry;
+  }
+  expect(fs.nodes.dentryOf(deepest.inode as FuseInode)).toBe(deepest);
 });
 
 test('pages are kept of a file that is as long as a number goes', () => {

@@ -130,9 +130,9 @@ export class FuseDirectory extends FileImpl {
     if (entry === null || entry.nodeid === 0n || entry.nodeid === F.FUSE_ROOT_ID || name === '.' || name === '..') return;
     const found = fs.nodes.receive(entry);
     found.told(entry.attributes, entry.attrValid, request.version);
-    found.named(node, name, connection.kernel.now() + entry.entryValid);
+    const named = found.named(node, name, connection.kernel.now() + entry.entryValid);
     const parent = this.path.dentry;
-    if (parent.inode !== node || parent.deleted || parent.children?.has(name)) fs.nodes.sweepLater();
+    if (!named || parent.inode !== node || parent.deleted || parent.children?.has(name)) fs.nodes.sweepLater();
     else instantiate(new Dentry(name, parent, found), found);
   }
   private positionOf(off: bigint): number {

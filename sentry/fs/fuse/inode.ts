@@ -36,7 +36,7 @@ export class FuseInode extends Inode {
   /** A writer is at it; who waits for its end. */
   writing = false;
   readonly written = new WaitQueue();
-  /** The name under which it was found last; null parent: the root. */
+  /** The name under which it was found last; null parent: the root. Nothing is its own ancestor: see `named`. */
   parent: FuseInode | null = null;
   private name: ByteString = '';
   private nameUntil = 0;
@@ -254,11 +254,13 @@ export class FuseInode extends Inode {
     const request = noted instanceof FuseRequest ? noted : this.connection.ask(key, () => names.lookupRequest(this, name));
     return request.error !== 0 ? request.error : (request.value as FuseInode);
   }
-  /** Found at a name; it may be believed until then (ns). */
-  named(parent: FuseInode, name: ByteString, until: number): void {
+  /** Found at a name, which may be believed until then (ns). False, and nothing is noted: the directory lies in it, says the server. */
+  named(parent: FuseInode, name: ByteString, until: number): boolean {
+    if (this.isDirectory) for (let above: FuseInode | null = parent; above !== null; above = above.parent) if (above === this) return false;
     this.parent = parent;
     this.name = name;
     this.nameUntil = until;
+    return true;
   }
   override revalidate(parent: Inode, name: ByteString): boolean {
     const directory = parent as FuseInode;

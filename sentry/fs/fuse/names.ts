@@ -1,5 +1,5 @@
 /** Making, finding and removing names at a FUSE server. */
-import { EINVAL, EIO, ENOENT, ENOSYS, EOPNOTSUPP, type Errno, EXDEV } from '../../../abi/errno.ts';
+import { EINVAL, EIO, ELOOP, ENOENT, ENOSYS, EOPNOTSUPP, type Errno, EXDEV } from '../../../abi/errno.ts';
 import { O_CREAT, O_EXCL, O_NOCTTY } from '../../../abi/fcntl.ts';
 import * as F from '../../../abi/fuse.ts';
 import { S_IFMT, S_IFREG } from '../../../abi/stat.ts';
@@ -12,7 +12,7 @@ import type { FuseRequest, RequestPart } from './request.ts';
 
 const ENTRY = F.FuseEntryOut.size;
 
-/** The object that an answer tells of, named; ENOENT, or EIO for what cannot be. */
+/** The object that an answer tells of, named; ENOENT, EIO for what cannot be, ELOOP for a directory that lies in itself. */
 function receiveEntry(directory: FuseInode, name: ByteString, view: DataView, request: FuseRequest): FuseInode | Errno {
   const { fs, connection } = directory;
   const entry = readEntry(view, 0, connection.userNamespace);
@@ -20,9 +20,10 @@ function receiveEntry(directory: FuseInode, name: ByteString, view: DataView, re
   if (entry.nodeid === 0n) return ENOENT;
   const node = fs.nodes.receive(entry);
   node.told(entry.attributes, entry.attrValid, request.version);
-  node.named(directory, name, connection.kernel.now() + entry.entryValid);
   request.giveBack = () => fs.nodes.sweepLater();
-  return node;
+  if (node.named(directory, name, connection.kernel.now() + entry.entryValid)) return node;
+  fs.nodes.sweepLater();
+  return ELOOP;
 }
 
 /** A request that is answered with an entry. `type`: what it must be (S_IFMT bits), 0: anything. */
@@ -179,9 +180,8 @@ export function rename(
         from.expire();
         to.expire();
         target.expire();
-        target.named(to, newName, 0);
         replaced?.unlinked();
-        return 0;
+        return target.named(to, newName, 0) ? 0 : ELOOP;
       },
     });
   const { error } = from.change(`M${from.nodeid}/${oldName}/${to.nodeid}/${newName}`, make);

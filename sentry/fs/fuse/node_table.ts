@@ -63,10 +63,18 @@ export class NodeTable {
   }
   /** A dentry of a directory; null: none is known. */
   dentryOf(directory: FuseInode): Dentry | null {
-    if (directory === this.fs.root) return this.fs.rootDentry;
-    const parent = directory.parent === null ? null : this.dentryOf(directory.parent);
-    const found = parent?.children?.get(directory.knownName) ?? null;
-    return found?.inode === directory ? found : null;
+    const chain: FuseInode[] = [];
+    for (let node = directory; node !== this.fs.root; node = node.parent) {
+      if (node.parent === null) return null;
+      chain.push(node);
+    }
+    let dentry = this.fs.rootDentry;
+    for (let node = chain.pop(); node !== undefined; node = chain.pop()) {
+      const found: Dentry | undefined = dentry?.children?.get(node.knownName);
+      if (found?.inode !== node) return null;
+      dentry = found;
+    }
+    return dentry;
   }
   /** Nothing is asked any more. */
   release(): void {
@@ -94,29 +102,34 @@ export class NodeTable {
   private markNames(needed: Set<FuseInode>): void {
     const pending: Dentry[] = this.fs.rootDentry === null ? [] : [this.fs.rootDentry];
     for (let dentry = pending.pop(); dentry !== undefined; dentry = pending.pop()) {
-      this.markDentry(dentry, needed);
+      if (this.owns(dentry.inode)) needed.add(dentry.inode);
       if (dentry.children !== null) pending.push(...dentry.children.values());
     }
   }
   /** Working directories, roots, mounts' roots, and the calls that are in the middle of something. */
   private markProcesses(needed: Set<FuseInode>): void {
     const namespaces = new Set<MountNamespace>();
+    const seen = new Set<Dentry>();
     for (const task of this.fs.connection.kernel.rootPidNamespace.tasks.values() as Iterable<Task>) {
-      this.markDentry(task.fs.cwd.dentry, needed);
-      this.markDentry(task.fs.root.dentry, needed);
+      this.markDentry(task.fs.cwd.dentry, needed, seen);
+      this.markDentry(task.fs.root.dentry, needed, seen);
       namespaces.add(task.namespaces.mount);
       for (const value of task.callLog?.values() ?? []) this.markValue(value, needed);
     }
-    for (const namespace of namespaces) for (const mount of namespace.mounts()) this.markDentry(mount.root, needed);
+    for (const namespace of namespaces) for (const mount of namespace.mounts()) this.markDentry(mount.root, needed, seen);
   }
-  private markDentry(dentry: Dentry, needed: Set<FuseInode>): void {
-    for (let d: Dentry | null = dentry; d !== null && this.owns(d.inode); d = d.parent) needed.add(d.inode as FuseInode);
+  /** A dentry and what is above it. `seen`: those that have been through here, so that many who stand deep cost no more than one. */
+  private markDentry(dentry: Dentry, needed: Set<FuseInode>, seen: Set<Dentry>): void {
+    for (let d: Dentry | null = dentry; d !== null && this.owns(d.inode) && !seen.has(d); d = d.parent) {
+      seen.add(d);
+      needed.add(d.inode);
+    }
   }
   private markValue(value: object | null, needed: Set<FuseInode>): void {
     if (value instanceof FuseInode) mark(value, needed);
     else if (value !== null && 'value' in value) this.markValue(value.value as object | null, needed);
   }
-  private owns(inode: Inode | null): boolean {
+  private owns(inode: Inode | null): inode is FuseInode {
     return inode instanceof FuseInode && inode.fs === this.fs;
   }
 }
