@@ -52,8 +52,8 @@ export class Connection {
   private readonly fids = new Map<number, Fid>();
   private readonly maxFids: number;
   private readonly handlers: Readonly<Record<number, Handler>>;
-  /** Descriptor that goes with the answer, closed once it is sent; -1: none. */
-  private donated = -1;
+  /** Descriptors that go with the answer, closed once it is sent. */
+  private readonly donated: number[] = [];
 
   constructor(
     host: Host,
@@ -121,12 +121,11 @@ export class Connection {
     this.channel.begin(message.type, this.channel.tag);
   }
   get donating(): boolean {
-    return this.donated >= 0;
+    return this.donated.length > 0;
   }
-  /** `fd` travels with the answer; ours until then. */
+  /** `fd` travels with the answer, after those before it; ours until then. At most P9_MAX_DESCRIPTORS do. */
   donate(fd: number): void {
-    this.dropDonated();
-    this.donated = fd;
+    this.donated.push(fd);
   }
 
   /** EACCES for a store: what is not for files without names alone gets nothing of it. */
@@ -163,7 +162,7 @@ export class Connection {
   }
 
   private dropDonated(): void {
-    if (this.donated >= 0) this.calls.close(this.donated);
-    this.donated = -1;
+    for (const fd of this.donated) this.calls.close(fd);
+    this.donated.length = 0;
   }
 }

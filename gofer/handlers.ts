@@ -1,5 +1,6 @@
 /** Every request that a client may send, by its type. */
 import type { Handler } from './connection.ts';
+import { AHEAD_HANDLERS } from './handlers_ahead.ts';
 import { DIRECTORY_HANDLERS } from './handlers_directory.ts';
 import { EXTENDED_HANDLERS } from './handlers_extended.ts';
 import { FILE_HANDLERS } from './handlers_file.ts';
@@ -15,5 +16,6 @@ export const HANDLERS: Readonly<Record<number, Handler>> = {
   ...DIRECTORY_HANDLERS,
   ...XATTR_HANDLERS,
   ...EXTENDED_HANDLERS,
+  ...AHEAD_HANDLERS,
   ...WATCH_HANDLERS,
 };

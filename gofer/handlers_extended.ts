@@ -22,7 +22,8 @@ import {
   Twalkx,
 } from '../lib/p9/messages.ts';
 import type { Connection, Handler } from './connection.ts';
-import { LARGEST_DIRENT, SMALLEST_DIRENT } from './dirents.ts';
+import { LARGEST_DIRENT } from './dirents.ts';
+import { putEntries } from './entries.ts';
 import { Fid, Node } from './fid.ts';
 import { STATX_SIZE } from './host_calls.ts';
 import { checkChange, makeObject, openObject, setAttributes } from './objects.ts';
@@ -30,12 +31,8 @@ import { notDirectory, walkPlace } from './place.ts';
 
 /** Most bytes of an entry of Rwalkx. statx(2) writes behind the record; the target's length and bytes come there afterwards. */
 const ENTRY_ROOM = Math.max(STATX_SIZE, ATTR_SIZE + 2 + P9_MAX_STRING);
-/** Bytes of an entry of Rreaddirx beside its name and target. */
-const DIRECTORY_ENTRY_FIXED = ATTR_SIZE + 4;
 /** Looks at a name that others exchange for a link and back. */
 const MAX_LOOKS = 16;
-/** How much longer an entry gets on the wire, at most, without its target: the smallest has a name of one byte. */
-const GROWTH = Math.ceil((DIRECTORY_ENTRY_FIXED + 1) / SMALLEST_DIRENT);
 
 /** Adds the object's entry to an answer; its mode, or an errno. `name`: address of a name in `fd`, 0 for the object of `fd` itself. */
 function putEntry(c: Connection, fd: number, name: number): number {
@@ -178,14 +175,8 @@ function listDirectory(c: Connection, fid: Fid, how: number, count: number): num
   const start = out.at;
   const limit = Math.min(out.limit, start + count);
   if ((how & READDIRX_NAMES) !== 0) return listNames(c, fid, eof, length, limit);
-  let n = -1;
-  // What one getdents64 gives must fit: the host cannot take entries back.
-  for (let room = 0; (room = Math.floor((limit - STATX_SIZE - out.at) / GROWTH)) >= 512 && (n = c.dirents.fill(fid.openFd, room)) > 0; ) {
-    const end = c.calls.host.encodeEntries(fid.openFd, c.dirents.bytes, n, out.bytes, out.at, limit, GROWTH);
-    if (end < 0) return end;
-    out.at = end;
-  }
-  if (n < 0) return n === -1 ? EINVAL : n;
+  const n = putEntries(c, fid.openFd, limit);
+  if (n < 0) return n;
   if (n === 0) fid.closeFile(c.calls);
   out.bytes[eof] = n === 0 ? 1 : 0;
   out.view.setUint32(length, out.at - start, true);

@@ -98,7 +98,7 @@ export class HostCalls {
 
   // Opening
 
-  /** O_PATH descriptor of what `name` is in a directory; of the link itself if it is one. */
+  /** O_PATH descriptor of what `name`, or a path of plain names, is in a directory; of the link itself if it is one. */
   openPath(dirfd: number, name: ByteString): number {
     return this.open(dirfd, this.name(name), O_PATH | O_NOFOLLOW, 0);
   }
@@ -111,6 +111,10 @@ export class HostCalls {
   }
   openDirectory(fd: number): number {
     return this.open(fd, this.dot, O_RDONLY | O_DIRECTORY, 0);
+  }
+  /** A directory to be read, at a path of plain names. */
+  openDirectoryAt(dirfd: number, path: ByteString): number {
+    return this.open(dirfd, this.name(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
   }
   /** An open file for an O_PATH descriptor. The caller knows that it is a regular file. */
   reopen(fd: number, flags: number): number {

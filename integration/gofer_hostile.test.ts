@@ -8,7 +8,17 @@ import { AT_REMOVEDIR, O_RDONLY, O_RDWR } from '../abi/fcntl.ts';
 import { S_IFCHR, S_IFREG } from '../abi/stat.ts';
 import { host } from '../lib/host.ts';
 import { Channel } from '../lib/p9/channel.ts';
-import { P9_MAX_MSIZE, P9_MAX_WATCHES, P9_NO_OPEN, P9_NOFID, P9_VERSION, P9_VERSION_EXTENDED } from '../lib/p9/constants.ts';
+import {
+  P9_MAX_AHEAD,
+  P9_MAX_DESCRIPTORS,
+  P9_MAX_MSIZE,
+  P9_MAX_WATCHES,
+  P9_NO_OPEN,
+  P9_NOFID,
+  P9_NOT_TOLD,
+  P9_VERSION,
+  P9_VERSION_EXTENDED,
+} from '../lib/p9/constants.ts';
 import type { Body, Message } from '../lib/p9/message.ts';
 import * as p9 from '../lib/p9/messages.ts';
 import { buildGofer, type GoferProcess, idleKernel, mountGofer, startGofer, temporaryFolder } from './gofer_process.ts';
@@ -190,6 +200,24 @@ describe('one client', () => {
     host.close(fd);
   });
 
+  test('what is fetched ahead is of directories and regular files below the fid', () => {
+    const outside = ['..', '../secret', 'dir/../..', '/etc', '', 'dir/', 'dir//sub', 'dir/up', 'dir/up/dir', 'absolute', 'none', 'file\0'];
+    const listed = ok(call(p9.Tlistx, { fid: 1, count: P9_MAX_MSIZE, paths: [...outside, 'file', 'dir/sub'] }, p9.Rlistx));
+    const lengths = Array.from({ length: outside.length + 1 }, (_, i) => Buffer.from(listed.data).readUInt32LE(4 * i));
+    expect(lengths.every((length) => length === P9_NOT_TOLD)).toBe(true);
+    expect([...listed.data.subarray(4 * lengths.length)]).toEqual([0, 0, 0, 0]); // dir/sub is empty
+    const paths = [...outside, 'relative', 'fifo', 'null', 'dir', 'file'];
+    const { opened } = ok(call(p9.Topenx, { fid: 1, paths }, p9.Ropenx));
+    expect([...opened]).toEqual([...paths.slice(1).map(() => 0), 1]);
+    const fd = channel.takeDescriptor();
+    expect(host.fcntl(fd, 3) & 3).toBe(O_RDONLY);
+    host.close(fd);
+    expect(channel.takeDescriptor()).toBe(-1);
+    const many = Array.from({ length: P9_MAX_AHEAD + 1 }, () => 'dir');
+    expect(call(p9.Tlistx, { fid: 1, count: 65536, paths: many }, p9.Rlistx)).toBe(EPROTO);
+    expect(call(p9.Topenx, { fid: 1, paths: many.slice(0, P9_MAX_DESCRIPTORS + 1) }, p9.Ropenx)).toBe(EPROTO);
+  });
+
   test('fids are what they are', () => {
     expect(call(p9.Tclunk, { fid: 99 }, p9.Rclunk)).toBe(EBADF);
     expect(call(p9.Tread, { fid: 1, offset: 0, count: 10 }, p9.Rread)).toBe(EBADF);
@@ -344,11 +372,16 @@ test('whatever is renamed under a walk, it stays inside', async () => {
     const list = call(p9.Treaddirx, { fid: 1, names: names.slice(0, 2), newfid: 8, how: 1, count: 65536 }, p9.Rreaddirx);
     if (typeof list !== 'number') expect(Buffer.from(list.data).includes('file-outside')).toBe(false);
     call(p9.Tclunk, { fid: 8 }, p9.Rclunk);
-    if (fd < 0) continue;
-    const bytes = new Uint8Array(20);
-    const n = host.pread(fd, bytes, 0, 20, 0);
-    host.close(fd);
-    expect(Buffer.from(bytes.subarray(0, n)).toString()).toBe('inside');
+    const ahead = call(p9.Tlistx, { fid: 1, count: 65536, paths: ['race/a', 'race/a/b'] }, p9.Rlistx);
+    if (typeof ahead !== 'number') expect(Buffer.from(ahead.data).includes('file-outside')).toBe(false);
+    ok(call(p9.Topenx, { fid: 1, paths: ['race/a/b/c/file'] }, p9.Ropenx));
+    for (const file of [fd, channel.takeDescriptor()]) {
+      if (file < 0) continue;
+      const bytes = new Uint8Array(20);
+      const n = host.pread(file, bytes, 0, 20, 0);
+      host.close(file);
+      expect(Buffer.from(bytes.subarray(0, n)).toString()).toBe('inside');
+    }
   }
   worker.postMessage('stop');
   await new Promise((done) => worker.on('exit', done));

@@ -1,6 +1,7 @@
 import { EPROTO } from '../../abi/errno.ts';
 import { host } from '../host.ts';
 import { Channel } from './channel.ts';
+import { P9_MAX_DESCRIPTORS } from './constants.ts';
 import { Rread, Rreaddirx, Tclunk } from './messages.ts';
 
 const SOCK_STREAM = 1;
@@ -47,7 +48,7 @@ test('a descriptor travels with its message; one that nobody takes is closed', (
   host.write(memfd, Uint8Array.of(1, 2, 3));
   for (let i = 0; i < 2; i++) {
     a.begin(Rreaddirx.type, 0);
-    expect(a.send(memfd)).toBe(0);
+    expect(a.send([memfd])).toBe(0);
   }
   b.receive();
   const got = b.takeDescriptor();
@@ -62,6 +63,27 @@ test('a descriptor travels with its message; one that nobody takes is closed', (
   b.receive();
   expect(b.takeDescriptor()).toBe(-1);
   for (const fd of [got, memfd]) host.close(fd);
+  a.close();
+  b.close();
+});
+
+test('several descriptors keep their order; those beyond the cap are closed', () => {
+  const [a, b] = pair();
+  const given = Array.from({ length: P9_MAX_DESCRIPTORS }, () => host.memfdCreate('t', 1));
+  for (const [i, fd] of given.entries()) host.write(fd, Uint8Array.of(i));
+  for (let i = 0; i < 2; i++) {
+    a.begin(Tclunk.type, 0);
+    expect(a.send(given)).toBe(0);
+  }
+  b.receive(); // may find both messages' descriptors: no more than the cap are kept
+  const bytes = new Uint8Array(1);
+  for (let i = 0; i < given.length; i++) {
+    const fd = b.takeDescriptor();
+    expect([host.pread(fd, bytes, 0, 1, 0), bytes[0]]).toEqual([1, i]);
+    host.close(fd);
+  }
+  expect(b.takeDescriptor()).toBe(-1);
+  for (const fd of given) host.close(fd);
   a.close();
   b.close();
 });

@@ -1,5 +1,5 @@
 /**
- * A stream socket that carries 9P messages and, beside a message, at most one descriptor. A stream and not packets: a packet
+ * A stream socket that carries 9P messages and, beside a message, descriptors. A stream and not packets: a packet
  * cannot be larger than the socket's send buffer (wmem_max, which we may not raise), a directory of 1 MiB can.
  *
  * Interface: `begin(type, tag)`, write the body to `out`, `send()`; `receive()` gives the type of the next whole message, whose body
@@ -7,7 +7,7 @@
  */
 import { EIO, EMSGSIZE, EPROTO } from '../../abi/errno.ts';
 import type { Host } from '../host.ts';
-import { P9_HEADER_SIZE, P9_MAX_MSIZE } from './constants.ts';
+import { P9_HEADER_SIZE, P9_MAX_DESCRIPTORS, P9_MAX_MSIZE } from './constants.ts';
 import { Reader, Writer } from './cursor.ts';
 
 const SENDTO = 44;
@@ -17,10 +17,10 @@ const MSG_NOSIGNAL = 0x4000;
 const MSG_CMSG_CLOEXEC = 0x4000_0000;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
-/** cmsghdr and one descriptor, padded; room for a few more on receipt, so that extra ones are seen and closed. */
-const CMSG_ONE = 24;
-const CMSG_LENGTH = 20;
-const CONTROL_ROOM = 64;
+/** Bytes of a cmsghdr. */
+const CMSG_HEADER = 16;
+const CONTROL_ROOM = CMSG_HEADER + 4 * P9_MAX_DESCRIPTORS;
+const NO_DESCRIPTORS: readonly number[] = [];
 
 /** struct msghdr with one iovec behind it and a control buffer, at fixed addresses. */
 class MessageHeader {
@@ -79,7 +79,8 @@ export class Channel {
   /** Bytes of inBytes that hold data not yet consumed: [start, end). */
   private start = 0;
   private end = 0;
-  private received = -1;
+  /** Descriptors that came with it and that nobody has taken, the last first. */
+  private readonly received: number[] = [];
 
   constructor(host: Host, fd: number, msize: number) {
     this.host = host;
@@ -107,12 +108,12 @@ export class Channel {
     this.out.u16(tag);
   }
 
-  /** Sends what was written since begin, with a descriptor if `fd` is not negative. 0 or an errno (EMSGSIZE: it did not fit). */
-  send(fd = -1): number {
+  /** Sends what was written since begin, with at most P9_MAX_DESCRIPTORS descriptors. 0 or an errno (EMSGSIZE: it did not fit). */
+  send(fds: readonly number[] = NO_DESCRIPTORS): number {
     const { out } = this;
     if (out.bad) return EMSGSIZE;
     out.view.setUint32(0, out.at, true);
-    let sent = fd < 0 ? 0 : this.sendWithDescriptor(fd);
+    let sent = fds.length === 0 ? 0 : this.sendWithDescriptors(fds);
     if (sent < 0) return sent;
     while (sent < out.at) {
       const n = this.host.syscall(SENDTO, this.fd, this.outBase + sent, out.at - sent, MSG_NOSIGNAL, null, 0);
@@ -123,14 +124,15 @@ export class Channel {
     return 0;
   }
 
-  private sendWithDescriptor(fd: number): number {
+  private sendWithDescriptors(fds: readonly number[]): number {
     const { header } = this;
-    header.aim(this.outBase, this.out.at, CMSG_ONE);
-    header.control.setUint32(0, CMSG_LENGTH, true);
+    const length = CMSG_HEADER + 4 * fds.length;
+    header.aim(this.outBase, this.out.at, (length + 7) & ~7);
+    header.control.setUint32(0, length, true);
     header.control.setUint32(4, 0, true);
     header.control.setUint32(8, SOL_SOCKET, true);
     header.control.setUint32(12, SCM_RIGHTS, true);
-    header.control.setInt32(16, fd, true);
+    for (let i = 0; i < fds.length; i++) header.control.setInt32(CMSG_HEADER + 4 * i, fds[i] as number, true);
     for (;;) {
       const n = header.call(SENDMSG, this.fd, MSG_NOSIGNAL);
       if (n !== -4) return n;
@@ -142,7 +144,7 @@ export class Channel {
    * the stream cannot be used any more).
    */
   receive(): number {
-    this.dropDescriptor();
+    this.dropDescriptors();
     for (;;) {
       const have = this.end - this.start;
       if (have >= P9_HEADER_SIZE) {
@@ -155,11 +157,9 @@ export class Channel {
     }
   }
 
-  /** The descriptor that came with the last message, now the caller's; -1: none did. */
+  /** The next of the descriptors that came with the last message, now the caller's; -1: no more did. */
   takeDescriptor(): number {
-    const fd = this.received;
-    this.received = -1;
-    return fd;
+    return this.received.pop() ?? -1;
   }
 
   /** A whole message is buffered already: the peer sends ahead. */
@@ -168,7 +168,7 @@ export class Channel {
   }
 
   close(): void {
-    this.dropDescriptor();
+    this.dropDescriptors();
     this.host.close(this.fd);
   }
 
@@ -203,25 +203,24 @@ export class Channel {
     }
   }
 
-  /** Keeps the first descriptor; a peer that sends more wastes its own time. */
   private keepDescriptors(used: number): void {
     const { control } = this.header;
-    for (let at = 0; at + 16 <= used; ) {
+    for (let at = 0; at + CMSG_HEADER <= used; ) {
       const length = control.getUint32(at, true);
-      if (length < 16) return;
+      if (length < CMSG_HEADER) return;
       if (control.getUint32(at + 8, true) === SOL_SOCKET && control.getUint32(at + 12, true) === SCM_RIGHTS) {
-        for (let i = at + 16; i + 4 <= Math.min(at + length, used); i += 4) {
-          const fd = control.getInt32(i, true);
-          if (this.received < 0) this.received = fd;
-          else this.host.close(fd);
-        }
+        for (let i = at + CMSG_HEADER; i + 4 <= Math.min(at + length, used); i += 4) this.keep(control.getInt32(i, true));
       }
       at += (length + 7) & ~7;
     }
   }
+  /** A peer that sends more than a message can have wastes its own time. */
+  private keep(fd: number): void {
+    if (this.received.length < P9_MAX_DESCRIPTORS) this.received.unshift(fd);
+    else this.host.close(fd);
+  }
 
-  private dropDescriptor(): void {
-    if (this.received >= 0) this.host.close(this.received);
-    this.received = -1;
+  private dropDescriptors(): void {
+    for (let fd = this.takeDescriptor(); fd >= 0; fd = this.takeDescriptor()) this.host.close(fd);
   }
 }

@@ -40,6 +40,9 @@ export const P9_MAX_STRING = 4095;
 export const P9_MAX_WATCHES = 8192;
 /** Fids one Tclunkx names. */
 export const P9_MAX_CLUNK = 512;
+/** Paths that one look ahead names, and descriptors that come with one answer. */
+export const P9_MAX_AHEAD = 64;
+export const P9_MAX_DESCRIPTORS = 32;
 /** Largest extended attribute value (XATTR_SIZE_MAX) and list. */
 export const P9_MAX_XATTR = 65536;
 
@@ -97,7 +100,15 @@ export const XATTRX_SET = 1;
 export const XATTRX_LIST = 2;
 export const XATTRX_REMOVE = 3;
 
+/** Tlistx: a directory that cannot be told beside the others. */
+export const P9_NOT_TOLD = 0xffff_ffff;
+
 /** True for one component that a directory can hold: no separator, no NUL, neither "." nor "..". */
 export function isPlainName(name: string): boolean {
   return name.length > 0 && name.length <= P9_MAX_NAME && name !== '.' && name !== '..' && name.indexOf('/') < 0 && name.indexOf('\0') < 0;
+}
+
+/** True for plain names joined by separators. */
+export function isPlainPath(path: string): boolean {
+  return path.split('/').every(isPlainName);
 }

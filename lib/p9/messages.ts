@@ -6,7 +6,7 @@
  * (`fid` and the names to walk from there, possibly none), and answers with attributes. An attribute record is the first 144 bytes of struct
  * statx (attr.ts). They are understood only after a version exchange of P9_VERSION_EXTENDED.
  */
-import { P9_MAX_CLUNK, P9_MAX_WALK, P9_MAX_WALK_EXTENDED } from './constants.ts';
+import { P9_MAX_AHEAD, P9_MAX_CLUNK, P9_MAX_DESCRIPTORS, P9_MAX_WALK, P9_MAX_WALK_EXTENDED } from './constants.ts';
 import { data, i64, list, message, name, qid, raw, text, u8, u16, u32, u64 } from './message.ts';
 
 export const Tstatfs = message('Tstatfs', 8, { fid: u32 });
@@ -199,3 +199,12 @@ export const Twatchx = message('Twatchx', 220, { fid: u32, names });
 export const Rwatchx = message('Rwatchx', 221, { wd: u32 });
 export const Tunwatchx = message('Tunwatchx', 222, { wd: u32 });
 export const Runwatchx = message('Runwatchx', 223, {});
+/**
+ * Looks ahead: what directories below `fid` hold. A path is plain names joined by '/'; no link in it is followed. `count` caps the answer's data: for
+ * each path in turn, until it is used up, length[4] and entries as Rreaddirx has them, or P9_NOT_TOLD: it is no directory, or a large one.
+ */
+export const Tlistx = message('Tlistx', 224, { fid: u32, count: u32, paths: list(text, P9_MAX_AHEAD) });
+export const Rlistx = message('Rlistx', 225, { data });
+/** Looks ahead: opens regular files below `fid` for reading. One byte for each path, 1: its descriptor came along, in this order. */
+export const Topenx = message('Topenx', 226, { fid: u32, paths: list(text, P9_MAX_DESCRIPTORS) });
+export const Ropenx = message('Ropenx', 227, { opened: data });

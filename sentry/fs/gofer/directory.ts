@@ -66,11 +66,17 @@ export class GoferDirectory extends FileImpl {
 /** All of a directory: one round trip for what fits into the largest message. */
 export function listDirectory(inode: GoferInode): Listing | Errno {
   const { fs } = inode;
-  if (inode.listing !== null) return inode.listing;
+  const known = inode.listing;
+  if (known !== null) {
+    fs.ahead.listed(known);
+    return known;
+  }
   if (inode.isGone) return ENOENT;
   const direct = new Listing(fs.device);
   const r = fs.direct?.list(inode, direct) ?? DENIED;
   if (r !== DENIED) return r === 0 ? direct : r;
+  const ahead = fs.ahead.list(inode);
+  if (ahead !== null) return ahead;
   const place = inode.place();
   if (isErrno(place)) return place;
   const newfid = inode.fid < 0 ? fs.client.newFid() : P9_NOFID;

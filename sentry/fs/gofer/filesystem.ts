@@ -15,6 +15,7 @@ import { HostWatches } from './host_watches.ts';
 import { GoferInode } from './inode.ts';
 import { type Entry, type Listing, readEntries } from './listing.ts';
 import type { OpenFiles } from './open_files.ts';
+import { ReadAhead } from './read_ahead.ts';
 
 export interface GoferMountOptions {
   /** The mount's name in the gofer's configuration. */
@@ -62,6 +63,7 @@ export class GoferFilesystem extends Filesystem {
   readonly device: number;
   readonly root: GoferInode;
   readonly direct: DirectTree | null;
+  readonly ahead: ReadAhead;
   readonly hostSockets: boolean;
   readonly hostFifos: boolean;
   fetched: Fetched | null = null;
@@ -104,6 +106,7 @@ export class GoferFilesystem extends Filesystem {
     this.device = device;
     this.root = new GoferInode(this, null, '', entry, rootFid);
     this.direct = rootFd < 0 ? null : new DirectTree(kernel.host, rootFd, device, () => this.root);
+    this.ahead = new ReadAhead(this);
     client.hold();
   }
 
@@ -159,6 +162,7 @@ export class GoferFilesystem extends Filesystem {
     if (this.idleTimer !== null) this.kernel.timers.cancel(this.idleTimer);
     for (const file of this.idle.values()) file.release();
     this.idle.clear();
+    this.ahead.release();
     for (const inode of this.fids) inode.dropFid();
     this.fids.clear();
     this.direct?.close();
@@ -248,24 +252,38 @@ export class GoferFilesystem extends Filesystem {
     // Without a fid the open file would be known by its name alone.
     if (!this.exclusive && inode.fid < 0 && this.direct === null) return null;
     const file = this.idle.get(inode) ?? null;
-    if (file !== null) this.idle.delete(inode);
+    if (file === null) return this.ahead.take(inode);
+    this.idle.delete(inode);
     return file;
   }
   dropIdle(inode: GoferInode): void {
     this.idle.get(inode)?.release();
     this.idle.delete(inode);
+    this.ahead.drop(inode);
   }
 
   keepListing(inode: GoferInode, listing: Listing): void {
     if (listing.size > MAX_ONE_LISTING) return;
-    inode.listing = listing;
-    this.listings.add(inode);
-    this.listingBytes += listing.size;
-    this.listingTimer ??= this.kernel.timers.add(this.kernel.now() + LISTING_LIFETIME_NS, () => this.expireListings());
+    this.countListing(listing);
+    this.holdListing(inode, listing);
+    const above = inode.parent?.listing ?? null;
+    const position = above === null ? -1 : above.position(inode.name);
+    if (position >= 0) above?.below.set(position, listing);
     for (const oldest of this.listings) {
       if (this.listingBytes <= MAX_LISTING_BYTES) return;
       this.dropListing(oldest);
     }
+  }
+  /** A listing that is kept from now on, by its directory or with what it is below. */
+  countListing(listing: Listing): void {
+    this.listingBytes += listing.size;
+    this.listingTimer ??= this.kernel.timers.add(this.kernel.now() + LISTING_LIFETIME_NS, () => this.expireListings());
+  }
+  /** `inode` keeps a listing that was counted. */
+  holdListing(inode: GoferInode, listing: Listing): void {
+    listing.held = true;
+    inode.heldListing = listing;
+    this.listings.add(inode);
   }
   private expireListings(): void {
     this.listingTimer = null;
@@ -276,10 +294,13 @@ export class GoferFilesystem extends Filesystem {
     this.listings.add(inode);
   }
   dropListing(inode: GoferInode): void {
-    if (inode.listing === null) return;
-    this.listingBytes -= inode.listing.size;
+    const { listing } = inode;
+    if (listing === null) return;
+    const above = inode.parent?.heldListing ?? null;
+    above?.below.delete(above.position(inode.name));
+    this.listingBytes -= listing.totalSize;
     this.listings.delete(inode);
-    inode.listing = null;
+    inode.heldListing = null;
     inode.forgetListing();
   }
 }

@@ -74,8 +74,8 @@ export class GoferInode extends Inode {
   /** Null for a mount's root, and for an object that has lost its name: then the fid is all there is. */
   parent: GoferInode | null;
   name: ByteString;
-  /** Exclusive mounts: what the directory holds, all of it. */
-  listing: Listing | null = null;
+  /** See `listing`. */
+  heldListing: Listing | null = null;
   /** There was a listing, and memory ran short; look-ups since then. */
   private wasListed = false;
   private misses = 0;
@@ -347,11 +347,23 @@ export class GoferInode extends Inode {
 
   // Names in a directory
 
+  /** Exclusive mounts: what the directory holds, all of it, if that is known; maybe it was fetched with what its parent holds. */
+  get listing(): Listing | null {
+    if (this.heldListing === null && this.fs.exclusive) {
+      const ahead = this.parent?.listing?.belowName(this.name) ?? null;
+      if (ahead !== null) this.fs.holdListing(this, ahead);
+    }
+    return this.heldListing;
+  }
   override lookup(name: ByteString, _task: Task | null, ahead?: WalkAhead): Inode | Errno {
-    if (this.listing === null && this.wasListed && ++this.misses > MISSES_BEFORE_LISTING) listDirectory(this);
-    if (this.listing !== null) {
+    let { listing } = this;
+    if (listing === null && this.wasListed && ++this.misses > MISSES_BEFORE_LISTING) {
+      listDirectory(this);
+      listing = this.heldListing;
+    }
+    if (listing !== null) {
       this.fs.touchListing(this);
-      const entry = this.listing.find(name);
+      const entry = listing.find(name);
       if (entry === null) return ENOENT;
       if (entry !== 'outdated') return this.fs.inodeFor(this, name, entry);
     }

@@ -1,4 +1,5 @@
 /** What a directory holds, as the gofer told it: names, and each name's attributes, decoded when they are asked for. */
+import { S_IFDIR, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
 import { byteString } from '../../../lib/byte_string.ts';
 import { attrIdentity, attrMode, inodeIdentity } from '../../../lib/p9/attr.ts';
@@ -25,6 +26,12 @@ export class Listing {
   readonly modes: number[] = [];
   /** Bytes it occupies, about. */
   size = 0;
+  /** What subdirectories hold, by position: as far as it is known, for the order of a tree (tree_order.ts). */
+  readonly below = new Map<number, Listing>();
+  /** It was fetched before anybody asked, and nobody has asked yet. */
+  ahead = false;
+  /** A directory that is known keeps it; else it goes with what it is below. */
+  held = false;
   private readonly device: number;
   private readonly chunks: DataView[] = [];
   /** Position of each entry: chunk << 21 | offset (chunks are below 2 MiB). */
@@ -90,11 +97,33 @@ export class Listing {
     const view = this.chunks[Math.floor(place / 0x20_0000)] as DataView;
     return readEntry(view, (place % 0x20_0000) + 0, this.device, 2 + name.length);
   }
+  /** Bytes of it and of what goes with it. */
+  get totalSize(): number {
+    let total = this.size;
+    for (const listing of this.below.values()) if (!listing.held) total += listing.totalSize;
+    return total;
+  }
+  /** What the directory of this name holds, if that is known. */
+  belowName(name: ByteString): Listing | null {
+    const i = this.below.size === 0 ? undefined : this.at(name);
+    return i === undefined ? null : (this.below.get(i) ?? null);
+  }
+  /** Where a name stands, -1: there is none. */
+  position(name: ByteString): number {
+    return this.at(name) ?? -1;
+  }
+  isDirectory(i: number): boolean {
+    return ((this.modes[i] as number) & S_IFMT) === S_IFDIR;
+  }
+  isRegular(i: number): boolean {
+    return ((this.modes[i] as number) & S_IFMT) === S_IFREG;
+  }
   /** A name was removed. The order that readers have seen stays. */
   forget(name: ByteString): void {
     const i = this.at(name);
     if (i === undefined) return;
     this.index?.delete(name);
+    this.below.delete(i);
     this.inos[i] = 0;
   }
   /** The object changed. */

@@ -125,6 +125,8 @@ export class OpenFiles implements HostFileOwner {
     const { client, exclusive, device, direct } = inode.fs;
     const opened = direct !== null && accessMode === O_RDONLY ? direct.openFile(inode) : DENIED;
     if (opened !== DENIED) return opened;
+    const ahead = accessMode === O_RDONLY ? inode.fs.ahead.open(inode) : -1;
+    if (ahead >= 0) return ahead;
     const place = inode.place();
     if (isErrno(place)) return place;
     const newfid = !exclusive && inode.fid < 0 ? client.newFid() : P9_NOFID;
