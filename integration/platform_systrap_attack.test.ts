@@ -46,8 +46,9 @@ const DENIED = {
 
 /** ns. On a machine with much else to do, the end of a process may take its time. */
 const PATIENCE = 30e9;
-/** What follows the clone of a thread in the stub: test rax, rax; jz. The thread then posts. */
-const NEW_THREAD = [...SYSCALL, 0x48, 0x85, 0xc0, 0x74];
+/** The clone of a thread in the stub: mov $56, eax; syscall; test rax, rax; jz. The thread then posts. */
+const CLONE_NR = mov.eax(56);
+const NEW_THREAD = [...CLONE_NR, ...SYSCALL, 0x48, 0x85, 0xc0, 0x74];
 
 let platform: Platform;
 const seen: string[] = [];
@@ -90,7 +91,7 @@ function jump(thread: ThreadContext, to: number): void {
 }
 /** Where the stub's code has these bytes. */
 function stubPlaces(thread: ThreadContext, bytes: readonly number[]): number[] {
-  const text = new Uint8Array(2 * PAGE);
+  const text = new Uint8Array(4 * PAGE);
   const length = thread.space.read(STUB_BASE, text, 0, text.length);
   expect(length).toBeGreaterThanOrEqual(PAGE);
   const found: number[] = [];
@@ -312,7 +313,7 @@ test('slots unmapped under the stub end the process', () => {
   regs.set(REG.rdi, SLOTS);
   regs.set(REG.rsi, SLOT_SIZE);
   // munmap's 0 looks like clone's in a new thread, which writes its slot: it is gone, and the fault cannot be told either.
-  jump(thread, stubPlaces(thread, NEW_THREAD)[0] as number);
+  jump(thread, (stubPlaces(thread, NEW_THREAD)[0] as number) + CLONE_NR.length);
   thread.resume();
   expect(next()).toBe('exited');
   thread.space.release();

@@ -112,10 +112,30 @@ export interface SignalFrames {
   pop(): void;
   /** Carries out what is pending. False if that failed; the registers are as before. */
   settle(): boolean;
-  /** The thread may return from a frame without a stop, once; not one that comes with another alternate stack than was ordered last. */
-  lend(): void;
-  /** No more. If it has returned meanwhile, the mask that came back with that, else null. */
-  recall(): bigint | null;
+}
+
+/** What a thread may answer and set without a stop, as far as it is lent. What the application forges there is about itself. */
+export interface ThreadOwn {
+  /** What getpid(2) and gettid(2) give. Null: it must ask. */
+  tellNumbers(numbers: { readonly pid: number; readonly tid: number } | null): void;
+  /** Its signal mask: rt_sigprocmask(2), and the return from a handler's frame that comes back with this alternate stack. */
+  lendMask(mask: bigint, altStack: FrameStack): void;
+  /** No more; what the mask is by now, null if it was not lent. */
+  recallMask(): bigint | null;
+  /** What it is by now, without taking it back. */
+  readonly mask: bigint | null;
+  /** Whether it may set the addresses below and its first rseq area. */
+  keeps: boolean;
+  /** set_robust_list(2); set_tid_address(2). 0: none. */
+  robustList: number;
+  clearChildTid: number;
+}
+
+/** rseq(2): a thread's registration. */
+export interface RseqArea {
+  readonly address: number;
+  /** Stands before each place to which a sequence is aborted. */
+  readonly signature: number;
 }
 
 /** Memory as `AddressSpace` reads and writes it. */
@@ -164,8 +184,8 @@ export interface ThreadContext {
   readonly callMemory?: ThreadMemory;
   /** Absent: frames are built through `registers`, `xstate` and memory. */
   readonly frames?: SignalFrames;
-  /** What getpid(2) and gettid(2) give: the thread may answer them itself. Null: it must ask. Absent: it always does. */
-  tellNumbers?(numbers: { readonly pid: number; readonly tid: number } | null): void;
+  /** Absent: it always asks. */
+  readonly own?: ThreadOwn;
   /** Ends a system-call stop: rax = result (number or errno), everything else unchanged, run on. */
   resumeWithResult(result: number): void;
   /** Runs on with the registers as they are. */
@@ -179,6 +199,7 @@ export interface ThreadContext {
    * has seen that the area can be written. A forked thread inherits it, a new one has none. Absent: applications are preempted unseen.
    */
   setRseq?(address: number, signature: number): void;
+  readonly rseqArea?: RseqArea | null;
   /** The area is not the host's any more; an errno where it cannot be written. A running thread keeps it until it ends. */
   dropRseq?(): number;
   /**

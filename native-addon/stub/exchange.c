@@ -85,7 +85,6 @@ static int64_t carry_out(struct slot *slot, struct command *c, uint32_t op, int 
 	return -38;
 }
 
-#define RSEQ_SIZE 32
 #define RSEQ_FLAG_UNREGISTER 1
 
 void drop_rseq(struct slot *slot)

@@ -61,7 +61,8 @@ static void post_request(struct slot *slot, uint32_t kind)
 __attribute__((used)) uint64_t on_fast(struct slot *slot)
 {
 	uint64_t result;
-	if (answer_alone(slot, slot->regs[RAX], &result))
+	const struct own_call own = { slot->regs[RAX], { slot->regs[RDI], slot->regs[RSI], slot->regs[RDX], slot->regs[R10] } };
+	if (answer_alone(slot, &own, 0, &result))
 		return result;
 	slot->regs[CS] = USER_CS;
 	slot->regs[SS] = USER_SS;

@@ -38,6 +38,8 @@ void post_started(struct slot *slot);
 uint32_t wait_reply(struct slot *slot);
 /* Carries out what came with `state`; the state as it is in this process: in a forked child there is no reply yet. */
 uint32_t carry_out_all(struct slot *slot, uint32_t state, struct ucontext *uc);
+#define RSEQ_SIZE 32
+#define RSEQ_CS_AT 8 /* struct rseq: rseq_cs */
 /* The host is to write to the thread's rseq area no more: who frees that memory learns of the thread's end before the host does. */
 void drop_rseq(struct slot *slot);
 /* The thread ends. */
@@ -59,7 +61,10 @@ struct futex_call {
 int64_t futex_here(struct slot *slot, const struct futex_call *call, int by_signal);
 
 /* alone.c: whether the call has been answered; whether the thread has returned from its handler. */
-int answer_alone(struct slot *slot, uint64_t nr, uint64_t *result);
+struct own_call {
+	uint64_t nr, args[4];
+};
+int answer_alone(struct slot *slot, const struct own_call *call, int by_signal, uint64_t *result);
 int return_alone(struct slot *slot, struct ucontext *uc);
 
 /* descriptors.c */

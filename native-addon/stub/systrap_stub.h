@@ -106,15 +106,21 @@ struct frame_peek {
 /* Which futex calls the stub may answer itself: none, those without a timeout, all that it knows. */
 enum futex_grant { FUTEXES_ASKED = 0, FUTEXES_UNTIMED = 1, FUTEXES_TIMED = 2 };
 
-/* What the thread may answer itself (alone.c). */
-enum handler_return { RETURN_ASKED = 0, RETURN_LENT = 1 /* once */, RETURN_DONE = 2 };
+/*
+ * What the thread may answer itself (alone.c), and what it keeps itself. Its signal mask is in one word with the right to change it: no mask has
+ * SIGKILL in it.
+ */
+#define MASK_LENT (1UL << 8)
 struct alone {
 	uint32_t known; /* 1: pid and tid are what getpid and gettid give */
 	uint32_t pid, tid;
 	uint32_t answered; /* the stub's own */
-	_Atomic uint32_t handler_return;
+	uint32_t keeps;    /* 1: robust_list, clear_tid and rseq are its to set */
 	uint32_t pad;
-	uint64_t mask; /* RETURN_DONE: uc_sigmask of the frame */
+	_Atomic uint64_t mask; /* 0: not lent */
+	struct altstack stack; /* what a handler must come back with where the mask is all that its return changes */
+	uint64_t robust_list;
+	uint64_t clear_tid;
 };
 
 /* In the order of struct user_regs_struct. */
@@ -142,7 +148,7 @@ struct slot {
 	uint32_t asleep;        /* 0x158 */
 	uint32_t sleeps;        /* 0x15c */
 	uint32_t nonce[4]; /* 0x160 */
-	uint64_t rseq;      /* 0x170: the thread's area, registered with the host; 0: none */
+	uint64_t rseq;      /* 0x170: the thread's area, registered with the host; 0: none. The stub sets it where it `keeps`. */
 	uint32_t rseq_signature;
 	uint32_t futex_traps; /* the stub's own: futex calls that came by a signal */
 	struct command commands[MAX_COMMANDS]; /* 0x180 */
@@ -156,7 +162,7 @@ struct slot {
 
 _Static_assert(__builtin_offsetof(struct slot, frame) == 0xd80 && __builtin_offsetof(struct slot, peek) == 0xe50 && __builtin_offsetof(struct slot, cpu_time) == 0xe80, "platforms/systrap/layout.ts");
 _Static_assert(__builtin_offsetof(struct slot, rseq) == 0x170, "platforms/systrap/layout.ts");
-_Static_assert(__builtin_offsetof(struct slot, data) == 0x880 && __builtin_offsetof(struct slot, memory) == 0xe88 && sizeof(struct call_memory) == 104 && __builtin_offsetof(struct slot, alone) == 0xef0 && sizeof(struct alone) == 32, "platforms/systrap/layout.ts");
+_Static_assert(__builtin_offsetof(struct slot, data) == 0x880 && __builtin_offsetof(struct slot, memory) == 0xe88 && sizeof(struct call_memory) == 104 && __builtin_offsetof(struct slot, alone) == 0xef0 && sizeof(struct alone) == 72 && __builtin_offsetof(struct alone, mask) == 24, "platforms/systrap/layout.ts");
 _Static_assert(sizeof(struct slot) <= SLOT_SIZE, "a page");
 
 _Static_assert(__builtin_offsetof(struct slot, futexes) == 0x154 && __builtin_offsetof(struct slot, commands) == 0x180, "platforms/systrap/layout.ts");

@@ -79,8 +79,14 @@ static int is_done_alone(struct slot *slot, struct ucontext *uc)
 		c->rax = (uint64_t)r;
 		return 1;
 	}
-	if (c->rax != __NR_rt_sigreturn)
-		return answer_alone(slot, c->rax, &c->rax);
+	if (c->rax != __NR_rt_sigreturn) {
+		const struct own_call call = { c->rax, { c->rdi, c->rsi, c->rdx, c->r10 } };
+		uint64_t result;
+		if (!answer_alone(slot, &call, 1, &result))
+			return 0;
+		c->rax = result;
+		return 1;
+	}
 	peek_frame(&slot->peek, uc);
 	return return_alone(slot, uc);
 }

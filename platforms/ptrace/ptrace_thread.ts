@@ -4,7 +4,7 @@ import { ENOMEM } from '../../abi/errno.ts';
 import { RSEQ_FLAG_UNREGISTER, RSEQ_SIZE } from '../../abi/rseq.ts';
 import { native } from '../../native-addon/native.ts';
 import type { ThreadPlacement } from '../cpu_placement.ts';
-import { REG, Registers, type ThreadContext } from '../platform.ts';
+import { REG, Registers, type RseqArea, type ThreadContext } from '../platform.ts';
 import { inject, injectClone, THREAD_LOST } from './injection.ts';
 import type { PtracePlatform } from './ptrace_platform.ts';
 import type { PtraceSpace } from './ptrace_space.ts';
@@ -39,8 +39,7 @@ export class PtraceThread implements ThreadContext {
   private atCall = false;
   private numberLow = 0;
   private numberHigh = 0;
-  private rseqArea = 0;
-  private rseqSignature = 0;
+  rseqArea: RseqArea | null = null;
 
   constructor(platform: PtracePlatform, space: PtraceSpace, tid: number, parent: PtraceThread | null) {
     this.platform = platform;
@@ -160,20 +159,18 @@ export class PtraceThread implements ThreadContext {
     else this.leave();
   }
   setRseq(address: number, signature: number): void {
-    this.rseqArea = address;
-    this.rseqSignature = signature;
+    this.rseqArea = { address, signature };
     this.call(HOST_CALL.rseq, address, RSEQ_SIZE, 0, signature);
   }
   /** A process forked from `other`'s: the host has copied its registration. */
   inheritRseq(other: PtraceThread): void {
     this.rseqArea = other.rseqArea;
-    this.rseqSignature = other.rseqSignature;
   }
   dropRseq(): number {
-    if (this.rseqArea === 0 || this.running) return 0;
-    const address = this.rseqArea;
-    this.rseqArea = 0;
-    return this.call(HOST_CALL.rseq, address, RSEQ_SIZE, RSEQ_FLAG_UNREGISTER, this.rseqSignature);
+    const area = this.rseqArea;
+    if (area === null || this.running) return 0;
+    this.rseqArea = null;
+    return this.call(HOST_CALL.rseq, area.address, RSEQ_SIZE, RSEQ_FLAG_UNREGISTER, area.signature);
   }
   /** The stopped thread makes its last call. */
   leave(): void {

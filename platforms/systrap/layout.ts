@@ -121,15 +121,19 @@ export const M_OFFSET = 3;
 export const PIECES_GATHERED = 4;
 export const W_WRITTEN = W_MEMORY + PIECES_GATHERED * PIECE_WORDS;
 export const W_GATHERED = W_MEMORY + 6 * PIECE_WORDS;
-/** struct alone, enum handler_return. */
-export const W_KNOWN = 0xef0 / 4;
-export const W_KNOWN_PID = W_KNOWN + 1;
-export const W_KNOWN_TID = W_KNOWN + 2;
-export const W_HANDLER_RETURN = W_KNOWN + 4;
-export const W_RETURN_MASK = W_KNOWN + 6;
-export const RETURN_ASKED = 0;
-export const RETURN_LENT = 1;
-export const RETURN_DONE = 2;
+/** struct alone. */
+export const W_ALONE = 0xef0 / 4;
+export const ALONE_WORDS = 18;
+export const W_KNOWN = W_ALONE;
+export const W_KNOWN_PID = W_ALONE + 1;
+export const W_KNOWN_TID = W_ALONE + 2;
+export const W_KEEPS = W_ALONE + 4;
+export const W_MASK = W_ALONE + 6;
+export const W_MASK_STACK = W_ALONE + 8;
+export const W_ROBUST_LIST = W_ALONE + 14;
+export const W_CLEAR_TID = W_ALONE + 16;
+/** In the word of the mask: SIGKILL, which no mask has. */
+export const MASK_LENT = 1n << 8n;
 /** OP_MAP_FILE, argument 4. */
 export const MAP_FD_HELD = 1;
 export const MAP_FD_KEEP = 2;

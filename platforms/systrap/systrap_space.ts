@@ -9,19 +9,7 @@ import { HOST_CALL } from '../ptrace/requests.ts';
 import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
 import type { CallMemory, ProcessMemory } from './call_memory.ts';
 import { CallSites, type CodeMemory } from './call_sites.ts';
-import {
-  COUNTS_PAGE,
-  OP_HOST,
-  OP_MAP_FILE,
-  OP_THREAD,
-  RETURN_ASKED,
-  STATE_GONE,
-  setWords,
-  W_HANDLER_RETURN,
-  W_KNOWN,
-  W_RSEQ,
-  W_STATE,
-} from './layout.ts';
+import { COUNTS_PAGE, OP_HOST, OP_MAP_FILE, OP_THREAD, STATE_GONE, setWords, W_RSEQ, W_STATE } from './layout.ts';
 import { SystrapFutexes } from './space_futexes.ts';
 import type { SystrapPlatform } from './systrap_platform.ts';
 import { SystrapThread } from './systrap_thread.ts';
@@ -261,8 +249,6 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
     const { words } = this.platform.window;
     const at = this.platform.window.wordOf(place);
     words[at + W_STATE] = 0;
-    words[at + W_KNOWN] = 0;
-    words[at + W_HANDLER_RETURN] = RETURN_ASKED;
     setWords(words, at + W_RSEQ, 0);
     const thread = new SystrapThread(this.platform, this, index, place, parent);
     this.threads.add(thread);

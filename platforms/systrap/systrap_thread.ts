@@ -5,7 +5,7 @@ import { SI_KERNEL, SIGTRAP } from '../../abi/signal.ts';
 import { native } from '../../native-addon/native.ts';
 import type { ThreadPlacement } from '../cpu_placement.ts';
 import { SPIN_CYCLES } from '../hot_callers.ts';
-import { type FutexGrant, REG, REGISTER_COUNT, Registers, type ThreadContext } from '../platform.ts';
+import { type FutexGrant, REG, REGISTER_COUNT, Registers, type RseqArea, type ThreadContext } from '../platform.ts';
 import { HOST_CALL } from '../ptrace/requests.ts';
 import { CallMemory } from './call_memory.ts';
 import {
@@ -42,9 +42,6 @@ import {
   W_FPSTATE,
   W_FUTEXES,
   W_KICK,
-  W_KNOWN,
-  W_KNOWN_PID,
-  W_KNOWN_TID,
   W_REGS,
   W_RESULT,
   W_RSEQ,
@@ -57,6 +54,7 @@ import { readXstate, writeXstate } from './signal_xstate.ts';
 import type { SystrapPlatform } from './systrap_platform.ts';
 import type { SystrapSpace } from './systrap_space.ts';
 import { REPLY_FRAMES, ThreadFrames } from './thread_frames.ts';
+import { SystrapOwn } from './thread_own.ts';
 
 const USER_CS = 0x33n;
 const USER_SS = 0x2bn;
@@ -100,6 +98,7 @@ export class SystrapThread implements ThreadContext {
   nice = 0;
   readonly frames: ThreadFrames;
   readonly callMemory: CallMemory;
+  readonly own: SystrapOwn;
   /** REPLY_*: what the next reply tells the stub to do. */
   flags = 0;
   /** A frame was broken when somebody needed the registers before the thread was resumed: told then. */
@@ -113,8 +112,6 @@ export class SystrapThread implements ThreadContext {
   /** Command that maps a file by descriptor `deferredFd`, and has not run. */
   private deferredMap = -1;
   private deferredFd = -1;
-  private rseqArea = 0;
-  private rseqSignature = 0;
   /** Value of W_SLEEPS. */
   private sleepsSeen = -1;
 
@@ -128,6 +125,7 @@ export class SystrapThread implements ThreadContext {
     this.placement = platform.placement.started(parent);
     this.frames = new ThreadFrames(this, platform.window);
     this.callMemory = new CallMemory(space, platform.window, this.at);
+    this.own = new SystrapOwn(this, platform.window);
   }
 
   stopped(): void {
@@ -170,28 +168,26 @@ export class SystrapThread implements ThreadContext {
   }
   /** A process forked from `other`'s: the host has copied its registration. */
   inheritRseq(other: SystrapThread): void {
-    this.rseqArea = other.rseqArea;
-    this.rseqSignature = other.rseqSignature;
-    this.tellRseq();
+    this.tellRseq(other.rseqArea);
   }
-  /** The stub unregisters by itself at a thread's end: it has to know. */
-  private tellRseq(): void {
-    setWords(this.words, this.at + W_RSEQ, this.rseqArea);
-    this.words[this.at + W_RSEQ_SIGNATURE] = this.rseqSignature;
+  /** As its slot says: the stub registers the first by itself, and unregisters at the thread's end. */
+  get rseqArea(): RseqArea | null {
+    const address = this.dead ? 0 : getWords(this.words, this.at + W_RSEQ);
+    return address === 0 ? null : { address, signature: (this.words[this.at + W_RSEQ_SIGNATURE] as number) >>> 0 };
+  }
+  private tellRseq(area: RseqArea | null): void {
+    setWords(this.words, this.at + W_RSEQ, area?.address ?? 0);
+    this.words[this.at + W_RSEQ_SIGNATURE] = area?.signature ?? 0;
   }
   setRseq(address: number, signature: number): void {
-    this.rseqArea = address;
-    this.rseqSignature = signature;
-    this.tellRseq();
+    this.tellRseq({ address, signature });
     this.defer(HOST_CALL.rseq, address, RSEQ_SIZE, 0, signature);
   }
   dropRseq(): number {
-    if (this.rseqArea === 0 || this.running) return 0;
-    const address = this.rseqArea;
-    this.rseqArea = 0;
-    if (getWords(this.words, this.at + W_RSEQ) === 0) return 0;
-    this.tellRseq();
-    this.push(OP_HOST, HOST_CALL.rseq, address, RSEQ_SIZE, RSEQ_FLAG_UNREGISTER, this.rseqSignature);
+    const area = this.rseqArea;
+    if (area === null || this.running) return 0;
+    this.tellRseq(null);
+    this.push(OP_HOST, HOST_CALL.rseq, area.address, RSEQ_SIZE, RSEQ_FLAG_UNREGISTER, area.signature);
     return this.runCommands();
   }
   /** A call that came by a signal: one in a few is looked at, so that what runs often is found, and what runs once costs nothing. */
@@ -275,14 +271,6 @@ export class SystrapThread implements ThreadContext {
     this.settleFrames();
     this.needFrame();
     return writeXstate(this.space.pid, this.words, this.at, image);
-  }
-
-  tellNumbers(numbers: { readonly pid: number; readonly tid: number } | null): void {
-    const { words, at } = this;
-    if (this.dead) return; // the slot may be another's
-    words[at + W_KNOWN_PID] = numbers?.pid ?? 0;
-    words[at + W_KNOWN_TID] = numbers?.tid ?? 0;
-    Atomics.store(words, at + W_KNOWN, numbers === null ? 0 : 1);
   }
 
   resumeWithResult(result: number): void {

@@ -22,14 +22,9 @@ import {
   P_VALID,
   REPLY_FRAME,
   REPLY_UNWIND,
-  RETURN_ASKED,
-  RETURN_DONE,
-  RETURN_LENT,
   setWords,
   W_FRAME,
-  W_HANDLER_RETURN,
   W_PEEK,
-  W_RETURN_MASK,
 } from './layout.ts';
 import type { SlotWindow } from './slot_window.ts';
 
@@ -39,8 +34,6 @@ export const REPLY_FRAMES = REPLY_FRAME | REPLY_UNWIND;
 export interface OrderTaker {
   /** Word of its slot in the window. */
   readonly at: number;
-  /** Its slot may be another's. */
-  readonly dead: boolean;
   /** REPLY_* that its next reply carries. */
   flags: number;
   /** Has the stub apply the flags now; false if a frame was broken. */
@@ -96,16 +89,5 @@ export class ThreadFrames implements SignalFrames {
   }
   settle(): boolean {
     return !this.pending || this.thread.applyFlags();
-  }
-  lend(): void {
-    Atomics.store(this.window.words, this.thread.at + W_HANDLER_RETURN, RETURN_LENT);
-  }
-  recall(): bigint | null {
-    const { words, u64 } = this.window;
-    if (this.thread.dead) return null;
-    const w = this.thread.at + W_HANDLER_RETURN;
-    if (Atomics.compareExchange(words, w, RETURN_LENT, RETURN_ASKED) !== RETURN_DONE) return null;
-    words[w] = RETURN_ASKED;
-    return u64[(this.thread.at + W_RETURN_MASK) / 2] as bigint;
   }
 }

@@ -26,6 +26,7 @@ import type { MemoryMap } from '../mm/memory_map.ts';
 import { CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN, CAP_SYS_RESOURCE, type Credentials, hasCap, hasCapIn } from './credentials.ts';
 import { grantFutexes } from './futex_grant.ts';
 import { cloneNamespaces } from './namespaces.ts';
+import { lendAnswers } from './own_answers.ts';
 import { PID_MAX, type PidNamespace } from './pid_namespace.ts';
 import { ProcessTimers } from './process_timers.ts';
 import { traceClone } from './ptrace.ts';
@@ -171,7 +172,6 @@ function makeTask(
     name: task.name,
   });
   child.inheritFrom(task);
-  if ((flags & CLONE_VM) === 0) child.rseq = task.rseq;
   if ((flags & (CLONE_VM | CLONE_VFORK)) === CLONE_VM) for (const member of [task, child]) grantFutexes(member);
   if ((flags & CLONE_VM) === 0 || (flags & CLONE_VFORK) !== 0) child.altStack = { ...task.altStack };
   if ((flags & CLONE_THREAD) === 0) joinNewProcess(task, child, request, ns);
@@ -226,5 +226,6 @@ function start(task: Task, child: Task, request: CloneRequest): void {
   if (request.stackPointer !== 0) registers.set(REG.rsp, request.stackPointer);
   if ((request.flags & CLONE_SETTLS) !== 0) registers.set(REG.fs_base, request.tls);
   if (request.stackPointer !== 0 || (request.flags & CLONE_SETTLS) !== 0) child.thread.setRegisters();
+  lendAnswers(child);
   task.kernel.startTask(child);
 }

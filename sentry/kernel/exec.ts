@@ -16,7 +16,7 @@ import { execCredentials } from './exec_credentials.ts';
 import { exitTask, releaseVforkParent } from './exit.ts';
 import { clearChildTid } from './futex.ts';
 import { exitRobustList } from './futex_lock.ts';
-import { recallAnswers } from './own_answers.ts';
+import { lendAnswers, recallAnswers } from './own_answers.ts';
 import type { PidNamespace } from './pid_namespace.ts';
 import { leaveRseq } from './rseq.ts';
 import { applyToFreshThread } from './scheduling.ts';
@@ -55,6 +55,7 @@ export function exec(task: Task, request: ExecRequest): number {
   replaceMemory(task, loaded);
   resetForProgram(task, creds, name);
   enterTimeNamespace(task);
+  lendAnswers(task);
   task.kernel.startProgram(task, loaded.entry, loaded.stackPointer);
   return NO_RESULT;
 }

@@ -1,6 +1,7 @@
 /**
- * What a task's thread may answer without a stop, where its platform can: getpid(2), gettid(2), the return from a signal handler. Not where
- * somebody looks at every call: strace, a tracer, a filter or dispatcher of the application's own. Futex calls: futex_grant.ts.
+ * What a task's thread may answer without a stop, where its platform can: getpid(2), gettid(2), its signal mask and the return from a handler,
+ * addresses that matter at its end. Not where somebody looks at every call: strace, a tracer, a filter or dispatcher of the application's own.
+ * Futex calls: futex_grant.ts.
  */
 import { SS_AUTODISARM } from '../../abi/signal.ts';
 import { grantFutexes } from './futex_grant.ts';
@@ -10,18 +11,27 @@ function mayAnswer(task: Task): boolean {
   return task.kernel.strace === null && task.seccomp === null && task.trace === null && task.dispatch === null;
 }
 
-/** The task has asked for one of its numbers. */
-export function tellNumbers(task: Task): void {
-  if (task.thread.tellNumbers !== undefined && mayAnswer(task)) task.thread.tellNumbers({ pid: task.pid, tid: task.tid });
+/** A new thread or program is about to run. */
+export function lendAnswers(task: Task): void {
+  const { own } = task.thread;
+  if (own === undefined || !mayAnswer(task)) return;
+  own.tellNumbers({ pid: task.pid, tid: task.tid });
+  own.keeps = true;
+  lendMask(task);
 }
 
-/** The task enters a handler, with all signals dealt with: whatever arrives from now on asks for its mask first. */
-export function lendReturn(task: Task): void {
-  const { pending, group, frame } = task;
-  // A stack that was disarmed for the handler is armed again by its return.
-  const altStack = frame?.altStack ?? task.altStack;
+/** The task has asked for one of its numbers. */
+export function tellNumbers(task: Task): void {
+  const { own } = task.thread;
+  if (own !== undefined && mayAnswer(task)) own.tellNumbers({ pid: task.pid, tid: task.tid });
+}
+
+/** With all signals dealt with: whatever arrives from now on asks for the mask first. */
+export function lendMask(task: Task): void {
+  const { pending, group, altStack } = task;
+  // A stack that is disarmed for a handler is another one there.
   if ((pending.set | group.pending.set) !== 0n || (altStack.flags & SS_AUTODISARM) !== 0 || !mayAnswer(task)) return;
-  task.lendReturn();
+  task.lendMask();
 }
 
 /** Somebody looks at every call of the task, or nobody does any more. */
@@ -32,9 +42,9 @@ export function watchersChanged(task: Task): void {
 
 /** From now on the task's thread asks. */
 export function recallAnswers(task: Task): void {
-  task.thread.tellNumbers?.(null);
-  recallReturn(task);
-}
-export function recallReturn(task: Task): void {
+  const { own } = task.thread;
+  if (own === undefined) return;
+  own.tellNumbers(null);
+  own.keeps = false;
   void task.signalMask; // to ask for it is to recall
 }

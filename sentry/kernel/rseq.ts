@@ -7,16 +7,9 @@ import { isErrno } from '../../abi/errno.ts';
 import { TASK_SIZE } from '../../abi/mman.ts';
 import { Rseq, RseqCs } from '../../abi/rseq.ts';
 import { SIGSEGV } from '../../abi/signal.ts';
-import { REG } from '../../platforms/platform.ts';
+import { REG, type RseqArea } from '../../platforms/platform.ts';
 import { forceSignal } from './signal_send.ts';
 import type { Task } from './task.ts';
-
-/** A thread's registration. */
-export interface RseqArea {
-  readonly address: number;
-  /** Stands before each place to which a sequence is aborted. */
-  readonly signature: number;
-}
 
 const SI_KERNEL = 0x80;
 const SIGNATURE_SIZE = 4;
@@ -50,8 +43,6 @@ function restart(task: Task, area: RseqArea): boolean {
 
 /** The task ends, or gets other memory. Who shares the memory may free the area as soon as it hears of that: the host must not write there. */
 export function leaveRseq(task: Task): void {
-  if (task.rseq === null) return;
-  task.rseq = null;
   const { group, mm } = task;
   if (mm.userCount > (group.exiting === null ? 1 : group.tasks.length)) task.thread.dropRseq?.();
 }

@@ -16,7 +16,7 @@ import { REG, type Registers } from '../../platforms/platform.ts';
 import { dieWithCore, dumpsCore } from './core_dump.ts';
 import { exitGroup, exitTask } from './exit.ts';
 import { beginStop, park, parkForStop } from './job_control.ts';
-import { lendReturn } from './own_answers.ts';
+import { lendMask } from './own_answers.ts';
 import { stopBeforeExit, stopForSignal, type Trace } from './ptrace.ts';
 import { isOrphaned } from './session.ts';
 import { defaultAction, inSet, KERNEL_ONLY } from './signal_actions.ts';
@@ -172,7 +172,7 @@ function finish(task: Task): boolean {
     if (((task.pending.set | task.group.pending.set) & ~task.signalMask) !== 0n) return false;
   }
   task.attention = false;
-  if (task.frame !== null && task.frame.signal !== 0 && task.thread.frames?.pending) lendReturn(task);
+  lendMask(task);
   return true;
 }
 

@@ -12,7 +12,7 @@ import { EFAULT, EINVAL, ENAMETOOLONG, type Errno } from '../../abi/errno.ts';
 import { PATH_MAX } from '../../abi/fcntl.ts';
 import { TASK_SIZE } from '../../abi/mman.ts';
 import { type ByteString, byteString } from '../../lib/byte_string.ts';
-import type { ThreadContext, ThreadMemory } from '../../platforms/platform.ts';
+import type { RseqArea, ThreadContext, ThreadMemory } from '../../platforms/platform.ts';
 import type { MemoryMap } from '../mm/memory_map.ts';
 import type { FdTable } from '../vfs/fd_table.ts';
 import type { FsContext } from '../vfs/fs_context.ts';
@@ -26,7 +26,6 @@ import type { Namespaces } from './namespaces.ts';
 import type { PidNamespace } from './pid_namespace.ts';
 import type { Trace } from './ptrace.ts';
 import { RLIMIT_NOFILE } from './rlimits.ts';
-import type { RseqArea } from './rseq.ts';
 import { isRealTime } from './scheduling.ts';
 import type { SeccompState } from './seccomp.ts';
 import { PendingSignals, type SignalSet, UNBLOCKABLE } from './signal_state.ts';
@@ -75,8 +74,8 @@ export class Task {
 
   // Signals
   private mask: SignalSet = 0n;
-  /** Its thread may return from a handler without a stop: whoever asks for the mask ends that, and learns whether it has. */
-  private returnLent = false;
+  /** Its thread may change the mask without a stop: whoever asks for the mask ends that. */
+  private maskLent = false;
   /** Mask to restore when a handler has been set up or the call returns (sigsuspend, ppoll …); null = none. */
   savedMask: SignalSet | null = null;
   readonly pending = new PendingSignals();
@@ -90,12 +89,8 @@ export class Task {
   restart: (() => number | Blocking) | null = null;
 
   // Threads
-  /** set_tid_address(2), CLONE_CHILD_CLEARTID: zeroed and woken at exit. 0 = none. */
-  clearChildTid = 0;
-  /** set_robust_list(2). */
-  robustList = 0;
-  /** rseq(2); null = none. */
-  rseq: RseqArea | null = null;
+  /** Where the thread does not keep them itself. */
+  private readonly kept = { clearChildTid: 0, robustList: 0 };
   /** The parent that waits for this child of vfork(2) to exec or exit. */
   vforkParent: Task | null = null;
   exitCode = 0;
@@ -165,25 +160,51 @@ export class Task {
   }
 
   get signalMask(): SignalSet {
-    if (this.returnLent) {
-      this.returnLent = false;
-      const restored = this.thread.frames?.recall() ?? null;
-      if (restored !== null) this.mask = restored & ~UNBLOCKABLE;
+    if (this.maskLent) {
+      this.maskLent = false;
+      this.mask = (this.thread.own?.recallMask() ?? this.mask) & ~UNBLOCKABLE;
     }
     return this.mask;
   }
   set signalMask(mask: SignalSet) {
+    if (this.maskLent) this.thread.own?.recallMask();
+    this.maskLent = false;
     this.mask = mask;
   }
-  /** The task is about to enter a handler, and nothing is pending that its return would have to look at. */
-  lendReturn(): void {
-    this.returnLent = true;
-    this.thread.frames?.lend();
+  /** As signalMask, to look at: while the thread runs it may be another at once. */
+  get maskNow(): SignalSet {
+    return this.maskLent ? (this.thread.own?.mask ?? this.mask) & ~UNBLOCKABLE : this.mask;
+  }
+  /** Nothing is pending that a change of the mask would have to look at; what a handler returns with is altStack. */
+  lendMask(): void {
+    const { own } = this.thread;
+    if (own === undefined) return;
+    own.lendMask(this.signalMask, this.altStack);
+    this.maskLent = true;
+  }
+
+  /** set_tid_address(2), CLONE_CHILD_CLEARTID: zeroed and woken at exit. 0 = none. */
+  get clearChildTid(): number {
+    return (this.thread.own ?? this.kept).clearChildTid;
+  }
+  set clearChildTid(address: number) {
+    (this.thread.own ?? this.kept).clearChildTid = address;
+  }
+  /** set_robust_list(2). */
+  get robustList(): number {
+    return (this.thread.own ?? this.kept).robustList;
+  }
+  set robustList(address: number) {
+    (this.thread.own ?? this.kept).robustList = address;
+  }
+  /** rseq(2); null = none. */
+  get rseq(): RseqArea | null {
+    return this.thread.rseqArea ?? null;
   }
 
   /** What a new task takes over from the one that cloned it, beyond what clone(2)'s flags say. */
   inheritFrom(parent: Task): void {
-    this.signalMask = parent.signalMask;
+    this.mask = parent.maskNow; // it is stopped at its call
     this.timerSlack = parent.timerSlack;
     this.ioPriority = parent.ioPriority;
     this.personality = parent.personality;

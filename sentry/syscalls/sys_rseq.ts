@@ -16,7 +16,6 @@ function rseq(task: Task, address: number, length: number, options: number, sign
   }
   if (length !== RSEQ_SIZE || address % RSEQ_SIZE !== 0) return EINVAL;
   if (address + RSEQ_SIZE > TASK_SIZE || task.copyOut(address + Rseq.offsets.rseq_cs, new Uint8Array(8)) !== 0) return EFAULT;
-  task.rseq = { address, signature };
   task.thread.setRseq?.(address, signature);
   return 0;
 }
@@ -25,9 +24,7 @@ function unregister(task: Task, address: number, length: number, options: number
   const { rseq: area } = task;
   if (options !== RSEQ_FLAG_UNREGISTER || area === null || area.address !== address || length !== RSEQ_SIZE) return EINVAL;
   if (area.signature !== signature) return EPERM;
-  const r = task.thread.dropRseq?.() ?? 0;
-  if (r >= 0) task.rseq = null;
-  return r;
+  return task.thread.dropRseq?.() ?? 0;
 }
 
 export const RSEQ_CALLS = {

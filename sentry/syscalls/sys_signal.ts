@@ -24,7 +24,7 @@ import {
 import { KernelSigaction, StackT } from '../../abi/signal_frame.ts';
 import { REG } from '../../platforms/platform.ts';
 import { altStackState, setAltStack } from '../kernel/alt_stack.ts';
-import { recallReturn } from '../kernel/own_answers.ts';
+import { lendMask } from '../kernel/own_answers.ts';
 import { defaultAction, inSet, KERNEL_ONLY } from '../kernel/signal_actions.ts';
 import { takeSignal } from '../kernel/signal_delivery.ts';
 import { popSignalFrame } from '../kernel/signal_frame.ts';
@@ -90,6 +90,7 @@ function rt_sigprocmask(task: Task, how: number, set: number, oldSet: number, se
     else if (how === SIG_SETMASK) setSignalMask(task, given);
     else return EINVAL;
   }
+  lendMask(task);
   return oldSet === 0 ? 0 : writeSet(task, oldSet, old);
 }
 
@@ -165,9 +166,10 @@ function sigaltstack(task: Task, stack: number, oldStack: number): number {
     const raw = task.readBytes(stack, StackT.size);
     if (isErrno(raw)) return raw;
     const { ss_sp, ss_flags, ss_size } = StackT.decode(raw as Uint8Array);
-    recallReturn(task); // which would not bring another stack back
+    void task.signalMask; // recalled: what was lent with another stack
     const r = setAltStack(task, { address: ss_sp, size: ss_size, flags: ss_flags }, sp);
     if (r !== 0) return r;
+    lendMask(task);
   }
   if (oldStack === 0) return 0;
   const ss_flags = (altStackState(old, sp) | (old.flags & SS_AUTODISARM)) >>> 0;

@@ -43,7 +43,7 @@ export function statText(task: Task, ns: PidNamespace, whole: boolean, reader: T
     [20 + task.niceValue, task.niceValue, Math.max(1, group.tasks.length), 0],
     [ticks(whole ? group.startTime : task.startTime), use.size, Math.floor(use.resident / PAGE_SIZE)],
     [Number.isFinite(rss) ? rss : MAX_U64, ...code, ...stackAddresses],
-    [task.pending.set & MASK_31, task.signalMask & MASK_31, ignored & MASK_31, caught & MASK_31],
+    [task.pending.set & MASK_31, task.maskNow & MASK_31, ignored & MASK_31, caught & MASK_31],
     [task.state === 'blocked' || task.asleep ? 1 : 0, 0, 0],
     [group.exitSignal || 17, 0, task.schedPriority, task.schedPolicy, 0, 0, 0],
     [...layout, task.state === 'dead' ? (group.exiting ?? task.exitCode) : 0],

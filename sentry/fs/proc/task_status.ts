@@ -100,7 +100,7 @@ function signalText(task: Task): string {
     `Threads:\t${Math.max(1, group.tasks.length)}\n` +
     `SigQ:\t${queued}/${Number.isFinite(limit) ? limit : '18446744073709551615'}\n` +
     `SigPnd:\t${hex64(task.pending.set)}\nShdPnd:\t${hex64(group.pending.set)}\n` +
-    `SigBlk:\t${hex64(task.signalMask)}\nSigIgn:\t${hex64(ignored)}\nSigCgt:\t${hex64(caught)}\n`
+    `SigBlk:\t${hex64(task.maskNow)}\nSigIgn:\t${hex64(ignored)}\nSigCgt:\t${hex64(caught)}\n`
   );
 }
 
