@@ -199,7 +199,7 @@ static void lengths(void)
 	CHECK(pipe(fds) == 0);
 	for (int i = 0; i < 8192; i++)
 		from[i] = (char)(i * 7);
-	for (int length = 1; length < 2500; length += length < 40 ? 1 : 61) {
+	for (int length = 1; length < 6000; length += length < 40 || (length > 4080 && length < 4112) ? 1 : 61) {
 		struct iovec parts[3] = { { from, length / 3 }, { from + length / 3, length / 3 }, { from + 2 * (length / 3), length - 2 * (length / 3) } };
 		memset(to, 0, sizeof to);
 		CHECK(write(fds[1], from, length) == length && read(fds[0], to, sizeof to) == length && memcmp(from, to, length) == 0);
@@ -208,6 +208,34 @@ static void lengths(void)
 		struct iovec back[2] = { { to, length / 2 }, { to + length / 2, length - length / 2 } };
 		CHECK(readv(fds[0], back, 2) == length && memcmp(from, to, length) == 0 && to[length] == 0);
 	}
+}
+
+/* Pages, and what begins in one page and ends in the next, which is there, read-only or missing. */
+static void pages(void)
+{
+	char name[] = "/tmp/arguments-XXXXXX", from[PAGE];
+	int fd = mkstemp(name);
+	CHECK(fd >= 0 && unlink(name) == 0);
+	for (int i = 0; i < PAGE; i++)
+		from[i] = (char)(i * 11);
+	char *two = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (int shift = 0; shift < PAGE; shift += 409) {
+		memcpy(two + shift, from, PAGE);
+		CHECK(pwrite(fd, two + shift, PAGE, 3 * shift) == PAGE);
+		memset(two, 0, 2 * PAGE);
+		CHECK(pread(fd, two + shift, PAGE, 3 * shift) == PAGE && memcmp(two + shift, from, PAGE) == 0);
+		CHECK(two[shift + PAGE] == 0 && (shift == 0 || two[shift - 1] == 0));
+	}
+	CHECK(pwrite(fd, from, PAGE, 0) == PAGE && ftruncate(fd, PAGE) == 0);
+	memset(two, 0, 2 * PAGE);
+	CHECK(mprotect(two + PAGE, PAGE, PROT_READ) == 0);
+	CHECK(pread(fd, two + 1000, PAGE, 0) == PAGE - 1000 && memcmp(two + 1000, from, PAGE - 1000) == 0 && two[PAGE] == 0);
+	FAILS(pread(fd, two + PAGE, PAGE, 0), EFAULT);
+	CHECK(munmap(two + PAGE, PAGE) == 0);
+	CHECK(pread(fd, two + 2000, PAGE, 0) == PAGE - 2000 && memcmp(two + 2000, from, PAGE - 2000) == 0);
+	CHECK(pwrite(fd, two + 2000, PAGE, 0) == PAGE - 2000);
+	FAILS(pwrite(fd, two + PAGE, PAGE, 0), EFAULT);
+	close(fd);
 }
 
 int main(void)
@@ -220,5 +248,6 @@ int main(void)
 	PART(half_done);
 	PART(with_a_signal);
 	PART(lengths);
+	PART(pages);
 	return 0;
 }

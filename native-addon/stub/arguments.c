@@ -10,7 +10,7 @@
 
 /* Longest string, and longest memory with a length of its own; what has a fixed length is shorter. */
 #define MAX_STRING 256U
-#define MAX_COUNTED 1024U
+#define MAX_COUNTED 4096U
 #define PAGE 4096UL
 
 enum kind {
@@ -141,7 +141,7 @@ static uint32_t piece_length(const struct slot *slot, unsigned kind, unsigned at
 	return kind == OUT_COUNTED ? most / size * size : 0;
 }
 
-/* Whether a piece, of at most a page, can be written; so it is in all of the pages that it touches. */
+/* Whether a piece, of at most a page's length, can be written; so it is in all of the pages that it touches. */
 static int can_write(uint64_t address, uint32_t length)
 {
 	return stub_probe((void *)address) == 0 && stub_probe((void *)(address + length - 1)) == 0;

@@ -7,8 +7,8 @@
  *
  * The kick's handler knows stub_fast_leave to stub_fast_leave_end as it knows the labels of leave.S.
  */
-#define SLOTS_SHIFTED 0x7ff001         /* SLOTS >> 24; the slots take 1 << 24 bytes */
-#define STACK_TOP -0x37f8fffff8000     /* + 8 * slot: the end of the thread's stack block */
+#define SLOTS_SHIFTED 0x3ff801         /* SLOTS >> 25; the slots take 1 << 25 bytes */
+#define STACK_TOP -0x17fcfffff8000     /* + 4 * slot: the end of the thread's stack block */
 #define UPGRADE_CALL 0x7ffd            /* in no filter's list */
 
 #define KICK 0x4c
@@ -38,7 +38,7 @@
 stub_fast:
 	rdgsbase %rcx
 	/* None of these changes a flag. */
-	rorx $24, %rcx, %rcx
+	rorx $25, %rcx, %rcx
 	lea -SLOTS_SHIFTED(%rcx), %ecx
 	jrcxz 1f
 	lea -2(%r11), %rcx
@@ -46,7 +46,7 @@ stub_fast:
 1:	rdgsbase %rcx
 	mov %rsp, RSP(%rcx)
 	movabs $STACK_TOP, %rsp
-	lea (%rsp, %rcx, 8), %rsp
+	lea (%rsp, %rcx, 4), %rsp
 	pushfq
 	popq EFLAGS(%rcx)
 	cld
@@ -93,7 +93,7 @@ stub_fast_leave_end:
 stub_fast_kicked:
 	rdgsbase %rdi
 	movabs $STACK_TOP, %rsp
-	lea (%rsp, %rdi, 8), %rsp
+	lea (%rsp, %rdi, 4), %rsp
 	mov %rax, RAX(%rdi)
 	call on_fast_kicked
 	jmp stub_fast_leave
@@ -101,7 +101,7 @@ stub_fast_kicked:
 /* stub_upgrade(slot): raises SIGSYS, so that there is a signal frame with all of the thread's state. Does not return. */
 stub_upgrade:
 	movabs $STACK_TOP, %rsp
-	lea (%rsp, %rdi, 8), %rsp
+	lea (%rsp, %rdi, 4), %rsp
 	mov $UPGRADE_CALL, %eax
 	syscall
 stub_upgraded:

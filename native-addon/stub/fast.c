@@ -10,7 +10,7 @@
 #define USER_SS 0x2b
 
 _Static_assert(offsetof(struct slot, kick) == 0x4c && offsetof(struct slot, regs[RSP]) == 0xf8 && offsetof(struct slot, regs[RIP]) == 0xe0, "fast.S says so");
-_Static_assert(SLOTS >> 24 == 0x7ff001 && SLOTS_LENGTH == 1UL << 24 && STACKS + STACK_SIZE - SLOTS * 8 == (uint64_t)-0x37f8fffff8000, "fast.S says so");
+_Static_assert(SLOTS >> 25 == 0x3ff801 && SLOTS_LENGTH == 1UL << 25 && STACKS + STACK_SIZE - SLOTS * 4 == (uint64_t)-0x17fcfffff8000, "fast.S says so");
 
 __attribute__((noreturn, visibility("hidden"))) void stub_upgrade(struct slot *slot);
 

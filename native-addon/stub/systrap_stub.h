@@ -11,13 +11,13 @@
 #define STUB_CODE_END (STUB_BASE + 0x10000UL)
 /* One page of the whole sandbox, read-only here. */
 #define GLOBAL_PAGE (STUB_BASE + 0x200000UL)
-/* The process's slots, one page a thread; and where a fork prepares its child's. */
-#define SLOTS (STUB_BASE + 0x1000000UL)
-#define NEXT_SLOTS (STUB_BASE + 0x2000000UL)
+/* The process's slots, two pages a thread, the second seldom touched; and where a fork prepares its child's. */
+#define SLOTS (STUB_BASE + 0x2000000UL)
+#define NEXT_SLOTS (STUB_BASE + 0x4000000UL)
 #define MAX_THREADS 4096UL
-/* The last page is no thread's: struct futex_counts. */
+/* The last slot is no thread's: struct futex_counts. */
 #define FUTEX_COUNTS (SLOTS + (MAX_THREADS - 1) * SLOT_SIZE)
-#define SLOT_SIZE 4096UL
+#define SLOT_SIZE 8192UL
 #define SLOTS_LENGTH (MAX_THREADS * SLOT_SIZE)
 /* Signal stacks, one block a thread; the block's number is the thread's. */
 #define STACKS (STUB_BASE + 0x8000000UL)
@@ -67,7 +67,7 @@ struct command {
  * Memory that a system call names, as far as it is small (arguments.c). What the call reads was copied to `data`, one piece behind the
  * other, each from a multiple of 8 on; then there is room for what it writes, which the stub puts into its place when it goes on.
  */
-#define DATA_SIZE 1280U
+#define DATA_SIZE 5576U
 #define PIECES 2
 struct piece {
 	uint64_t address;
@@ -152,18 +152,18 @@ struct slot {
 	uint32_t rseq_signature;
 	uint32_t futex_traps; /* the stub's own: futex calls that came by a signal */
 	struct command commands[MAX_COMMANDS]; /* 0x180 */
-	uint8_t data[DATA_SIZE];               /* 0x880 */
-	struct frame_order frame;              /* 0xd80 */
-	struct frame_peek peek;                /* 0xe50 */
-	uint64_t cpu_time;                     /* 0xe80: of the thread, ns, at a call that may be its last */
-	struct call_memory memory;             /* 0xe88 */
-	struct alone alone;                    /* 0xef0 */
+	struct frame_order frame;              /* 0x880 */
+	struct frame_peek peek;                /* 0x950 */
+	uint64_t cpu_time;                     /* 0x980: of the thread, ns, at a call that may be its last */
+	struct call_memory memory;             /* 0x988 */
+	struct alone alone;                    /* 0x9f0 */
+	uint8_t data[DATA_SIZE];               /* 0xa38 */
 };
 
-_Static_assert(__builtin_offsetof(struct slot, frame) == 0xd80 && __builtin_offsetof(struct slot, peek) == 0xe50 && __builtin_offsetof(struct slot, cpu_time) == 0xe80, "platforms/systrap/layout.ts");
+_Static_assert(__builtin_offsetof(struct slot, frame) == 0x880 && __builtin_offsetof(struct slot, peek) == 0x950 && __builtin_offsetof(struct slot, cpu_time) == 0x980, "platforms/systrap/layout.ts");
 _Static_assert(__builtin_offsetof(struct slot, rseq) == 0x170, "platforms/systrap/layout.ts");
-_Static_assert(__builtin_offsetof(struct slot, data) == 0x880 && __builtin_offsetof(struct slot, memory) == 0xe88 && sizeof(struct call_memory) == 104 && __builtin_offsetof(struct slot, alone) == 0xef0 && sizeof(struct alone) == 72 && __builtin_offsetof(struct alone, mask) == 24, "platforms/systrap/layout.ts");
-_Static_assert(sizeof(struct slot) <= SLOT_SIZE, "a page");
+_Static_assert(__builtin_offsetof(struct slot, data) == 0xa38 && __builtin_offsetof(struct slot, memory) == 0x988 && sizeof(struct call_memory) == 104 && __builtin_offsetof(struct slot, alone) == 0x9f0 && sizeof(struct alone) == 72 && __builtin_offsetof(struct alone, mask) == 24, "platforms/systrap/layout.ts");
+_Static_assert(sizeof(struct slot) == SLOT_SIZE, "full");
 
 _Static_assert(__builtin_offsetof(struct slot, futexes) == 0x154 && __builtin_offsetof(struct slot, commands) == 0x180, "platforms/systrap/layout.ts");
 

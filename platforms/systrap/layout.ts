@@ -8,13 +8,13 @@ export const STUB_CODE = { start: STUB_BASE, end: STUB_CODE_END };
 export const FAST_ENTRY = STUB_BASE;
 /** Everything of the stub's lies below. */
 export const STUB_END = STUB_BASE + 0x1000_0000;
-export const SLOTS = STUB_BASE + 0x100_0000;
+export const SLOTS = STUB_BASE + 0x200_0000;
 /** Where a fork prepares its child's slots. */
-export const NEXT_SLOTS = STUB_BASE + 0x200_0000;
-export const SLOT_SIZE = 4096;
+export const NEXT_SLOTS = STUB_BASE + 0x400_0000;
+export const SLOT_SIZE = 8192;
 export const SLOT_WORDS = SLOT_SIZE / 4;
 export const MAX_THREADS = 4096;
-/** The last page of a process's memfd is no thread's: struct futex_counts. */
+/** The last slot of a process's memfd is no thread's: struct futex_counts. */
 export const COUNTS_PAGE = MAX_THREADS - 1;
 export const FUTEX_BUCKETS = 512;
 /** Of a thread's signal stack. */
@@ -89,7 +89,7 @@ export const C_ARGS = 2;
 export const C_RESULT = 14;
 
 /** struct frame_order, struct frame_peek; offsets inside in words. */
-export const W_FRAME = 0xd80 / 4;
+export const W_FRAME = 0x880 / 4;
 export const F_HANDLER = 0;
 export const F_RESTORER = 2;
 export const F_MASK = 4;
@@ -102,18 +102,18 @@ export const F_ERR = 14;
 export const F_TRAPNO = 16;
 export const F_CR2 = 18;
 export const F_INFO = 20;
-export const W_PEEK = 0xe50 / 4;
+export const W_PEEK = 0x950 / 4;
 export const P_MASK = 0;
 export const P_SP = 2;
 export const P_STACK = 4;
 export const P_STACK_FLAGS = 6;
 export const P_STACK_SIZE = 8;
 export const P_VALID = 10;
-export const W_CPU_TIME = 0xe80 / 4;
+export const W_CPU_TIME = 0x980 / 4;
 /** struct call_memory: of each piece its words. */
-export const W_DATA = 0x880 / 4;
-export const DATA_SIZE = 1280;
-export const W_MEMORY = 0xe88 / 4;
+export const W_DATA = 0xa38 / 4;
+export const DATA_SIZE = 5576;
+export const W_MEMORY = 0x988 / 4;
 export const PIECE_WORDS = 4;
 export const M_LENGTH = 2;
 export const M_OFFSET = 3;
@@ -122,7 +122,7 @@ export const PIECES_GATHERED = 4;
 export const W_WRITTEN = W_MEMORY + PIECES_GATHERED * PIECE_WORDS;
 export const W_GATHERED = W_MEMORY + 6 * PIECE_WORDS;
 /** struct alone. */
-export const W_ALONE = 0xef0 / 4;
+export const W_ALONE = 0x9f0 / 4;
 export const ALONE_WORDS = 18;
 export const W_KNOWN = W_ALONE;
 export const W_KNOWN_PID = W_ALONE + 1;
