@@ -3,6 +3,7 @@
  * connection, and reaches nothing but its own mounts.
  */
 import { EACCES, EBADF, EINVAL, EMFILE, EMSGSIZE, EPROTO, type Errno } from '../abi/errno.ts';
+import type { GoferOwners } from '../lib/gofer_config.ts';
 import type { Host } from '../lib/host.ts';
 import { attrDevice } from '../lib/p9/attr.ts';
 import { Channel } from '../lib/p9/channel.ts';
@@ -12,6 +13,7 @@ import { Rlerror, Tversion } from '../lib/p9/messages.ts';
 import { Dirents } from './dirents.ts';
 import type { Fid, Mount } from './fid.ts';
 import { type HostCalls, STATX_SIZE } from './host_calls.ts';
+import { Owners } from './owners.ts';
 import { Watches } from './watches.ts';
 
 /** Answers one request: 0 when `reply` has begun the answer, or an errno. */
@@ -23,6 +25,7 @@ export interface MountRequest {
   readonly readonly: boolean;
   readonly direct?: boolean;
   readonly store?: boolean;
+  readonly owners?: GoferOwners | null;
 }
 
 /** Most fids of one connection, and how many descriptors a fid may need: its own, its parent's, its open file. */
@@ -72,10 +75,10 @@ export class Connection {
     this.dirents = new Dirents(calls);
     this.watches = new Watches(calls);
     this.statAddress = host.addressOf(this.stat);
-    for (const { name, rootFd, readonly, direct = false, store = false } of mounts) {
+    for (const { name, rootFd, readonly, direct = false, store = false, owners = null } of mounts) {
       const r = calls.stat(rootFd, this.statAddress);
       if (r < 0) throw new Error(`mount ${name}: statx of descriptor ${rootFd}: errno ${-r}`);
-      this.mounts.set(name, { name, rootFd, readonly, direct, store, device: attrDevice(this.stat, 0) });
+      this.mounts.set(name, { name, rootFd, readonly, direct, store, owners: new Owners(owners), device: attrDevice(this.stat, 0) });
     }
   }
 

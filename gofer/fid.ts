@@ -2,6 +2,7 @@
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../abi/stat.ts';
 import type { ByteString } from '../lib/byte_string.ts';
 import type { HostCalls } from './host_calls.ts';
+import type { Owners } from './owners.ts';
 
 /** One attach point of a connection. */
 export interface Mount {
@@ -12,6 +13,8 @@ export interface Mount {
   readonly direct: boolean;
   /** It only gives room for files without names. */
   readonly store: boolean;
+  /** Who may become owners of its files. */
+  readonly owners: Owners;
   /** Device number of the root (attrDevice), from which identities count. */
   readonly device: number;
 }

@@ -91,7 +91,7 @@ function make(c: Connection, dfid: number, name: ByteString, mode: number, gid: 
   const directory = changeable(c, dfid, name);
   if (typeof directory === 'number') return directory;
   const what: Creation = { name, mode, umask: 0, uid: directory.uid, gid, target };
-  const fd = makeObject(c, directory.fd, what);
+  const fd = makeObject(c, directory, what);
   if (fd < 0) return fd;
   c.calls.close(fd);
   return directory;

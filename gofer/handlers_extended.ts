@@ -215,7 +215,7 @@ function makeIn(c: Connection, directory: Fid, m: Body<typeof Tmakex>): number {
   const refused = checkChange(directory, temporary ? 'x' : m.name);
   if (refused !== 0) return refused;
   const { calls } = c;
-  const fd = makeObject(c, directory.fd, m, directory.mount.store);
+  const fd = makeObject(c, directory, m);
   if (fd < 0) return fd;
   const fid = new Fid(new Node(fd), directory.mount, m.mode, directory.uid);
   let opened = c.donating ? 1 : 0;

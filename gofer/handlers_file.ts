@@ -51,7 +51,7 @@ function create(c: Connection): number {
   if (refused !== 0) return refused;
   if (directory.openFd >= 0) return EBUSY;
   const mode = S_IFREG | (m.mode & 0o7777);
-  const path = makeObject(c, directory.fd, { name: m.name, mode, umask: 0, uid: directory.uid, gid: m.gid, target: '' });
+  const path = makeObject(c, directory, { name: m.name, mode, umask: 0, uid: directory.uid, gid: m.gid, target: '' });
   if (path < 0) return path;
   const fid = new Fid(new Node(path), directory.mount, mode, directory.uid);
   fid.openFd = openObject(c, path, mode, directory.mount, m.flags);

@@ -1,5 +1,5 @@
 /** Extended attributes: Txattrwalk (read through a fid), Txattrcreate (written through one, stored at its clunk), Txattrx. */
-import { E2BIG, EINVAL, EPROTO, type Errno } from '../abi/errno.ts';
+import { E2BIG, EINVAL, EPERM, EPROTO, type Errno } from '../abi/errno.ts';
 import type { ByteString } from '../lib/byte_string.ts';
 import { P9_MAX_XATTR, XATTRX_GET, XATTRX_LIST, XATTRX_REMOVE, XATTRX_SET } from '../lib/p9/constants.ts';
 import { Rxattrcreate, Rxattrwalk, Rxattrx, Txattrcreate, Txattrwalk, Txattrx } from '../lib/p9/messages.ts';
@@ -55,6 +55,7 @@ export function finishXattr(c: Connection, fid: Fid): number {
   if (xattr === null || !xattr.writing) return 0;
   if (xattr.value.length === 0) return c.calls.removeXattr(fid.fd, xattr.name);
   if (xattr.written !== xattr.value.length) return EINVAL;
+  if (!fid.mount.owners.maySetXattr(xattr.name, xattr.value)) return EPERM;
   return c.calls.setXattr(fid.fd, xattr.name, xattr.value, xattr.flags);
 }
 
@@ -81,6 +82,7 @@ function xattrOperation(
   if (m.operation === XATTRX_GET) return readXattr(c, fd, mount, m.name);
   if (m.operation === XATTRX_REMOVE) return c.calls.removeXattr(fd, m.name);
   if (m.operation !== XATTRX_SET) return EINVAL;
+  if (!mount.owners.maySetXattr(m.name, m.value)) return EPERM;
   return m.value.length > P9_MAX_XATTR ? E2BIG : c.calls.setXattr(fd, m.name, m.value, m.flags);
 }
 

@@ -1,7 +1,7 @@
 /** What requests do to host objects, and what they may not. Standard and extension messages meet here. */
 import { EACCES, EADDRINUSE, EEXIST, EINVAL, EIO, EISDIR, ENOTDIR, EOPNOTSUPP, EPERM, EROFS, type Errno, EXDEV } from '../abi/errno.ts';
 import { O_ACCMODE, O_APPEND, O_CREAT, O_EXCL, O_PATH, O_RDONLY, O_RDWR, O_TRUNC } from '../abi/fcntl.ts';
-import { S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../abi/stat.ts';
+import { S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_ISGID, S_ISUID } from '../abi/stat.ts';
 import { setLen64 } from '../abi/struct.ts';
 import type { ByteString } from '../lib/byte_string.ts';
 import { Attr, attrMode } from '../lib/p9/attr.ts';
@@ -25,6 +25,7 @@ const PERMISSIONS = 0o7777;
 const SPECIAL = 0o7000;
 const UID = Attr.offsets.stx_uid;
 const GID = Attr.offsets.stx_gid;
+const SET_ID = S_ISUID | S_ISGID;
 const NO_ID = 0xffff_ffff;
 /** utimensat(2) */
 const UTIME_NOW = 0x3fff_ffff;
@@ -73,12 +74,12 @@ export interface Creation {
 
 /** O_PATH descriptor of a new object in a directory that passed checkChange, with struct statx in c.stat; or an errno. */
 /** A socket stays bound, and is donated, where the gofer was told to make sockets of the host. */
-export function makeObject(c: Connection, directory: number, what: Creation, inStore = false): number {
+export function makeObject(c: Connection, { fd: directory, mount }: Fid, what: Creation): number {
   const { calls } = c;
   calls.umask(what.umask & 0o777);
-  const fd = makeNamed(c, directory, what, inStore);
+  const fd = makeNamed(c, directory, what, mount.store);
   if (fd < 0) return fd;
-  const r = takeOwnership(c, fd, what);
+  const r = takeOwnership(c, fd, mount, what);
   if (r === 0) return fd;
   calls.close(fd);
   if (what.name !== '') calls.unlink(directory, what.name, (what.mode & S_IFMT) === S_IFDIR ? 0x200 : 0);
@@ -133,14 +134,18 @@ function makeNameless(calls: HostCalls, directory: number, bits: number, inStore
 }
 
 /** Owner and special bits. What the name means may have been exchanged since: then it is not ours to change. */
-function takeOwnership(c: Connection, fd: number, what: Creation): number {
+function takeOwnership(c: Connection, fd: number, mount: Mount, what: Creation): number {
   const { calls } = c;
   const type = what.mode & S_IFMT;
   let r = calls.stat(fd, c.statAddress);
   if (r < 0) return r;
   if ((attrMode(c.stat, 0) & S_IFMT) !== type) return EEXIST;
-  const uid = what.uid === c.stat.getUint32(UID, true) ? -1 : what.uid | 0;
-  const gid = what.gid === c.stat.getUint32(GID, true) ? -1 : what.gid | 0;
+  const [hostUid, hostGid] = [c.stat.getUint32(UID, true), c.stat.getUint32(GID, true)];
+  const uid = what.uid === hostUid ? -1 : what.uid | 0;
+  const gid = what.gid === hostGid ? -1 : what.gid | 0;
+  // The group may be that of the directory; nobody has rights by it that a member did not give.
+  const [lastUid, lastGid] = [uid === -1 ? hostUid : what.uid, gid === -1 ? hostGid : what.gid];
+  if (!mount.owners.mayOwn(lastUid, gid === -1 ? undefined : lastGid) || !mount.owners.mayHave(what.mode, lastUid, lastGid)) return EPERM;
   const owned = uid === -1 && gid === -1;
   // What the host left of the nine bits is as it should be: umask or default ACL have been applied.
   const mode = (attrMode(c.stat, 0) & 0o777) | (what.mode & SPECIAL);
@@ -149,7 +154,7 @@ function takeOwnership(c: Connection, fd: number, what: Creation): number {
   if (!owned) r = calls.chown(fd, uid, gid);
   if (r < 0) return r;
   // chown(2) may have taken set-id bits.
-  if (!moded || (mode & 0o6000) !== 0) r = type === S_IFLNK ? 0 : calls.chmod(fd, mode);
+  if (!moded || (mode & SET_ID) !== 0) r = type === S_IFLNK ? 0 : calls.chmod(fd, mode);
   return r < 0 ? r : calls.stat(fd, c.statAddress);
 }
 
@@ -174,17 +179,28 @@ export function setAttributes(c: Connection, fd: number, mode: number, mount: Mo
   if ((valid & (P9_SETATTR_UID | P9_SETATTR_GID)) !== 0) {
     const uid = (valid & P9_SETATTR_UID) !== 0 ? m.uid : NO_ID;
     const gid = (valid & P9_SETATTR_GID) !== 0 ? m.gid : NO_ID;
+    if (!mount.owners.mayOwn(uid === NO_ID ? undefined : uid, gid === NO_ID ? undefined : gid)) return EPERM;
     r = calls.chown(fd, uid | 0, gid | 0);
   }
   if (r === 0 && (valid & P9_SETATTR_MODE) !== 0) {
-    r = (mode & S_IFMT) === S_IFLNK ? EOPNOTSUPP : calls.chmod(fd, m.mode & PERMISSIONS);
+    r = (mode & S_IFMT) === S_IFLNK ? EOPNOTSUPP : setMode(c, fd, mount, m.mode & PERMISSIONS);
   }
-  if (r === 0 && (valid & P9_SETATTR_SIZE) !== 0) r = setSize(c, fd, mode, m.size);
+  if (r === 0 && (valid & P9_SETATTR_SIZE) !== 0) r = setSize(c, fd, mode, mount, m.size);
   if (r === 0 && (valid & (P9_SETATTR_ATIME | P9_SETATTR_MTIME)) !== 0) r = setTimes(calls, fd, m);
   return r;
 }
 
-function setSize(c: Connection, fd: number, mode: number, size: number): number {
+/** EPERM: it would count for somebody whom the container must not make files for. */
+function setMode(c: Connection, fd: number, mount: Mount, bits: number): number {
+  if ((bits & SET_ID) !== 0) {
+    const r = c.calls.stat(fd, c.statAddress);
+    if (r < 0) return r;
+    if (!mount.owners.mayHave(bits, c.stat.getUint32(UID, true), c.stat.getUint32(GID, true))) return EPERM;
+  }
+  return c.calls.chmod(fd, bits);
+}
+
+function setSize(c: Connection, fd: number, mode: number, mount: Mount, size: number): number {
   const { calls } = c;
   const type = mode & S_IFMT;
   if (type === S_IFDIR) return EISDIR;
@@ -192,7 +208,9 @@ function setSize(c: Connection, fd: number, mode: number, size: number): number 
   const before = calls.stat(fd, c.statAddress) < 0 ? 0 : attrMode(c.stat, 0) & PERMISSIONS;
   const r = calls.truncate(fd, size);
   // The host takes set-id bits from whoever has no right there to keep them; whether they go is the Sentry's to say.
-  return r === 0 && (before & 0o6000) !== 0 ? calls.chmod(fd, before) : r;
+  if (r !== 0 || (before & SET_ID) === 0) return r;
+  const kept = setMode(c, fd, mount, before);
+  return kept === EPERM ? 0 : kept;
 }
 
 function setTimes(calls: HostCalls, fd: number, m: AttributeRequest): number {

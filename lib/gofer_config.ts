@@ -14,6 +14,16 @@ export type HostUdsPolicy = (typeof HOST_UDS_POLICIES)[number];
 export const HOST_FIFO_POLICIES = ['none', 'open'] as const;
 export type HostFifoPolicy = (typeof HOST_FIFO_POLICIES)[number];
 
+/** `count` numbers from `first` on. */
+export interface IdSpan {
+  readonly first: number;
+  readonly count: number;
+}
+export interface GoferOwners {
+  readonly uids: readonly IdSpan[];
+  readonly gids: readonly IdSpan[];
+}
+
 export interface GoferMount {
   /** What Tattach calls it (aname): unique within the connection. */
   readonly name: string;
@@ -26,6 +36,8 @@ export interface GoferMount {
   readonly direct?: boolean;
   /** Nothing in it is shown: it only gives room for files without names. */
   readonly store?: boolean;
+  /** Who may become owners of files, numbers of the host; null or absent: everybody. */
+  readonly owners?: GoferOwners | null;
 }
 
 export interface GoferConnection {

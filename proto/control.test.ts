@@ -44,6 +44,8 @@ test('a message survives encoding, and protobufjs reads it', () => {
       overlay: false,
       store: '',
       overlay_size: 0,
+      uid_mappings: [{ from: 0, to: 65_536, count: 4_294_901_760 }],
+      gid_mappings: [],
     },
   ];
   const encoded = CreateRequest.encode({ container_id: 'a', spec: Buffer.from('{}'), mounts, extra_fds: [1, 300], gofer_fd: 2 ** 40 });

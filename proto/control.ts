@@ -6,6 +6,8 @@ export const CONTROL_SERVICE = 'tsvisor.control.v1.Control';
 export const MAX_REQUEST_FDS = 64;
 
 export const Empty = message('Empty', {});
+export const IdMapping = message('IdMapping', { from: [1, uint], to: [2, uint], count: [3, uint] });
+export type IdMapping = Infer<typeof IdMapping>;
 export const MountMessage = message('Mount', {
   destination: [1, string],
   type: [2, string],
@@ -17,6 +19,8 @@ export const MountMessage = message('Mount', {
   overlay: [8, bool],
   store: [9, string],
   overlay_size: [10, uint],
+  uid_mappings: [11, repeated(IdMapping)],
+  gid_mappings: [12, repeated(IdMapping)],
 });
 export type MountMessage = Infer<typeof MountMessage>;
 export const CreateRequest = message('CreateRequest', {

@@ -36,13 +36,21 @@ export interface SpecProcess {
   readonly oomScoreAdj?: number;
 }
 
+/** `size` numbers from containerID on are those from hostID on. */
+export interface SpecIdMapping {
+  readonly containerID: number;
+  readonly hostID: number;
+  readonly size: number;
+}
+
 export interface SpecMount {
   readonly destination: string;
   readonly type?: string;
   readonly source?: string;
   readonly options?: readonly string[];
-  readonly uidMappings?: readonly unknown[];
-  readonly gidMappings?: readonly unknown[];
+  /** From numbers of the source (containerID) to those that are shown (hostID). */
+  readonly uidMappings?: readonly SpecIdMapping[];
+  readonly gidMappings?: readonly SpecIdMapping[];
 }
 
 export interface SpecHook {
@@ -107,6 +115,9 @@ export interface SpecResources {
 
 export interface SpecLinux {
   readonly namespaces?: readonly SpecNamespace[];
+  /** Of the container's user namespace. */
+  readonly uidMappings?: readonly SpecIdMapping[];
+  readonly gidMappings?: readonly SpecIdMapping[];
   readonly devices?: readonly SpecDevice[];
   readonly cgroupsPath?: string;
   readonly resources?: SpecResources;

@@ -96,6 +96,7 @@ export const features = command('features', {
         'bind',
         'dev',
         'exec',
+        'idmap',
         'noatime',
         'nodev',
         'nodiratime',
@@ -104,6 +105,7 @@ export const features = command('features', {
         'private',
         'rbind',
         'relatime',
+        'ridmap',
         'ro',
         'rprivate',
         'rw',
@@ -111,11 +113,12 @@ export const features = command('features', {
         'suid',
       ],
       linux: {
-        namespaces: ['cgroup', 'ipc', 'mount', 'network', 'pid', 'uts'],
+        namespaces: ['cgroup', 'ipc', 'mount', 'network', 'pid', 'user', 'uts'],
         cgroup: { v1: true, v2: true, systemd: true, systemdUser: false, rdma: false },
         seccomp: { enabled: false },
         apparmor: { enabled: false },
         selinux: { enabled: false },
+        mountExtensions: { idmap: { enabled: true } },
       },
     };
     process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);

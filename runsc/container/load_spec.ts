@@ -102,6 +102,7 @@ export function checkSpec(json: unknown): Spec {
     m.at('type').optional((f) => void f.string());
     m.at('source').optional((f) => void f.string());
     m.at('options').strings();
+    checkMappings(m);
   });
   spec.at('annotations').optional((a) => {
     for (const key of Object.keys(a.object().value as Json)) a.at(key).string();
@@ -170,6 +171,20 @@ function checkHooks(hooks: Field): void {
   }
 }
 
+/** user_namespaces(7): at most 340 ranges a map. */
+function checkMappings(owner: Field): void {
+  for (const key of ['uidMappings', 'gidMappings']) {
+    const list = owner.at(key);
+    list.each((mapping) => {
+      for (const id of ['containerID', 'hostID']) mapping.object().at(id).integer(0, MAX_ID_NUMBER);
+      mapping.at('size').integer(1, NO_ID);
+    });
+    if (((list.value ?? []) as unknown[]).length > MAX_RANGES) list.fail(`a list of at most ${MAX_RANGES} ranges`);
+  }
+}
+const NO_ID = 0xffff_ffff;
+const MAX_RANGES = 340;
+
 const NAMESPACES = ['pid', 'network', 'mount', 'ipc', 'uts', 'user', 'cgroup', 'time'];
 
 function checkLinux(linux: Field): void {
@@ -182,6 +197,7 @@ function checkLinux(linux: Field): void {
         if (f.string() !== '') f.absolutePath();
       });
     });
+  checkMappings(linux);
   linux.at('cgroupsPath').optional((f) => void f.string());
   const keys: (keyof SpecLinux)[] = ['maskedPaths', 'readonlyPaths'];
   for (const key of keys) linux.at(key).each((f) => void f.absolutePath());

@@ -13,6 +13,8 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(bundle, { recursive: true }));
 
+const MAPPING = { containerID: 0, hostID: 65_536, size: 65_536 };
+
 const spec = (more: Partial<Spec>): Spec => ({ ociVersion: '1.0.2', root: { path: 'rootfs' }, ...more });
 
 test('root, folders and files are served, the rest is the sandbox’s', () => {
@@ -53,9 +55,45 @@ test.each([
   [{ mounts: [{ destination: '/x', type: 'bind', source: '/does/not/exist' }] }, 'mounts[0].source: cannot open /does/not/exist: ENOENT'],
   [
     { mounts: [{ destination: '/x', type: 'bind', source: '/', options: ['idmap'] }] },
-    'mounts[0]: uidMappings, gidMappings and idmap are not supported',
+    'mounts[0]: idmap without mappings needs a container with a user namespace',
   ],
-  [{ mounts: [{ destination: '/x', type: 'bind', source: '/', uidMappings: [{}] }] }, 'mounts[0]: uidMappings'],
+  [
+    { mounts: [{ destination: '/x', type: 'bind', source: '/', uidMappings: [MAPPING] }] },
+    'mounts[0]: uidMappings and gidMappings go together',
+  ],
+  [
+    { mounts: [{ destination: '/x', type: 'tmpfs', options: ['idmap'] }] },
+    'mounts[0]: id-mapped mounts are only supported for bind mounts',
+  ],
+  [{ linux: { namespaces: [{ type: 'user' }], uidMappings: [MAPPING] } }, 'linux.gidMappings: is missing'],
+  [{ linux: { uidMappings: [MAPPING] } }, 'linux.uidMappings: there is no user namespace'],
 ])('what is not there is named', (more, message) => {
   expect(() => planMounts(bundle, spec(more), { overlay2: 'root:memory', directfs: false })).toThrow(message);
+});
+
+test('a mapped mount says whose numbers are whose, and its gofer whom it may make owners', () => {
+  const linux = { namespaces: [{ type: 'user' }], uidMappings: [MAPPING], gidMappings: [{ ...MAPPING, hostID: 131_072 }] };
+  const source = bundle;
+  const mounts = [
+    { destination: '/own', type: 'bind', source, options: ['rbind', 'ridmap'] },
+    { destination: '/given', type: 'bind', source, uidMappings: [{ containerID: 5, hostID: 65_536, size: 1 }], gidMappings: [MAPPING] },
+    { destination: '/plain', type: 'bind', source },
+  ];
+  const plan = planMounts(bundle, spec({ linux, mounts }), { overlay2: 'none', directfs: false });
+  const all = { from: 0, to: 65_536, count: 65_536 };
+  expect(plan.mounts.map((m) => [m.uid_mappings, m.gid_mappings])).toEqual([
+    [[], []],
+    [[all], [{ ...all, to: 131_072 }]],
+    [[{ from: 5, to: 65_536, count: 1 }], [all]],
+    [[], []],
+  ]);
+  const span = (first: number, count = 65_536) => [{ first, count }];
+  const container = { uids: span(65_536), gids: span(131_072) };
+  expect(plan.trees.map((t) => t.owners)).toEqual([
+    container,
+    { uids: span(0), gids: span(0) },
+    { uids: span(5, 1), gids: span(0) },
+    container,
+  ]);
+  plan.close();
 });

@@ -6,8 +6,10 @@ import { isAbsolute, resolve } from 'node:path';
 import { EINVAL, ENOSYS, errnoName } from '../../abi/errno.ts';
 import { AT_EMPTY_PATH, AT_RECURSIVE, O_CLOEXEC, O_DIRECTORY, O_PATH } from '../../abi/fcntl.ts';
 import { S_IFDIR, S_IFMT } from '../../abi/stat.ts';
+import type { GoferOwners } from '../../lib/gofer_config.ts';
 import { host } from '../../lib/host.ts';
 import type { MountMessage } from '../../proto/control.ts';
+import { type IdMappings, mappingMessages, mountMappings, namespaceMappings, ownersOf } from './id_mappings.ts';
 import { rootfsPath } from './load_spec.ts';
 import { type OverlaySetting, parseOverlay2 } from './overlay_setting.ts';
 import type { Spec, SpecMount } from './spec.ts';
@@ -37,6 +39,8 @@ export interface ServedTree {
   readonly direct: boolean;
   /** It gives room for nameless files of an overlay and shows nothing. */
   readonly store: boolean;
+  /** Who may become owners of its files; null: everybody. */
+  readonly owners: GoferOwners | null;
 }
 
 export interface MountPlan {
@@ -57,13 +61,15 @@ const NOTHING: MountMessage = {
   overlay: false,
   store: '',
   overlay_size: 0,
+  uid_mappings: [],
+  gid_mappings: [],
 };
 
 export type PlanSettings = Pick<RuntimeSettings, 'overlay2' | 'directfs'>;
 
 /** @throws RuntimeError that names the mount; nothing stays open then. */
 export function planMounts(bundle: string, spec: Spec, settings: PlanSettings): MountPlan {
-  const builder = new PlanBuilder(bundle, settings);
+  const builder = new PlanBuilder(bundle, settings, namespaceMappings(spec));
   try {
     builder.root(spec);
     if ((spec.mounts ?? []).length > MAX_MOUNTS) throw new RuntimeError('Invalid', `mounts: more than ${MAX_MOUNTS}`);
@@ -80,10 +86,12 @@ class PlanBuilder implements MountPlan {
   readonly trees: ServedTree[] = [];
   private readonly bundle: string;
   private readonly overlay: OverlaySetting;
-
   private readonly directfs: boolean;
+  /** Of the container's user namespace. */
+  private readonly users: IdMappings | null;
 
-  constructor(bundle: string, { overlay2, directfs }: PlanSettings) {
+  constructor(bundle: string, { overlay2, directfs }: PlanSettings, users: IdMappings | null) {
+    this.users = users;
     this.directfs = directfs;
     const overlay = parseOverlay2(overlay2);
     if (overlay === null) throw new RuntimeError('Invalid', `overlay2: ${overlay2} is no such setting`);
@@ -102,7 +110,7 @@ class PlanBuilder implements MountPlan {
     const layered = readonly || this.overlay.root;
     // Where writes reach the host, so do those of others: `docker cp` changes the root of a container that runs.
     const exclusive = layered;
-    const tree = this.serve(path, layered, exclusive, 'root.path');
+    const tree = this.serve(path, layered, exclusive, ownersOf(null, this.users), 'root.path');
     if (tree.file) throw new RuntimeError('Invalid', `root.path: ${path} is not a folder`);
     const options = [readonly ? 'ro' : 'rw'];
     this.mounts.push({
@@ -119,8 +127,7 @@ class PlanBuilder implements MountPlan {
 
   add(mount: SpecMount, index: number): void {
     const options = [...(mount.options ?? [])];
-    // Served as they are, its files would belong to others than the spec says.
-    if (isMapped(mount)) throw new RuntimeError('Unsupported', `mounts[${index}]: uidMappings, gidMappings and idmap are not supported`);
+    const map = mountMappings(mount, isBind(mount), this.users, `mounts[${index}]`);
     // Some engines write relative destinations; they start at the root.
     const destination = isAbsolute(mount.destination) ? mount.destination : `/${mount.destination}`;
     if (!isBind(mount)) {
@@ -131,7 +138,7 @@ class PlanBuilder implements MountPlan {
       throw new RuntimeError('Invalid', `mounts[${index}].source: is missing (a path)`);
     const source = isAbsolute(mount.source) ? mount.source : resolve(this.bundle, mount.source);
     const overlay = this.overlay.all && !options.includes('ro');
-    const tree = this.serve(source, options.includes('ro') || overlay, false, `mounts[${index}].source`);
+    const tree = this.serve(source, options.includes('ro') || overlay, false, ownersOf(map, this.users), `mounts[${index}].source`);
     // Docker and the kubelet rewrite what they mount (resolv.conf, secrets): the sandbox must look again.
     this.mounts.push({
       ...NOTHING,
@@ -142,6 +149,8 @@ class PlanBuilder implements MountPlan {
       attach: tree.attach,
       file: tree.file,
       shared: true,
+      uid_mappings: mappingMessages(map?.uids ?? []),
+      gid_mappings: mappingMessages(map?.gids ?? []),
       ...this.layer(source, overlay && !tree.file, `mounts[${index}].source`),
     });
   }
@@ -155,11 +164,17 @@ class PlanBuilder implements MountPlan {
     const fd = host.openat(-100, place, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) throw new RuntimeError('Invalid', `${field}: cannot open ${place} for its overlay: ${errnoName(fd)}`);
     const attach = String(this.trees.length);
-    this.trees.push({ attach, fd, readonly: false, exclusive: false, direct: false, store: true });
+    this.trees.push({ attach, fd, readonly: false, exclusive: false, direct: false, store: true, owners: null });
     return { overlay, store: attach, overlay_size: size };
   }
 
-  private serve(path: string, readonly: boolean, exclusive: boolean, field: string): { attach: string; file: boolean } {
+  private serve(
+    path: string,
+    readonly: boolean,
+    exclusive: boolean,
+    owners: GoferOwners | null,
+    field: string,
+  ): { attach: string; file: boolean } {
     const { fd, cloned } = openTree(path);
     if (fd < 0) throw new RuntimeError('Invalid', `${field}: cannot open ${path}: ${errnoName(fd)}`);
     const attach = String(this.trees.length);
@@ -171,14 +186,12 @@ class PlanBuilder implements MountPlan {
       exclusive,
       direct: this.directfs && !file && cloned && restrictTree(fd, readonly),
       store: false,
+      owners,
     });
     return { attach, file };
   }
 }
 
-function isMapped({ uidMappings = [], gidMappings = [], options = [] }: SpecMount): boolean {
-  return uidMappings.length + gidMappings.length > 0 || options.includes('idmap') || options.includes('ridmap');
-}
 function isBind(mount: SpecMount): boolean {
   return mount.type === 'bind' || (mount.options ?? []).some((o) => o === 'bind' || o === 'rbind');
 }

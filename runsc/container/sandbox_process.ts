@@ -160,6 +160,7 @@ export function startGofer(start: Common & { readonly trees: readonly ServedTree
     exclusive: tree.exclusive,
     direct: tree.direct,
     store: tree.store,
+    owners: tree.owners,
   }));
   const config: GoferConfig = {
     connections: [{ socketFd: 4, mounts }],

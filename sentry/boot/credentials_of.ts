@@ -3,7 +3,7 @@ import { type ByteString, fromUnicode } from '../../lib/byte_string.ts';
 import type { SpecCapabilities, SpecProcess, SpecRlimit } from '../../proto/oci_spec.ts';
 import type { Credentials } from '../kernel/credentials.ts';
 import { type Limit, ResourceLimits, RLIM_INFINITY } from '../kernel/rlimits.ts';
-import { ROOT_USER_NAMESPACE } from '../kernel/user_namespace.ts';
+import { type IdMap, NO_ID, ROOT_USER_NAMESPACE } from '../kernel/user_namespace.ts';
 
 /** Position = number (capabilities(7)). */
 const CAPABILITIES = (
@@ -26,12 +26,15 @@ function capabilitySet(names: readonly string[] | undefined): bigint {
   return set;
 }
 
-export function credentialsOf(process: SpecProcess): Credentials {
+/** @throws UnmappedIdError */
+export function credentialsOf(process: SpecProcess, namespace = ROOT_USER_NAMESPACE): Credentials {
   const user = process.user ?? { uid: 0, gid: 0 };
-  const { uid = 0, gid = 0, additionalGids = [] } = user;
+  const uid = kernelNumber(namespace.uids, user.uid ?? 0, 'uid');
+  const gid = kernelNumber(namespace.gids, user.gid ?? 0, 'gid');
+  const groups = (user.additionalGids ?? []).map((group) => kernelNumber(namespace.gids, group, 'additionalGids'));
   const caps: SpecCapabilities = process.capabilities ?? {};
   return {
-    namespace: ROOT_USER_NAMESPACE,
+    namespace,
     uid,
     euid: uid,
     suid: uid,
@@ -40,7 +43,7 @@ export function credentialsOf(process: SpecProcess): Credentials {
     egid: gid,
     sgid: gid,
     fsgid: gid,
-    groups: [...additionalGids],
+    groups,
     caps: {
       effective: capabilitySet(caps.effective),
       permitted: capabilitySet(caps.permitted),
@@ -51,6 +54,15 @@ export function credentialsOf(process: SpecProcess): Credentials {
     securebits: 0,
     noNewPrivs: process.noNewPrivileges === true,
   };
+}
+
+/** The container's process would be somebody whom its user namespace does not know. */
+export class UnmappedIdError extends Error {}
+
+function kernelNumber(map: IdMap, id: number, field: string): number {
+  const number = map.toKernel(id);
+  if (number === NO_ID) throw new UnmappedIdError(`process.user.${field}: ${id} is not mapped in the container's user namespace`);
+  return number;
 }
 
 /** 2^64-1 and its neighbours, which JSON numbers cannot tell apart, mean no limit. */

@@ -11,6 +11,7 @@ import { registerTmpFs } from '../fs/tmpfs/register.ts';
 import { TmpFs } from '../fs/tmpfs/tmpfs.ts';
 import { type CgroupLimits, NO_LIMITS } from '../kernel/cgroup_limits.ts';
 import type { Container } from '../kernel/container.ts';
+import type { Credentials } from '../kernel/credentials.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { IpcNamespace } from '../kernel/namespaces.ts';
 import { unixSocketTable } from '../socket/unix/proc_net_unix.ts';
@@ -22,8 +23,8 @@ export function registerFilesystems(kernel: Kernel): void {
   registerFuse(kernel);
   kernel.procNet.set('unix', (net) => unixSocketTable(kernel, net));
   const { filesystems } = kernel;
-  filesystems.register('devpts', (_kernel, { data }) => {
-    const options = parseDevptsOptions(data);
+  filesystems.register('devpts', (_kernel, { data, creds }) => {
+    const options = parseDevptsOptions(data, creds);
     return isErrno(options) ? EINVAL : new DevptsFilesystem(kernel.uniqueId(), kernel, options);
   });
   filesystems.register(
@@ -35,11 +36,12 @@ export function registerFilesystems(kernel: Kernel): void {
   filesystems.register('cgroup2', (_kernel, { task }) => (task === null ? EINVAL : cgroupOf(kernel, task.group.container)));
 }
 
-/** A mount of a container's specification: proc and cgroup are about the container. ENODEV: no such type; EINVAL: it does not know an option. */
+/** A mount of a container's specification, made as `creds`: proc and cgroup are about the container. ENODEV: no such type; EINVAL: it does not know an option. */
 export function containerFilesystem(
   kernel: Kernel,
   container: Container,
   ipc: IpcNamespace,
+  creds: Credentials,
   mount: { readonly type: string; readonly source: string; readonly data: string },
 ): Filesystem | Errno {
   const { type, source, data } = mount;
@@ -47,7 +49,7 @@ export function containerFilesystem(
   // Version 1 is not to be had: what asks for it gets the one group of version 2.
   if (type === 'cgroup' || type === 'cgroup2') return cgroupOf(kernel, container);
   if (type === 'mqueue') return ipc.mqueue(kernel);
-  const fs = kernel.filesystems.make(type, kernel, { source, data, task: null });
+  const fs = kernel.filesystems.make(type, kernel, { source, data, task: null, creds });
   if (fs instanceof TmpFs) fs.countFor(container.memory);
   return fs;
 }

@@ -2,6 +2,7 @@
 import { ENOENT, ENOTDIR, isErrno } from '../../abi/errno.ts';
 import { type ByteString, toUnicode } from '../../lib/byte_string.ts';
 import type { Credentials } from '../kernel/credentials.ts';
+import { credentialsOn } from '../vfs/mount_id_map.ts';
 import { inodeOf, type VfsPath } from '../vfs/path.ts';
 import { checkPermission, MAY_EXEC } from '../vfs/permission.ts';
 import { LOOKUP_FOLLOW, resolveFrom } from '../vfs/walk.ts';
@@ -40,5 +41,5 @@ function examine(root: VfsPath, path: ByteString, creds: Credentials): 'program'
   if (isErrno(found)) return found === ENOENT || found === ENOTDIR ? 'missing' : 'denied';
   const inode = inodeOf(found);
   if (inode.isDirectory) return 'folder';
-  return inode.isRegular && checkPermission(inode, creds, MAY_EXEC) === 0 ? 'program' : 'denied';
+  return inode.isRegular && checkPermission(inode, credentialsOn(found.mount, creds), MAY_EXEC) === 0 ? 'program' : 'denied';
 }

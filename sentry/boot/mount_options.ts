@@ -43,7 +43,7 @@ const FLAGS: Readonly<Record<string, readonly [set: number, clear: number]>> = {
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set(
   (
     'bind rbind defaults private rprivate shared rshared slave rslave unbindable runbindable sync async dirsync mand nomand iversion noiversion ' +
-    'tmpcopyup lazytime nolazytime silent loud nofail user users auto noauto'
+    'tmpcopyup idmap ridmap lazytime nolazytime silent loud nofail user users auto noauto'
   ).split(' '),
 );
 

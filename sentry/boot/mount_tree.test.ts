@@ -5,6 +5,7 @@ import { registerDevices } from '../fs/dev/register.ts';
 import type { TmpDirectory } from '../fs/tmpfs/tmp_directory.ts';
 import type { TmpFile } from '../fs/tmpfs/tmp_file.ts';
 import { TmpFs } from '../fs/tmpfs/tmpfs.ts';
+import { IdMap, ROOT_USER_NAMESPACE, UserNamespace } from '../kernel/user_namespace.ts';
 import { FakeMachine } from '../testing/fake_task.ts';
 import { BufferIo } from '../vfs/io.ts';
 import { inodeOf, MS_RDONLY } from '../vfs/path.ts';
@@ -23,10 +24,18 @@ const mount = (destination: string, type: string, options: string[] = []): Mount
   overlay: false,
   store: '',
   overlay_size: 0,
+  uid_mappings: [],
+  gid_mappings: [],
 });
 const ROOT = mount('/', 'gofer', ['rw']);
 
-function build(mounts: MountMessage[], linux: Spec['linux'] = {}, terminal = false, prepare: (root: TmpFs) => void = () => {}) {
+function build(
+  mounts: MountMessage[],
+  linux: Spec['linux'] = {},
+  terminal = false,
+  prepare: (root: TmpFs) => void = () => {},
+  userNamespace = ROOT_USER_NAMESPACE,
+) {
   const { kernel, container } = new FakeMachine();
   registerDevices(kernel);
   registerFilesystems(kernel);
@@ -37,10 +46,10 @@ function build(mounts: MountMessage[], linux: Spec['linux'] = {}, terminal = fal
     prepare(fs);
     return fs;
   };
-  const ns = buildMounts({ kernel, container, ipc, spec, mounts, terminal, open });
+  const ns = buildMounts({ kernel, container, ipc, userNamespace, spec, mounts, terminal, open });
   const at = (path: string) => find(ns.rootPath, path);
   const places = [...ns.mounts()].map((m) => `${m.fs.type}${(m.flags & MS_RDONLY) !== 0 ? ' ro' : ''}`);
-  return { at, places };
+  return { at, places, ns };
 }
 
 test('what every container expects is there, and mount points are made', () => {
@@ -93,4 +102,33 @@ test('read-only and masked paths; a console for terminals', () => {
 test('a mount that cannot be is named', () => {
   expect(() => build([ROOT, mount('/x', 'nfs')])).toThrow('mount /x (type nfs, options ): ENODEV');
   expect(() => build([ROOT, mount('/x', 'tmpfs', ['colour=blue'])])).toThrow('mount /x (type tmpfs, options colour=blue): EINVAL');
+});
+
+test('in a user namespace: what is made belongs to its root, and a mount may show other owners', () => {
+  const users = new UserNamespace(ROOT_USER_NAMESPACE, 9, 0, 0, true);
+  users.uids = new IdMap([{ inside: 0, kernel: 65_536, count: 1000 }]);
+  users.gids = new IdMap([{ inside: 0, kernel: 131_072, count: 1000 }]);
+  const volume = {
+    ...mount('/volume', 'gofer'),
+    uid_mappings: [{ from: 0, to: 65_536, count: 1000 }],
+    gid_mappings: [{ from: 5, to: 131_072, count: 10 }],
+  };
+  const { at, ns } = build([ROOT, volume, mount('/scratch', 'tmpfs', ['uid=7'])], {}, false, () => {}, users);
+  const owner = (path: string): unknown => {
+    const place = at(path);
+    if (isErrno(place)) return place;
+    const { uid, gid } = inodeOf(place);
+    return [uid, gid];
+  };
+  expect(ns.owner).toBe(users);
+  expect([owner('/dev'), owner('/dev/null'), owner('/dev/pts/ptmx'), owner('/scratch')]).toEqual([
+    [65_536, 131_072],
+    [65_536, 131_072],
+    [65_536, 131_072],
+    [65_543, 131_072],
+  ]);
+  const mapped = [...ns.mounts()].filter((m) => m.idMap !== null);
+  expect(mapped.map((m) => [m.idMap?.uids.toKernel(3), m.idMap?.gids.toKernel(5), m.userNamespace])).toEqual([
+    [65_539, 131_072, ROOT_USER_NAMESPACE],
+  ]);
 });

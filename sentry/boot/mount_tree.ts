@@ -5,16 +5,19 @@
 import { ENOENT, type Errno, errnoName, isErrno } from '../../abi/errno.ts';
 import { makedev, S_IFCHR } from '../../abi/stat.ts';
 import { fromUnicode } from '../../lib/byte_string.ts';
-import type { MountMessage } from '../../proto/control.ts';
+import type { IdMapping, MountMessage } from '../../proto/control.ts';
 import type { Spec, SpecDevice } from '../../proto/oci_spec.ts';
 import { populateDev } from '../fs/dev/populate.ts';
 import { CopiedTmpFs } from '../fs/overlay/copied_tmpfs.ts';
 import { parseTmpFsOptions } from '../fs/tmpfs/tmpfs.ts';
 import type { Container } from '../kernel/container.ts';
+import { type Credentials, rootOf } from '../kernel/credentials.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { IpcNamespace } from '../kernel/namespaces.ts';
+import { IdMap, NO_ID, ROOT_USER_NAMESPACE, type UserNamespace } from '../kernel/user_namespace.ts';
 import type { Filesystem } from '../vfs/inode.ts';
 import { attach, bindMount, type MountNamespace, newMount, newNamespace, topOf } from '../vfs/mount.ts';
+import { MountIdMap } from '../vfs/mount_id_map.ts';
 import { inodeOf, type Mount, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, type VfsPath } from '../vfs/path.ts';
 import { containerFilesystem } from './filesystems.ts';
 import { parseMountOptions } from './mount_options.ts';
@@ -33,6 +36,8 @@ const NOTHING: Omit<MountMessage, 'destination' | 'type' | 'options'> = {
   overlay: false,
   store: '',
   overlay_size: 0,
+  uid_mappings: [],
+  gid_mappings: [],
 };
 /** What the spec may leave out. */
 const DEFAULTS: readonly MountMessage[] = [
@@ -53,6 +58,8 @@ export interface MountInput {
   readonly container: Container;
   /** Whose message queues an mqueue mount shows. */
   readonly ipc: IpcNamespace;
+  /** The container's. */
+  readonly userNamespace: UserNamespace;
   readonly spec: Spec;
   /** The first is the root. */
   readonly mounts: readonly MountMessage[];
@@ -68,7 +75,7 @@ export function buildMounts(input: MountInput): MountNamespace {
   if (root === undefined) throw new MountError('the container has no root');
   const rootFs = open(root);
   if (isErrno(rootFs)) throw new MountError(`root filesystem: ${errnoName(rootFs)}`);
-  const ns = newNamespace(kernel, rootFs, 0, root.source);
+  const ns = newNamespace(kernel, rootFs, 0, root.source, input.userNamespace);
   const builder = new TreeBuilder(input, ns);
   for (const mount of withDefaults(rest)) builder.add(mount);
   builder.devices(spec.linux?.devices ?? [], terminal);
@@ -97,8 +104,11 @@ class TreeBuilder {
   private readonly input: MountInput;
   private readonly kernel: Kernel;
   private readonly ns: MountNamespace;
+  /** The container's root. */
+  private readonly creds: Credentials;
 
   constructor(input: MountInput, ns: MountNamespace) {
+    this.creds = rootOf(input.userNamespace);
     this.input = input;
     this.kernel = input.kernel;
     this.ns = ns;
@@ -106,7 +116,7 @@ class TreeBuilder {
 
   add(mount: MountMessage): void {
     const { flags, data } = parseMountOptions(mount.options);
-    const place = ensurePlace(this.root, fromUnicode(mount.destination), mount.file);
+    const place = ensurePlace(this.root, fromUnicode(mount.destination), this.creds, mount.file);
     this.check(mount, place, 'its place');
     const copied = mount.type === 'tmpfs' && mount.options.includes('tmpcopyup');
     const fs = copied
@@ -115,13 +125,16 @@ class TreeBuilder {
         ? this.input.open(mount)
         : this.synthetic(mount.type, mount.source, data);
     this.check(mount, fs);
-    const attached = newMount(this.kernel, fs as Filesystem, flags, fromUnicode(mount.source));
+    const owner = mount.type === 'gofer' ? ROOT_USER_NAMESPACE : this.input.userNamespace;
+    const attached = newMount(this.kernel, fs as Filesystem, flags, fromUnicode(mount.source), owner);
+    attached.idMap = idMapOf(mount);
     this.check(mount, attach(this.kernel, attached, place as VfsPath));
-    if (mount.destination.replace(/\/+$/, '') === '/dev' && mount.type !== 'gofer') this.check(mount, populateDev((fs as Filesystem).root));
+    if (mount.destination.replace(/\/+$/, '') === '/dev' && mount.type !== 'gofer')
+      this.check(mount, populateDev((fs as Filesystem).root, this.creds));
   }
 
   private synthetic(type: string, source: string, data: string): Filesystem | Errno {
-    return containerFilesystem(this.kernel, this.input.container, this.input.ipc, { type, source, data });
+    return containerFilesystem(this.kernel, this.input.container, this.input.ipc, this.creds, { type, source, data });
   }
 
   /** tmpcopyup: a tmpfs that begins with what its place holds. What the options do not say of its root stays as it is there. */
@@ -149,14 +162,20 @@ class TreeBuilder {
     for (const device of terminal ? [...wanted, console] : wanted) {
       const path = fromUnicode(device.path);
       const slash = path.lastIndexOf('/');
-      const parent = ensurePlace(this.root, path.slice(0, slash));
+      const parent = ensurePlace(this.root, path.slice(0, slash), this.creds);
       if (isErrno(parent) || !isErrno(find(this.root, path))) continue;
       const mode = S_IFCHR | ((device.fileMode ?? 0o666) & 0o7777);
-      const options = { mode, uid: device.uid ?? 0, gid: device.gid ?? 0 };
+      const options = { mode, uid: this.kernelNumber('uids', device.uid), gid: this.kernelNumber('gids', device.gid) };
       const made = inodeOf(parent).mknod(path.slice(slash + 1), options, makedev(device.major ?? 0, device.minor ?? 0));
       // `find` has left a cached "no such file".
       if (!isErrno(made)) parent.dentry.children?.delete(path.slice(slash + 1));
     }
+  }
+  /** A device's owner whom the container does not know is its root. */
+  private kernelNumber(map: 'uids' | 'gids', id = 0): number {
+    const { namespace } = this.creds;
+    const number = namespace[map].toKernel(id);
+    return number === NO_ID ? namespace[map].toKernel(0) : number;
   }
   private hasDriver(major: number): boolean {
     for (const driver of this.kernel.devices.drivers()) if (driver.major === major) return true;
@@ -186,6 +205,14 @@ class TreeBuilder {
     const nothing = find(this.root, '/dev/null');
     return isErrno(nothing) ? ENOENT : bindMount(this.kernel, nothing, place, false);
   }
+}
+
+/** Null: the mount shows owners as they are. */
+function idMapOf({ uid_mappings, gid_mappings }: MountMessage): MountIdMap | null {
+  if (uid_mappings.length + gid_mappings.length === 0) return null;
+  const map = (mappings: readonly IdMapping[]): IdMap =>
+    new IdMap(mappings.map(({ from, to, count }) => ({ inside: from, kernel: to, count })));
+  return new MountIdMap(map(uid_mappings), map(gid_mappings));
 }
 
 function setReadonly(mount: Mount): void {

@@ -5,13 +5,13 @@ import { SI_USER, SIGKILL } from '../../abi/signal.ts';
 import { fromUnicode } from '../../lib/byte_string.ts';
 import { ALREADY_EXISTS, FAILED_PRECONDITION, INTERNAL, INVALID_ARGUMENT, NOT_FOUND, StatusError } from '../../lib/ttrpc/status.ts';
 import type { CreateRequest, ExecRequest, ForwardRequest, MountMessage } from '../../proto/control.ts';
-import type { Spec, SpecProcess, SpecResources } from '../../proto/oci_spec.ts';
+import type { Spec, SpecIdMapping, SpecProcess, SpecResources } from '../../proto/oci_spec.ts';
 import { Tether } from '../control/tether.ts';
 import { presetSysctl } from '../fs/proc/sys_tree.ts';
 import { TmpFs } from '../fs/tmpfs/tmpfs.ts';
 import type { CgroupLimits } from '../kernel/cgroup_limits.ts';
 import { Container } from '../kernel/container.ts';
-import type { Credentials } from '../kernel/credentials.ts';
+import { type Credentials, rootOf } from '../kernel/credentials.ts';
 import { exitGroup } from '../kernel/exit.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { IpcNamespace, type Namespaces, NetNamespace, UtsNamespace } from '../kernel/namespaces.ts';
@@ -19,12 +19,13 @@ import { pauseContainer, resumeContainer } from '../kernel/pause.ts';
 import { PidNamespace } from '../kernel/pid_namespace.ts';
 import { sendToGroup } from '../kernel/signal_send.ts';
 import type { ThreadGroup } from '../kernel/thread_group.ts';
+import { IdMap, ROOT_USER_NAMESPACE, UserNamespace } from '../kernel/user_namespace.ts';
 import { isStartError, startProcess } from '../loader/start_process.ts';
 import type { NetworkCounters, PodDescription } from '../socket/inet/networks.ts';
 import type { Filesystem } from '../vfs/inode.ts';
 import type { MountNamespace } from '../vfs/mount.ts';
 import { ContainerCgroup } from './container_cgroup.ts';
-import { credentialsOf, limitsOf, type ProgramStrings, stringsOf } from './credentials_of.ts';
+import { credentialsOf, limitsOf, type ProgramStrings, stringsOf, UnmappedIdError } from './credentials_of.ts';
 import { cgroupLimits } from './filesystems.ts';
 import { findProgram, ProgramError } from './find_program.ts';
 import { type Exit, GuestProcess, type ProcessStreams } from './guest_process.ts';
@@ -65,6 +66,7 @@ export class SandboxContainer {
   readonly container: Container;
   readonly init: GuestProcess;
   readonly namespaces: Namespaces;
+  readonly userNamespace: UserNamespace;
   /** Becomes readable when the command that runs the sandbox in its foreground is gone; -1: nobody's end matters. */
   readonly lifeFd: number;
   private readonly kernel: Kernel;
@@ -86,13 +88,20 @@ export class SandboxContainer {
     this.id = request.container_id;
     this.isRoot = request.root_container;
     const taken = new TakenFds(fds);
-    const creds = credentialsOf(spec.process);
-    this.container = new Container(this.id, pidNamespace(kernel, spec, from), creds, request.cgroup_path, kernel.memoryHeld);
+    this.userNamespace = userNamespace(kernel, spec, from);
+    const creds = this.credentials(spec.process);
+    this.container = new Container(
+      this.id,
+      pidNamespace(kernel, spec, this.userNamespace, from),
+      creds,
+      request.cgroup_path,
+      kernel.memoryHeld,
+    );
     this.container.limits = cgroupLimits(spec.linux?.resources);
     if (this.isRoot) showLimits(kernel, this.container.limits);
-    const ipc = joins(spec, from, 'ipc')?.ipc ?? new IpcNamespace(kernel.uniqueId());
+    const ipc = joins(spec, from, 'ipc')?.ipc ?? new IpcNamespace(kernel.uniqueId(), this.userNamespace);
     this.mounts = this.buildMounts(from, spec, ipc, taken.take(request.gofer_fd));
-    this.namespaces = { ...makeNamespaces(kernel, spec, this.mounts, this.container.pidNamespace, from), ipc };
+    this.namespaces = { ...makeNamespaces(kernel, spec, this.mounts, this.container.pidNamespace, this.userNamespace, from), ipc };
     for (const [name, value] of Object.entries(spec.linux?.sysctl ?? {})) {
       if (!presetSysctl(kernel, this.namespaces.net, name, value)) kernel.log(`sysctl ${name} = ${value} is not to be had`);
     }
@@ -163,9 +172,18 @@ export class SandboxContainer {
         if (fs instanceof TmpFs) fs.countFor(container.memory); // an overlay in memory
         return fs;
       };
-      return buildMounts({ kernel, container, ipc, spec, mounts, terminal, open });
+      return buildMounts({ kernel, container, ipc, userNamespace: this.userNamespace, spec, mounts, terminal, open });
     } catch (e) {
       throw e instanceof MountError ? new StatusError(INTERNAL, e.message) : e;
+    }
+  }
+
+  /** @throws StatusError */
+  private credentials(process: SpecProcess): Credentials {
+    try {
+      return credentialsOf(process, this.userNamespace);
+    } catch (e) {
+      throw e instanceof UnmappedIdError ? new StatusError(INVALID_ARGUMENT, e.message) : e;
     }
   }
 
@@ -190,10 +208,10 @@ export class SandboxContainer {
 
   /** Looks the program up, so that its absence shows before the start. @throws StatusError */
   private prepare(spec: SpecProcess, open: () => ProcessStreams): Prepared {
-    const creds = credentialsOf(spec);
+    const creds = this.credentials(spec);
     const root = this.mounts.rootPath;
-    const strings = stringsOf(spec, () => homeOf(this.kernel, root, creds.uid));
-    const cwd = ensurePlace(root, strings.cwd);
+    const strings = stringsOf(spec, () => homeOf(this.kernel, root, spec.user?.uid ?? 0));
+    const cwd = ensurePlace(root, strings.cwd, rootOf(this.userNamespace));
     if (isErrno(cwd) && cwd !== ENOENT) throw new StatusError(INTERNAL, `chdir to cwd (${JSON.stringify(spec.cwd)}): ${errnoName(cwd)}`);
     try {
       const path = findProgram(root, strings.cwd, creds, strings.argv[0] ?? '', strings.env);
@@ -254,7 +272,7 @@ export class SandboxContainer {
     const prepared = this.prepare(spec, () =>
       this.streams(
         request,
-        credentialsOf(spec),
+        this.credentials(spec),
         taken,
         request.extra_fds.map((i) => taken.take(i)),
       ),
@@ -414,30 +432,46 @@ function makeNamespaces(
   spec: Spec,
   mount: MountNamespace,
   pid: PidNamespace,
+  owner: UserNamespace,
   from: ContainerInit,
 ): Omit<Namespaces, 'ipc'> {
   const shared = from.pod?.namespaces ?? null;
-  const uts = joins(spec, from, 'uts')?.uts ?? new UtsNamespace(kernel.uniqueId(), fromUnicode(hostname()));
+  const uts = joins(spec, from, 'uts')?.uts ?? new UtsNamespace(kernel.uniqueId(), fromUnicode(hostname()), owner);
   // As a new namespace of Linux, it starts with the name of the one it was made from.
   if (spec.hostname !== undefined && spec.hostname !== '') uts.nodename = fromUnicode(spec.hostname);
   if (spec.domainname !== undefined && spec.domainname !== '') uts.domainname = fromUnicode(spec.domainname);
   return {
     mount,
     uts,
-    net: shared?.net ?? new NetNamespace(kernel.uniqueId()),
+    net: shared?.net ?? new NetNamespace(kernel.uniqueId(), owner),
     pidForChildren: pid,
     time: kernel.rootTimeNamespace,
     timeForChildren: kernel.rootTimeNamespace,
   };
 }
 
+/** Without one in its specification a container has the sandbox's first; by a path it shares its pod's. */
+function userNamespace(kernel: Kernel, spec: Spec, from: ContainerInit): UserNamespace {
+  const { namespaces = [], uidMappings = [], gidMappings = [] } = spec.linux ?? {};
+  const entry = namespaces.find(({ type }) => type === 'user');
+  if (entry === undefined) return ROOT_USER_NAMESPACE;
+  if ((entry.path ?? '') !== '' && from.pod !== null) return from.pod.userNamespace;
+  const made = new UserNamespace(ROOT_USER_NAMESPACE, kernel.uniqueId(), 0, 0, true);
+  const map = (mappings: readonly SpecIdMapping[]): IdMap =>
+    new IdMap(mappings.map(({ containerID, hostID, size }) => ({ inside: containerID, kernel: hostID, count: size })));
+  made.uids = map(uidMappings);
+  made.gids = map(gidMappings);
+  return made;
+}
+
 /** The sandbox's first container lives in the root namespace, and is its process 1 unless its specification has no pid namespace. */
-function pidNamespace(kernel: Kernel, spec: Spec, from: ContainerInit): PidNamespace {
+function pidNamespace(kernel: Kernel, spec: Spec, owner: UserNamespace, from: ContainerInit): PidNamespace {
   if (from.pod === null) {
     if (!(spec.linux?.namespaces ?? []).some(({ type }) => type === 'pid')) kernel.rootPidNamespace.reserve(1);
+    kernel.rootPidNamespace.owner = owner;
     return kernel.rootPidNamespace;
   }
-  return from.joined?.container.pidNamespace ?? new PidNamespace(kernel.rootPidNamespace, kernel.uniqueId());
+  return from.joined?.container.pidNamespace ?? new PidNamespace(kernel.rootPidNamespace, kernel.uniqueId(), owner);
 }
 
 /** Programs size themselves by the processors and the memory they see. */

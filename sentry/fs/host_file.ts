@@ -8,6 +8,7 @@ import type { Task } from '../kernel/task.ts';
 import type { Blocking, SyscallResult } from '../kernel/wait.ts';
 import { type FileDescription, type HostMapping, PositionedFile } from '../vfs/file.ts';
 import type { Sink, Source } from '../vfs/io.ts';
+import { credentialsOn } from '../vfs/mount_id_map.ts';
 import type { HostFd } from './host_fd.ts';
 import { RWF_APPEND, RWF_DSYNC, RWF_SYNC } from './host_io.ts';
 
@@ -90,7 +91,7 @@ export class HostFile extends PositionedFile {
   }
 
   override pwrite(src: Source, offset: number, file: FileDescription, task: Task): SyscallResult {
-    const changed = this.owner.changing(task.creds);
+    const changed = this.owner.changing(credentialsOn(file.path?.mount, task.creds));
     const n = this.writeNow(src, offset, file, task);
     if (changed === null) return n;
     if (typeof n !== 'number') return finishing(n, changed);

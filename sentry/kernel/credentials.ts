@@ -1,5 +1,5 @@
 /** Credentials of a task (credentials(7), capabilities(7)). Immutable: a change makes a new object. */
-import { NO_ID, ROOT_USER_NAMESPACE, type UserNamespace } from './user_namespace.ts';
+import { NO_ID, type OwnerMap, ROOT_USER_NAMESPACE, type UserNamespace } from './user_namespace.ts';
 
 export const CAP_CHOWN = 0;
 export const CAP_DAC_OVERRIDE = 1;
@@ -60,6 +60,8 @@ export interface Credentials {
   /** prctl(2) PR_SET_SECUREBITS. */
   readonly securebits: number;
   readonly noNewPrivs: boolean;
+  /** fsuid, fsgid and groups are numbers of a filesystem that an ID-mapped mount shows under others (vfs/mount_id_map.ts). */
+  readonly seenThrough?: OwnerMap;
 }
 
 /** Over the whole sandbox: a capability that was gained in a namespace of one's own does not count. */
@@ -86,8 +88,18 @@ export function hasCapIn(creds: Credentials, cap: number, namespace: UserNamespa
 /** Over an object whose owner and group have names in the process's namespace. */
 export function hasCapOver(creds: Credentials, cap: number, object: { readonly uid: number; readonly gid: number }): boolean {
   if (!hasOwnCap(creds, cap)) return false;
-  const { namespace } = creds;
-  return namespace.parent === null || (namespace.uids.fromKernel(object.uid) !== NO_ID && namespace.gids.fromKernel(object.gid) !== NO_ID);
+  const { namespace, seenThrough } = creds;
+  if (seenThrough === undefined) return namespace.parent === null || isNamedIn(namespace, object.uid, object.gid);
+  return isNamedIn(namespace, seenThrough.uids.toKernel(object.uid), seenThrough.gids.toKernel(object.gid));
+}
+/** Over what belongs to a user, whatever its group: his files are his to describe (CAP_FOWNER). */
+export function hasCapOverUser(creds: Credentials, cap: number, user: number): boolean {
+  if (!hasOwnCap(creds, cap)) return false;
+  const { namespace, seenThrough } = creds;
+  return namespace.uids.fromKernel(seenThrough === undefined ? user : seenThrough.uids.toKernel(user)) !== NO_ID;
+}
+function isNamedIn({ uids, gids }: UserNamespace, uid: number, gid: number): boolean {
+  return uids.fromKernel(uid) !== NO_ID && gids.fromKernel(gid) !== NO_ID;
 }
 
 /** What a process is when it has made or entered `namespace`: everything there, nothing outside. */
@@ -99,6 +111,14 @@ export function credentialsIn(creds: Credentials, namespace: UserNamespace): Cre
 /** Member of `gid` for permission checks: fsgid or a supplementary group. */
 export function inGroup(creds: Credentials, gid: number): boolean {
   return creds.fsgid === gid || creds.groups.includes(gid);
+}
+
+/** User 0 of a namespace, with every capability there: who sets up a container. */
+export function rootOf(namespace: UserNamespace): Credentials {
+  const uid = namespace.rootUser;
+  const gid = namespace.gids.toKernel(0);
+  const users = { uid, euid: uid, suid: uid, fsuid: uid, gid, egid: gid, sgid: gid, fsgid: gid };
+  return { ...rootCredentials(), ...users, namespace };
 }
 
 /** root with the given capabilities in every set but inheritable and ambient. */

@@ -15,7 +15,8 @@ import {
 import { S_ISGID, S_ISUID, S_IXGRP } from '../../abi/stat.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import type { Inode } from '../vfs/inode.ts';
-import { MS_NOSUID } from '../vfs/path.ts';
+import { ownerThrough } from '../vfs/mount_id_map.ts';
+import { type Mount, MS_NOSUID } from '../vfs/path.ts';
 import { ALL_CAPS, CAP_SYS_PTRACE, type Capabilities, type Credentials, hasCapIn } from './credentials.ts';
 import type { Task } from './task.ts';
 import { NO_ID, type UserNamespace } from './user_namespace.ts';
@@ -39,13 +40,14 @@ export function execCredentials(task: Task, file: FileDescription): Credentials 
   const trusted = mount === undefined || ((mount.flags & MS_NOSUID) === 0 && mount.userNamespace.contains(creds.namespace));
   const mayGain = trusted && !creds.noNewPrivs && !watched;
   return mayGain
-    ? transform(creds, setIdsOf(inode, creds), readFileCapabilities(inode, creds.namespace))
+    ? transform(creds, setIdsOf(inode, mount, creds), readFileCapabilities(inode, mount, creds.namespace))
     : transform(creds, { mode: 0, uid: 0, gid: 0 }, NO_FILE_CAPS);
 }
 
 /** Numbers that the process's namespace has no name for are not taken. */
-function setIdsOf(inode: Inode, { namespace }: Credentials): { mode: number; uid: number; gid: number } {
-  const { mode, uid, gid } = inode.attributes();
+function setIdsOf(inode: Inode, mount: Mount | undefined, { namespace }: Credentials): { mode: number; uid: number; gid: number } {
+  const { mode } = inode;
+  const { uid, gid } = ownerThrough(mount, inode);
   const known = namespace.uids.fromKernel(uid) !== NO_ID && namespace.gids.fromKernel(gid) !== NO_ID;
   return { mode: known ? mode : 0, uid, gid };
 }
@@ -85,13 +87,14 @@ function newSets(creds: Credentials, euid: number, egid: number, fileCaps: FileC
   return { inheritable, bounding, ambient, permitted, effective: granted.effective ? permitted : ambient };
 }
 
-function isRootOf(id: number, namespace: UserNamespace): boolean {
-  for (let ns: UserNamespace | null = namespace; ns !== null; ns = ns.parent) if (ns.rootUser === id) return true;
+/** The user 0 of the namespace, or of one that it lies in. */
+export function isRootOf(id: number, namespace: UserNamespace): boolean {
+  for (let ns: UserNamespace | null = namespace; ns !== null; ns = ns.parent) if (id !== NO_ID && ns.rootUser === id) return true;
   return false;
 }
 
 /** security.capability of the file; none if it is absent or malformed. */
-export function readFileCapabilities(inode: Inode, namespace: UserNamespace): FileCapabilities {
+export function readFileCapabilities(inode: Inode, mount: Mount | undefined, namespace: UserNamespace): FileCapabilities {
   const value = inode.getXattr(XATTR_NAME_CAPS);
   if (typeof value === 'number' || value.length < 12) return NO_FILE_CAPS;
   const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
@@ -102,7 +105,8 @@ export function readFileCapabilities(inode: Inode, namespace: UserNamespace): Fi
   if (revision === VFS_CAP_REVISION_1) return { permitted: word(4), inheritable: word(8), effective };
   const length = revision === VFS_CAP_REVISION_2 ? 20 : revision === VFS_CAP_REVISION_3 ? 24 : 0;
   if (value.length !== length) return NO_FILE_CAPS;
-  // A version 3 attribute counts for the user namespaces whose root it names, and those below.
-  if (revision === VFS_CAP_REVISION_3 && !isRootOf(view.getUint32(20, true), namespace)) return NO_FILE_CAPS;
+  // It counts for the user namespaces whose root it names, and those below; version 2 names the first one's.
+  const root = ownerThrough(mount, { uid: revision === VFS_CAP_REVISION_3 ? view.getUint32(20, true) : 0, gid: 0 }).uid;
+  if (!isRootOf(root, namespace)) return NO_FILE_CAPS;
   return { permitted: (word(4) | (word(12) << 32n)) & ALL_CAPS, inheritable: (word(8) | (word(16) << 32n)) & ALL_CAPS, effective };
 }

@@ -20,7 +20,7 @@ export class PidNamespace {
   /** The child reaper has exited: no new task may join. */
   dead = false;
 
-  readonly owner: UserNamespace;
+  owner: UserNamespace;
 
   constructor(parent: PidNamespace | null, id: number, owner = ROOT_USER_NAMESPACE) {
     this.owner = owner;

@@ -17,6 +17,12 @@ export interface IdRange {
   readonly count: number;
 }
 
+/** Maps of users and of groups. */
+export interface OwnerMap {
+  readonly uids: IdMap;
+  readonly gids: IdMap;
+}
+
 /** Empty until it has been written, which happens once. */
 export class IdMap {
   readonly ranges: readonly IdRange[];
@@ -42,7 +48,7 @@ export class IdMap {
   }
   /** As stat(2) and getuid(2) show it. */
   shown(id: number): number {
-    if (this.identity) return id;
+    if (this.identity) return id === NO_ID ? OVERFLOW_ID : id;
     const found = this.fromKernel(id);
     return found === NO_ID ? OVERFLOW_ID : found;
   }

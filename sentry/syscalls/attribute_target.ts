@@ -1,9 +1,11 @@
 /** The object of a call that changes metadata, by path or by descriptor. */
-import { EBADF, EINVAL, type Errno } from '../../abi/errno.ts';
+import { EBADF, EINVAL, EOVERFLOW, type Errno } from '../../abi/errno.ts';
 import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW } from '../../abi/fcntl.ts';
 import { IN_ATTRIB, IN_MODIFY } from '../../abi/inotify.ts';
+import type { Credentials } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
-import type { AttributeChange } from '../vfs/inode.ts';
+import { NO_ID } from '../kernel/user_namespace.ts';
+import type { AttributeChange, Inode } from '../vfs/inode.ts';
 import { inodeOf, type VfsPath } from '../vfs/path.ts';
 import { LOOKUP_EMPTY, LOOKUP_FOLLOW, resolve } from '../vfs/walk.ts';
 
@@ -21,6 +23,15 @@ export function placeOf(task: Task, number: number): VfsPath | Errno {
   const file = task.fds.get(number);
   if (typeof file === 'number') return file;
   return file.isPath || file.path === null ? EBADF : file.path;
+}
+
+/** EOVERFLOW: the change would leave, or give, an owner that the mount has no number for. `uid`, `gid`: the filesystem's; undefined: left. */
+export function checkOwners(creds: Credentials, { uid, gid }: Inode, newUid?: number, newGid?: number): 0 | Errno {
+  const { seenThrough } = creds;
+  if (seenThrough === undefined) return 0;
+  const known = (newUid ?? NO_ID) !== NO_ID || (newUid === undefined && seenThrough.uids.toKernel(uid) !== NO_ID);
+  const knownGroup = (newGid ?? NO_ID) !== NO_ID || (newGid === undefined && seenThrough.gids.toKernel(gid) !== NO_ID);
+  return known && knownGroup ? 0 : EOVERFLOW;
 }
 
 /** Changes metadata and tells who watches. */

@@ -2,13 +2,14 @@
 import { EACCES, EINVAL, EOPNOTSUPP, EPERM, EROFS, type Errno } from '../../abi/errno.ts';
 import { AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, W_OK, X_OK } from '../../abi/fcntl.ts';
 import { S_IALLUGO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID, S_ISUID, S_IXGRP } from '../../abi/stat.ts';
-import { CAP_CHOWN, CAP_FSETID, type Credentials, hasCapOver, inGroup } from '../kernel/credentials.ts';
+import { CAP_CHOWN, CAP_FSETID, type Credentials, hasCapIn, hasCapOver, inGroup } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { NO_ID } from '../kernel/user_namespace.ts';
 import type { AttributeChange, Inode } from '../vfs/inode.ts';
-import { inodeOf, MS_NOEXEC, MS_RDONLY, type VfsPath } from '../vfs/path.ts';
+import { credentialsOn, isUnmapped } from '../vfs/mount_id_map.ts';
+import { inodeOf, type Mount, MS_NOEXEC, MS_RDONLY, type VfsPath } from '../vfs/path.ts';
 import { checkMountWrite, checkPermission, ownerOrCapable } from '../vfs/permission.ts';
-import { changeAttributes, placeAt, placeOf } from './attribute_target.ts';
+import { changeAttributes, checkOwners, placeAt, placeOf } from './attribute_target.ts';
 import { fd, flags, int, mode, path, syscall, uint } from './definition.ts';
 
 function chmodPlace(task: Task, place: VfsPath | Errno, wanted: number): number {
@@ -17,9 +18,12 @@ function chmodPlace(task: Task, place: VfsPath | Errno, wanted: number): number 
   const readOnly = checkMountWrite(place.mount);
   if (readOnly !== 0) return readOnly;
   if (inode.isSymlink) return EOPNOTSUPP;
-  if (!ownerOrCapable(inode, task.creds)) return EPERM;
+  const creds = credentialsOn(place.mount, task.creds);
+  const unknown = checkOwners(creds, inode);
+  if (unknown !== 0) return unknown;
+  if (!ownerOrCapable(inode, creds)) return EPERM;
   let bits = wanted & S_IALLUGO;
-  if ((bits & S_ISGID) !== 0 && !inGroup(task.creds, inode.gid) && !hasCapOver(task.creds, CAP_FSETID, inode)) bits &= ~S_ISGID;
+  if ((bits & S_ISGID) !== 0 && !inGroup(creds, inode.gid) && !hasCapOver(creds, CAP_FSETID, inode)) bits &= ~S_ISGID;
   return changeAttributes(task, place, { mode: bits });
 }
 
@@ -28,24 +32,32 @@ function chownPlace(task: Task, place: VfsPath | Errno, wantedUid: number, wante
   if (typeof place === 'number') return place;
   const inode = inodeOf(place);
   const { uids, gids } = task.creds.namespace;
-  const uid = wantedUid === -1 ? -1 : uids.toKernel(wantedUid >>> 0);
-  const gid = wantedGid === -1 ? -1 : gids.toKernel(wantedGid >>> 0);
-  if (uid === NO_ID || gid === NO_ID) return EINVAL;
+  const what: AttributeChange = {};
+  if (wantedUid !== -1) what.uid = uids.toKernel(wantedUid >>> 0);
+  if (wantedGid !== -1) what.gid = gids.toKernel(wantedGid >>> 0);
+  if (what.uid === NO_ID || what.gid === NO_ID) return EINVAL;
   const readOnly = checkMountWrite(place.mount);
   if (readOnly !== 0) return readOnly;
-  const { creds } = task;
-  if (!hasCapOver(creds, CAP_CHOWN, inode) && inode.accessRule?.mayChange?.(inode, creds) !== true) {
-    const owns = inode.uid === creds.fsuid;
-    if (uid !== -1 && !(owns && uid === inode.uid)) return EPERM;
-    if (gid !== -1 && !(owns && (gid === inode.gid || inGroup(creds, gid)))) return EPERM;
+  const { idMap } = place.mount;
+  if (idMap !== null) {
+    if (what.uid !== undefined) what.uid = idMap.uids.fromKernel(what.uid);
+    if (what.gid !== undefined) what.gid = idMap.gids.fromKernel(what.gid);
   }
-  const what: AttributeChange = {};
-  if (uid !== -1) what.uid = uid;
-  if (gid !== -1) what.gid = gid;
+  const creds = credentialsOn(place.mount, task.creds);
+  const denied = checkOwners(creds, inode, what.uid, what.gid) || (mayGive(place.mount, inode, creds, what) ? 0 : EPERM);
+  if (denied !== 0) return denied;
   const kept = modeAfterChown(inode, creds);
   if (kept !== inode.mode) what.mode = kept & S_IALLUGO;
   if (inode.isRegular) inode.removeXattr('security.capability');
   return changeAttributes(task, place, what);
+}
+/** Owners give their files to groups of their own; anything else needs CAP_CHOWN, of an object without known owner over its filesystem. */
+function mayGive(mount: Mount, inode: Inode, creds: Credentials, { uid, gid }: AttributeChange): boolean {
+  if (hasCapOver(creds, CAP_CHOWN, inode) || inode.accessRule?.mayChange?.(inode, creds) === true) return true;
+  if (isUnmapped(creds, inode) && hasCapIn(creds, CAP_CHOWN, mount.userNamespace)) return true;
+  const owns = inode.uid === creds.fsuid;
+  if (uid !== undefined && !(owns && uid === inode.uid)) return false;
+  return gid === undefined || (owns && (gid === inode.gid || inGroup(creds, gid)));
 }
 /** A new owner takes setuid and setgid from anything but a directory, whoever asks; setgid that is not executable stays with those who could set it. */
 function modeAfterChown(inode: Inode, creds: Credentials): number {
@@ -70,7 +82,7 @@ function faccessat(task: Task, dirfd: number, pathAddress: number, mask: number,
   const inode = inodeOf(place);
   const type = inode.mode & S_IFMT;
   if ((mask & X_OK) !== 0 && type === S_IFREG && (place.mount.flags & MS_NOEXEC) !== 0) return EACCES;
-  const denied = checkPermission(inode, creds, mask) || (mask === 0 ? 0 : inode.access(mask));
+  const denied = checkPermission(inode, credentialsOn(place.mount, creds), mask) || (mask === 0 ? 0 : inode.access(mask));
   if (denied !== 0) return denied;
   const onDisk = type === S_IFREG || type === S_IFDIR || type === S_IFLNK;
   return (mask & W_OK) !== 0 && onDisk && (place.mount.flags & MS_RDONLY) !== 0 ? EROFS : 0;

@@ -7,6 +7,7 @@ import { CAP_SYS_CHROOT, hasOwnCap } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { makeDirectory } from '../vfs/create.ts';
 import type { EmitEntry } from '../vfs/file.ts';
+import { credentialsOn } from '../vfs/mount_id_map.ts';
 import { inodeOf, type VfsPath } from '../vfs/path.ts';
 import { pathFromRoot } from '../vfs/path_name.ts';
 import { checkSearch, MAY_EXEC } from '../vfs/permission.ts';
@@ -68,7 +69,7 @@ function directoryAt(task: Task, address: number): VfsPath | Errno {
   if (typeof text === 'number') return text;
   const found = resolve(task, AT_FDCWD, text, LOOKUP_FOLLOW | LOOKUP_DIRECTORY);
   if (typeof found === 'number') return found;
-  const denied = checkSearch(inodeOf(found), task.creds) || inodeOf(found).access(MAY_EXEC);
+  const denied = checkSearch(inodeOf(found), credentialsOn(found.mount, task.creds)) || inodeOf(found).access(MAY_EXEC);
   return denied !== 0 ? denied : found;
 }
 
@@ -83,7 +84,7 @@ function fchdir(task: Task, number: number): number {
   const file = task.fds.get(number);
   if (typeof file === 'number') return file;
   if (file.path === null || !inodeOf(file.path).isDirectory) return ENOTDIR;
-  const denied = checkSearch(inodeOf(file.path), task.creds) || inodeOf(file.path).access(MAY_EXEC);
+  const denied = checkSearch(inodeOf(file.path), credentialsOn(file.path.mount, task.creds)) || inodeOf(file.path).access(MAY_EXEC);
   if (denied !== 0) return denied;
   task.fs.cwd = file.path;
   return 0;

@@ -7,6 +7,7 @@ import { CAP_SYS_ADMIN, hasCap } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { FileDescription } from '../vfs/file.ts';
 import { Filesystem, Inode } from '../vfs/inode.ts';
+import { credentialsOn } from '../vfs/mount_id_map.ts';
 import { inodeOf, type VfsPath } from '../vfs/path.ts';
 import { checkPermission, MAY_READ } from '../vfs/permission.ts';
 import { LOOKUP_DIRECTORY, LOOKUP_FOLLOW, resolve } from '../vfs/walk.ts';
@@ -49,7 +50,7 @@ function fanotify_mark(task: Task, number: number, how: number, mask: number, di
   const place = placeOf(task, how, dirfd, pathAddress);
   if (isErrno(place)) return place;
   const inode = inodeOf(place as VfsPath);
-  const denied = checkPermission(inode, task.creds, MAY_READ);
+  const denied = checkPermission(inode, credentialsOn((place as VfsPath).mount, task.creds), MAY_READ);
   if (denied !== 0) return denied;
   const on = (how & F.FAN_MARK_MOUNT) !== 0 ? (place as VfsPath).mount : (how & F.FAN_MARK_FILESYSTEM) !== 0 ? inode.fs : inode;
   const ignored = (how & F.FAN_MARK_IGNORED_MASK) !== 0;

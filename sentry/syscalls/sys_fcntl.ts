@@ -45,6 +45,7 @@ import { setAsync } from '../vfs/async_notice.ts';
 import { NR_OPEN } from '../vfs/fd_table.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import { leaseOf, setLease } from '../vfs/leases.ts';
+import { credentialsOn } from '../vfs/mount_id_map.ts';
 import { ownerOrCapable } from '../vfs/permission.ts';
 import { addr, fd, flags, int, long, syscall, uint } from './definition.ts';
 import { recordLock } from './sys_lock.ts';
@@ -161,7 +162,8 @@ function fileCommand(task: Task, file: FileDescription, number: number, command:
 export function setFlags(task: Task, file: FileDescription, wanted: number, fd: number): number {
   const next = (file.flags & ~SETTABLE) | (wanted & SETTABLE);
   const gained = next & ~file.flags;
-  if ((gained & O_NOATIME) !== 0 && file.inode !== null && !ownerOrCapable(file.inode, task.creds)) return EPERM;
+  if ((gained & O_NOATIME) !== 0 && file.inode !== null && !ownerOrCapable(file.inode, credentialsOn(file.path?.mount, task.creds)))
+    return EPERM;
   const r = file.impl.setFlags(file, next);
   if (r !== 0) return r;
   file.flags = next;

@@ -6,6 +6,7 @@ import { InotifyInstance, MAX_INSTANCES } from '../fs/inotify/inotify.ts';
 import type { Task } from '../kernel/task.ts';
 import { FileDescription } from '../vfs/file.ts';
 import type { Inode } from '../vfs/inode.ts';
+import { credentialsOn } from '../vfs/mount_id_map.ts';
 import { checkPermission, MAY_READ } from '../vfs/permission.ts';
 import { LOOKUP_DIRECTORY, LOOKUP_FOLLOW, resolve } from '../vfs/walk.ts';
 import { fd, flags, int, path, syscall } from './definition.ts';
@@ -41,7 +42,7 @@ function inotify_add_watch(task: Task, number: number, pathAddress: number, mask
   const place = resolve(task, AT_FDCWD, name, options);
   if (isErrno(place)) return place;
   const inode = place.dentry.inode as Inode;
-  return checkPermission(inode, task.creds, MAY_READ) || instance.watch(inode, mask);
+  return checkPermission(inode, credentialsOn(place.mount, task.creds), MAY_READ) || instance.watch(inode, mask);
 }
 
 function inotify_rm_watch(task: Task, number: number, wd: number): number {

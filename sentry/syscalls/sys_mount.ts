@@ -24,9 +24,9 @@ import { CAP_SYS_ADMIN, hasCapIn } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { attach, bindMount, discardTree, moveMount, newMount, pivotRoot, setPropagation, unmount } from '../vfs/mount.ts';
 import { checkLockedFlags, checkNewFilesystem, mayMount } from '../vfs/mount_access.ts';
+import { isMountUsed } from '../vfs/mount_use.ts';
 import {
   inodeOf,
-  type Mount,
   MS_NOATIME,
   MS_NODEV,
   MS_NODIRATIME,
@@ -128,7 +128,7 @@ function mountNew(task: Task, type: ByteString, source: ByteString, place: VfsPa
   const kind = kernel.filesystems.typeOf(type);
   const denied = kind !== null ? checkNewFilesystem(task, kind) : 0;
   if (denied !== 0) return denied;
-  const fs = kernel.filesystems.make(type, kernel, { source, data: options, task });
+  const fs = kernel.filesystems.make(type, kernel, { source, data: options, task, creds: task.creds });
   if (typeof fs === 'number') return fs;
   const made = newMount(kernel, fs, mountAttributes(bits), source === '' ? 'none' : source, task.creds.namespace);
   const r = attach(kernel, made, place);
@@ -147,21 +147,9 @@ function umount2(task: Task, target: number, bits: number): number {
   if (place.dentry !== place.mount.root || !task.namespaces.mount.contains(place.mount)) return EINVAL;
   if ((bits & MNT_FORCE) !== 0) place.mount.fs.abort();
   const detach = (bits & MNT_DETACH) !== 0;
-  if (!detach && inUse(task, place.mount)) return EBUSY;
+  if (!detach && isMountUsed(task.kernel, place.mount)) return EBUSY;
   if ((bits & MNT_EXPIRE) !== 0) return EAGAIN; // the first call only marks it; marks are not kept
   return unmount(place, detach);
-}
-
-/** Some task stands in the mount or has a file of it open. */
-function inUse(task: Task, mount: Mount): boolean {
-  for (const other of task.kernel.rootPidNamespace.tasks.values()) {
-    if (other.fs.root.mount === mount || other.fs.cwd.mount === mount) return true;
-    for (const number of other.fds.numbers()) {
-      const file = other.fds.get(number);
-      if (typeof file !== 'number' && file.path?.mount === mount) return true;
-    }
-  }
-  return false;
 }
 
 function pivot(task: Task, newRootAddress: number, putOldAddress: number): number {

@@ -21,6 +21,7 @@ import type { Task } from '../kernel/task.ts';
 import type { UserNamespace } from '../kernel/user_namespace.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import type { Attributes, Inode, Timestamp } from '../vfs/inode.ts';
+import { ownerThrough } from '../vfs/mount_id_map.ts';
 import {
   inodeOf,
   type Mount,
@@ -41,13 +42,14 @@ const STAT = Stat.offsets;
 const STATX = Statx.offsets;
 
 /** Lays struct stat out at the start of `view`: by hand, because every program does it all the time. */
-export function writeStat(view: DataView, dev: number, a: Attributes, { uids, gids }: UserNamespace): void {
+export function writeStat(view: DataView, dev: number, a: Attributes, mount: Mount, { uids, gids }: UserNamespace): void {
+  const { uid, gid } = mount.idMap === null ? a : ownerThrough(mount, a);
   setLen64(view, STAT.st_dev, dev);
   setLen64(view, STAT.st_ino, a.ino);
   setLen64(view, STAT.st_nlink, a.nlink);
   view.setUint32(STAT.st_mode, a.mode, true);
-  view.setUint32(STAT.st_uid, uids.shown(a.uid), true);
-  view.setUint32(STAT.st_gid, gids.shown(a.gid), true);
+  view.setUint32(STAT.st_uid, uids.shown(uid), true);
+  view.setUint32(STAT.st_gid, gids.shown(gid), true);
   view.setUint32(STAT.__pad0, 0, true);
   setLen64(view, STAT.st_rdev, a.rdev);
   setLen64(view, STAT.st_size, a.size);
@@ -64,9 +66,9 @@ function setTime(view: DataView, offset: number, time: Timestamp): void {
   view.setUint32(offset + 12, 0, true);
 }
 
-function copyStat(task: Task, inode: Inode, address: number): number {
+function copyStat(task: Task, inode: Inode, mount: Mount, address: number): number {
   const { kernel } = task;
-  writeStat(kernel.ioView, inode.fs.dev, inode.attributes(), task.creds.namespace);
+  writeStat(kernel.ioView, inode.fs.dev, inode.attributes(), mount, task.creds.namespace);
   return task.copyOut(address, kernel.ioScratch.subarray(0, Stat.size));
 }
 
@@ -87,7 +89,7 @@ function statAt(task: Task, dirfd: number, pathAddress: number, address: number,
   const found = resolve(task, dirfd, text, (atFlags & AT_EMPTY_PATH) !== 0 ? options | LOOKUP_EMPTY : options);
   if (typeof found === 'number') return found;
   const inode = refreshed(task, found, text);
-  return typeof inode === 'number' ? inode : copyStat(task, inode, address);
+  return typeof inode === 'number' ? inode : copyStat(task, inode, found.mount, address);
 }
 
 function newfstatat(task: Task, dirfd: number, pathAddress: number, address: number, atFlags: number): number {
@@ -102,7 +104,7 @@ function fstat(task: Task, number: number, address: number): number {
   if (typeof file === 'number') return file;
   if (file.path === null) return EBADF;
   const inode = refreshed(task, file.path, '', file);
-  return typeof inode === 'number' ? inode : copyStat(task, inode, address);
+  return typeof inode === 'number' ? inode : copyStat(task, inode, file.path.mount, address);
 }
 
 // statx(2)
@@ -124,14 +126,15 @@ function statx(task: Task, dirfd: number, pathAddress: number, atFlags: number, 
 }
 
 function writeStatx(view: DataView, dev: number, a: Attributes, place: VfsPath, { uids, gids }: UserNamespace): void {
+  const { uid, gid } = ownerThrough(place.mount, a);
   for (let at = 0; at < Statx.size; at += 4) view.setUint32(at, 0, true);
   view.setUint32(STATX.stx_mask, STATX_BASIC_STATS | STATX_MNT_ID | (a.btime === undefined ? 0 : STATX_BTIME), true);
   view.setUint32(STATX.stx_blksize, a.blksize, true);
   view.setUint32(STATX.stx_attributes, place.dentry === place.mount.root ? STATX_ATTR_MOUNT_ROOT : 0, true);
   view.setUint32(STATX.stx_attributes_mask, STATX_ATTR_MOUNT_ROOT, true);
   view.setUint32(STATX.stx_nlink, a.nlink, true);
-  view.setUint32(STATX.stx_uid, uids.shown(a.uid), true);
-  view.setUint32(STATX.stx_gid, gids.shown(a.gid), true);
+  view.setUint32(STATX.stx_uid, uids.shown(uid), true);
+  view.setUint32(STATX.stx_gid, gids.shown(gid), true);
   view.setUint16(STATX.stx_mode, a.mode, true);
   setLen64(view, STATX.stx_ino, a.ino);
   setLen64(view, STATX.stx_size, a.size);

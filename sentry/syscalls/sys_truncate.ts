@@ -18,6 +18,7 @@ import { dropCutCopies } from '../mm/cut_file.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import type { AttributeChange, Inode } from '../vfs/inode.ts';
 import { breaksLeases, waitForLeases } from '../vfs/leases.ts';
+import { credentialsOn } from '../vfs/mount_id_map.ts';
 import { inodeOf, type VfsPath } from '../vfs/path.ts';
 import { checkMountWrite, checkPermission, MAY_WRITE, modeAfterWrite } from '../vfs/permission.ts';
 import { changeAttributes, placeAt } from './attribute_target.ts';
@@ -40,7 +41,7 @@ function truncate(task: Task, pathAddress: number, wanted: number): SyscallResul
   const inode = inodeOf(place);
   if (inode.isDirectory) return EISDIR;
   if (!inode.isRegular) return EINVAL;
-  const denied = checkMountWrite(place.mount) || checkPermission(inode, task.creds, MAY_WRITE);
+  const denied = checkMountWrite(place.mount) || checkPermission(inode, credentialsOn(place.mount, task.creds), MAY_WRITE);
   if (denied !== 0) return denied;
   const refused = inode.programs > 0 ? ETXTBSY : checkSize(task, wanted);
   if (refused !== 0) return refused;
@@ -54,7 +55,7 @@ function* truncateAfterLeases(task: Task, place: VfsPath, wanted: number): Block
 }
 function cut(task: Task, place: VfsPath, wanted: number): 0 | Errno {
   const inode = inodeOf(place);
-  const r = changeAttributes(task, place, withoutPrivileges(inode, task.creds, wanted));
+  const r = changeAttributes(task, place, withoutPrivileges(inode, credentialsOn(place.mount, task.creds), wanted));
   if (r === 0) dropCutCopies(task.kernel, inode, wanted);
   return r;
 }
@@ -70,7 +71,7 @@ function ftruncate(task: Task, number: number, wanted: number): number {
   if (typeof file === 'number') return file;
   if (file.isPath) return EBADF;
   if (!file.writable) return EINVAL;
-  const r = checkSize(task, wanted) || file.impl.truncate(file, wanted, task.creds);
+  const r = checkSize(task, wanted) || file.impl.truncate(file, wanted, credentialsOn(file.path?.mount, task.creds));
   if (r === 0 && file.inode !== null) dropCutCopies(task.kernel, file.inode, wanted);
   if (r === 0 && file.path !== null) task.kernel.notify?.done(IN_MODIFY, file.path, task);
   return r;
@@ -94,7 +95,7 @@ function fallocate(task: Task, number: number, allocateMode: number, offset: num
     const r = checkSize(task, offset + length);
     if (r !== 0) return r;
   }
-  const r = file.impl.allocate(file, allocateMode, offset, length, task.creds);
+  const r = file.impl.allocate(file, allocateMode, offset, length, credentialsOn(file.path?.mount, task.creds));
   if (r === 0 && file.path !== null) task.kernel.notify?.done(IN_MODIFY, file.path, task);
   return r;
 }

@@ -4,9 +4,10 @@ import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from '../../abi/fcntl.ts
 import { off64 } from '../../abi/struct.ts';
 import type { Task } from '../kernel/task.ts';
 import type { AttributeChange, Timestamp } from '../vfs/inode.ts';
+import { credentialsOn } from '../vfs/mount_id_map.ts';
 import { inodeOf, type VfsPath } from '../vfs/path.ts';
 import { checkMountWrite, checkPermission, MAY_WRITE, ownerOrCapable } from '../vfs/permission.ts';
-import { changeAttributes, placeAt, placeOf } from './attribute_target.ts';
+import { changeAttributes, checkOwners, placeAt, placeOf } from './attribute_target.ts';
 import { addr, fd, flags, path, syscall } from './definition.ts';
 
 // utimensat(2)
@@ -29,12 +30,14 @@ function setTimes(task: Task, place: VfsPath | Errno, atime: WantedTime, mtime: 
   const inode = inodeOf(place);
   const readOnly = checkMountWrite(place.mount);
   if (readOnly !== 0) return readOnly;
-  if (!ownerOrCapable(inode, task.creds)) {
+  const creds = credentialsOn(place.mount, task.creds);
+  const unknown = checkOwners(creds, inode);
+  if (!ownerOrCapable(inode, creds)) {
     // Whoever may write may set both to the present.
-    if (atime !== 'now' || mtime !== 'now') return EPERM;
-    const denied = checkPermission(inode, task.creds, MAY_WRITE);
+    const denied = atime === 'now' && mtime === 'now' ? checkPermission(inode, creds, MAY_WRITE) : unknown || EPERM;
     if (denied !== 0) return denied;
   }
+  if (unknown !== 0) return unknown;
   const present = now(task);
   const what: AttributeChange = {};
   if (atime !== null) what.atime = atime === 'now' ? present : atime;

@@ -1,16 +1,18 @@
 /** Extended attributes: setxattr(2), getxattr(2), listxattr(2), removexattr(2), by path, by link and by descriptor. */
 
-import { VFS_CAP_FLAGS_EFFECTIVE, VFS_CAP_REVISION_3, XATTR_NAME_CAPS } from '../../abi/capability.ts';
+import { XATTR_NAME_CAPS } from '../../abi/capability.ts';
 import { E2BIG, EBADF, EINVAL, ENAMETOOLONG, ENODATA, EOPNOTSUPP, EPERM, ERANGE, type Errno } from '../../abi/errno.ts';
 import { AT_FDCWD } from '../../abi/fcntl.ts';
 import { IN_ATTRIB } from '../../abi/inotify.ts';
 import { S_IALLUGO, S_ISGID, S_ISVTX } from '../../abi/stat.ts';
 import { XATTR_CREATE, XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_REPLACE, XATTR_SIZE_MAX } from '../../abi/xattr.ts';
 import { type ByteString, bytesOf } from '../../lib/byte_string.ts';
-import { CAP_FSETID, CAP_SETFCAP, CAP_SYS_ADMIN, hasCap, hasCapOver, inGroup } from '../kernel/credentials.ts';
+import { CAP_FSETID, CAP_SETFCAP, CAP_SYS_ADMIN, type Credentials, hasCap, hasCapOver, inGroup } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Inode } from '../vfs/inode.ts';
-import { inodeOf, type VfsPath } from '../vfs/path.ts';
+import { credentialsOn, isUnmapped } from '../vfs/mount_id_map.ts';
+import { aclInward, aclOutward, capsInward, capsOutward } from '../vfs/owner_xattrs.ts';
+import { inodeOf, type Mount, type VfsPath } from '../vfs/path.ts';
 import { checkMountWrite, checkPermission, MAY_READ, MAY_WRITE, ownerOrCapable } from '../vfs/permission.ts';
 import { ACL_ACCESS, ACL_DEFAULT } from '../vfs/posix_acl.ts';
 import { LOOKUP_FOLLOW, resolve } from '../vfs/walk.ts';
@@ -35,23 +37,24 @@ function readName(task: Task, address: number): ByteString | Errno {
 }
 
 /** xattr(7): what each namespace asks of the caller. `mask`: MAY_READ or MAY_WRITE. */
-function checkNamespace(inode: Inode, task: Task, name: ByteString, mask: number): 0 | Errno {
+function checkNamespace(inode: Inode, creds: Credentials, name: ByteString, mask: number): 0 | Errno {
   const writes = mask === MAY_WRITE;
+  if (writes && isUnmapped(creds, inode)) return EPERM;
   if (name.startsWith('user.')) {
     // User attributes belong to what has content; in sticky directories to the owner.
     if (!inode.isRegular && !inode.isDirectory) return writes ? EPERM : ENODATA;
-    if (writes && inode.isDirectory && (inode.mode & S_ISVTX) !== 0 && !ownerOrCapable(inode, task.creds)) return EPERM;
-    return checkPermission(inode, task.creds, mask);
+    if (writes && inode.isDirectory && (inode.mode & S_ISVTX) !== 0 && !ownerOrCapable(inode, creds)) return EPERM;
+    return checkPermission(inode, creds, mask);
   }
-  if (name.startsWith('trusted.')) return hasCap(task.creds, CAP_SYS_ADMIN) ? 0 : writes ? EPERM : ENODATA;
+  if (name.startsWith('trusted.')) return hasCap(creds, CAP_SYS_ADMIN) ? 0 : writes ? EPERM : ENODATA;
   if (name.startsWith('security.')) {
     if (!writes) return 0;
-    if (name === 'security.capability') return hasCapOver(task.creds, CAP_SETFCAP, inode) ? 0 : EPERM;
-    return hasCap(task.creds, CAP_SYS_ADMIN) ? 0 : EPERM;
+    if (name === XATTR_NAME_CAPS) return hasCapOver(creds, CAP_SETFCAP, inode) ? 0 : EPERM;
+    return hasCap(creds, CAP_SYS_ADMIN) ? 0 : EPERM;
   }
   if (name !== ACL_ACCESS && name !== ACL_DEFAULT) return EOPNOTSUPP;
   if (inode.isSymlink) return EOPNOTSUPP;
-  return writes && !ownerOrCapable(inode, task.creds) ? EPERM : 0;
+  return writes && !ownerOrCapable(inode, creds) ? EPERM : 0;
 }
 
 function set(task: Task, place: Place, nameAddress: number, address: number, length: number, how: number): number {
@@ -61,30 +64,31 @@ function set(task: Task, place: Place, nameAddress: number, address: number, len
   if (length > XATTR_SIZE_MAX) return E2BIG;
   const value = task.readBytes(address, length);
   if (typeof value === 'number') return value;
-  if (name === ACL_ACCESS) return changeOf(task, place, name, (inode) => setAccessAcl(task, inode, value, how));
-  return changeOf(task, place, name, (inode) => inode.setXattr(name, name === XATTR_NAME_CAPS ? capabilitiesFor(task, value) : value, how));
+  if (typeof place === 'number') return place;
+  const kept = inward(task.creds, place.mount, name, value);
+  if (typeof kept === 'number') return kept;
+  if (name === ACL_ACCESS) return changeOf(task, place, name, (inode, creds) => setAccessAcl(creds, inode, kept, how));
+  return changeOf(task, place, name, (inode) => inode.setXattr(name, kept, how));
+}
+
+/** With the filesystem's numbers of users. */
+function inward(creds: Credentials, mount: Mount, name: ByteString, value: Uint8Array): Uint8Array | Errno {
+  if (name === XATTR_NAME_CAPS && value.length > 0) return capsInward(creds, mount, value);
+  return name === ACL_ACCESS || name === ACL_DEFAULT ? aclInward(creds, mount, value) : value;
+}
+/** With the caller's numbers of users. */
+function outward(creds: Credentials, mount: Mount, name: ByteString, value: Uint8Array): Uint8Array | Errno {
+  if (name === XATTR_NAME_CAPS) return capsOutward(creds, mount, value);
+  return name === ACL_ACCESS || name === ACL_DEFAULT ? aclOutward(creds, mount, value) : value;
 }
 
 /** An empty list takes the ACL away. As chmod(2), it takes setgid from who is not of the group. */
-function setAccessAcl(task: Task, inode: Inode, value: Uint8Array, how: number): 0 | Errno {
+function setAccessAcl(creds: Credentials, inode: Inode, value: Uint8Array, how: number): 0 | Errno {
   const r = value.length === 0 ? inode.removeXattr(ACL_ACCESS) : inode.setXattr(ACL_ACCESS, value, how);
   if (r !== 0) return r === ENODATA ? 0 : r;
   const { mode } = inode;
-  if ((mode & S_ISGID) === 0 || inGroup(task.creds, inode.gid) || hasCap(task.creds, CAP_FSETID)) return 0;
+  if ((mode & S_ISGID) === 0 || inGroup(creds, inode.gid) || hasCap(creds, CAP_FSETID)) return 0;
   return inode.setAttributes({ mode: mode & S_IALLUGO & ~S_ISGID });
-}
-
-/** File capabilities that a namespace sets count in it and below: version 3, with its root's number. */
-function capabilitiesFor(task: Task, value: Uint8Array): Uint8Array {
-  const { namespace } = task.creds;
-  if (namespace.parent === null || (value.length !== 20 && value.length !== 24)) return value;
-  const out = new Uint8Array(24);
-  out.set(value.subarray(0, 20));
-  const view = new DataView(out.buffer);
-  view.setUint32(0, (VFS_CAP_REVISION_3 | (view.getUint32(0, true) & VFS_CAP_FLAGS_EFFECTIVE)) >>> 0, true);
-  const root = value.length === 24 ? new DataView(value.buffer, value.byteOffset).getUint32(20, true) : 0;
-  view.setUint32(20, namespace.uids.toKernel(root), true);
-  return out;
 }
 
 function remove(task: Task, place: Place, nameAddress: number): number {
@@ -92,11 +96,12 @@ function remove(task: Task, place: Place, nameAddress: number): number {
   return typeof name === 'number' ? name : changeOf(task, place, name, (inode) => inode.removeXattr(name));
 }
 
-function changeOf(task: Task, place: Place, name: ByteString, change: (inode: Inode) => 0 | Errno): number {
+function changeOf(task: Task, place: Place, name: ByteString, change: (inode: Inode, creds: Credentials) => 0 | Errno): number {
   if (typeof place === 'number') return place;
   const inode = inodeOf(place);
-  const denied = checkMountWrite(place.mount) || checkNamespace(inode, task, name, MAY_WRITE);
-  const r = denied !== 0 ? denied : change(inode);
+  const creds = credentialsOn(place.mount, task.creds);
+  const denied = checkMountWrite(place.mount) || checkNamespace(inode, creds, name, MAY_WRITE);
+  const r = denied !== 0 ? denied : change(inode, creds);
   if (r === 0) task.kernel.notify?.object(IN_ATTRIB, place.dentry);
   return r;
 }
@@ -106,9 +111,10 @@ function get(task: Task, place: Place, nameAddress: number, address: number, len
   if (typeof name === 'number') return name;
   if (typeof place === 'number') return place;
   const inode = inodeOf(place);
-  const denied = checkNamespace(inode, task, name, MAY_READ);
+  const denied = checkNamespace(inode, credentialsOn(place.mount, task.creds), name, MAY_READ);
   if (denied !== 0) return denied;
-  const value = inode.getXattr(name);
+  const kept = inode.getXattr(name);
+  const value = typeof kept === 'number' ? kept : outward(task.creds, place.mount, name, kept);
   return typeof value === 'number' ? value : give(task, value, address, length);
 }
 

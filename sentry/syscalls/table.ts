@@ -21,6 +21,7 @@ import { MISC_CALLS } from './sys_misc.ts';
 import { MEMORY_CALLS } from './sys_mm.ts';
 import { MOUNT_CALLS } from './sys_mount.ts';
 import { MOUNT_FD_CALLS } from './sys_mount_fd.ts';
+import { MOUNT_SETATTR_CALLS } from './sys_mount_setattr.ts';
 import { MOVE_PAGES_CALLS } from './sys_move_pages.ts';
 import { MQUEUE_CALLS } from './sys_mqueue.ts';
 import { MSG_CALLS } from './sys_msg.ts';
@@ -78,6 +79,7 @@ export const SYSCALLS: Readonly<Record<string, Syscall>> = {
   ...SPLICE_CALLS,
   ...MOUNT_CALLS,
   ...MOUNT_FD_CALLS,
+  ...MOUNT_SETATTR_CALLS,
   ...MEMBARRIER_CALLS,
   ...RSEQ_CALLS,
   ...MEMORY_CALLS,

@@ -1,5 +1,5 @@
 /** Making names: the part that mkdir, mknod, symlink, link and bind(2) have in common. */
-import { EEXIST, ENOENT, EPERM, type Errno, EXDEV } from '../../abi/errno.ts';
+import { EEXIST, ENOENT, EOVERFLOW, EPERM, type Errno, EXDEV } from '../../abi/errno.ts';
 import { IN_CREATE } from '../../abi/inotify.ts';
 import { S_IALLUGO, S_IFDIR, S_IFMT, S_ISGID, S_ISUID, S_ISVTX, S_IXGRP } from '../../abi/stat.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
@@ -7,8 +7,9 @@ import type { Credentials } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { instantiate, lookupChild } from './dentry_cache.ts';
 import type { Inode } from './inode.ts';
+import { credentialsOn, isUnmapped } from './mount_id_map.ts';
 import { Dentry, inodeOf, type VfsPath } from './path.ts';
-import { checkMountWrite, checkPermission, createOptions, MAY_EXEC, MAY_READ, MAY_WRITE, ownerOrCapable } from './permission.ts';
+import { checkMaking, checkMountWrite, checkPermission, createOptions, MAY_READ, MAY_WRITE, ownerOrCapable } from './permission.ts';
 import { resolveParent } from './walk.ts';
 
 /** A file of O_TMPFILE: it may still get a name. */
@@ -30,7 +31,7 @@ function freeName(task: Task, dirfd: number, path: ByteString, directory: boolea
 /** May the task make something under this free name? */
 function mayCreate(task: Task, place: VfsPath): 0 | Errno {
   const parent = place.dentry.parent as Dentry;
-  return parent.deleted ? ENOENT : checkPermission(parent.inode as Inode, task.creds, MAY_WRITE | MAY_EXEC);
+  return parent.deleted ? ENOENT : checkMaking(parent.inode as Inode, credentialsOn(place.mount, task.creds));
 }
 
 /** A free name under which the task may make something. */
@@ -58,7 +59,11 @@ export function makeDirectory(task: Task, dirfd: number, path: ByteString, mode:
   if (typeof place === 'number') return place;
   const parent = parentOf(place);
   const bits = S_IFDIR | (mode & (0o777 | S_ISVTX));
-  return enter(task, place, parent.mkdir(place.dentry.name, createOptions(parent, task.creds, bits, task.fs.umask)));
+  return enter(
+    task,
+    place,
+    parent.mkdir(place.dentry.name, createOptions(parent, credentialsOn(place.mount, task.creds), bits, task.fs.umask)),
+  );
 }
 
 /** mknodat(2), and bind(2) of a unix socket: `mode` has its type and is subject to the umask. Privileges have been checked. */
@@ -66,7 +71,7 @@ export function makeNode(task: Task, dirfd: number, path: ByteString, mode: numb
   const place = usableName(task, dirfd, path, false);
   if (typeof place === 'number') return place;
   const parent = parentOf(place);
-  const options = createOptions(parent, task.creds, mode & (S_IFMT | S_IALLUGO), task.fs.umask);
+  const options = createOptions(parent, credentialsOn(place.mount, task.creds), mode & (S_IFMT | S_IALLUGO), task.fs.umask);
   return enter(task, place, parent.mknod(place.dentry.name, options, rdev));
 }
 
@@ -75,7 +80,11 @@ export function makeSymlink(task: Task, target: ByteString, dirfd: number, path:
   const place = usableName(task, dirfd, path, false);
   if (typeof place === 'number') return place;
   const parent = parentOf(place);
-  return enter(task, place, parent.symlink(place.dentry.name, target, createOptions(parent, task.creds, 0o777, 0)));
+  return enter(
+    task,
+    place,
+    parent.symlink(place.dentry.name, target, createOptions(parent, credentialsOn(place.mount, task.creds), 0o777, 0)),
+  );
 }
 
 /** linkat(2): another name for `source`. */
@@ -84,7 +93,9 @@ export function makeLink(task: Task, source: VfsPath, dirfd: number, path: ByteS
   if (typeof place === 'number') return place;
   const target = inodeOf(source);
   if (source.mount !== place.mount) return EXDEV;
-  if (!mayLink(target, task.creds)) return EPERM;
+  const creds = credentialsOn(place.mount, task.creds);
+  if (isUnmapped(creds, target)) return EOVERFLOW;
+  if (!mayLink(target, creds)) return EPERM;
   const denied = mayCreate(task, place);
   if (denied !== 0) return denied;
   if (target.isDirectory) return EPERM;

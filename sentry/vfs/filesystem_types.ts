@@ -1,5 +1,6 @@
 /** Filesystems that mount(2) and a container's specification can name. */
 import { ENODEV, type Errno } from '../../abi/errno.ts';
+import type { Credentials } from '../kernel/credentials.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Filesystem } from './inode.ts';
@@ -11,6 +12,8 @@ export interface MountRequest {
   readonly data: string;
   /** Null when the kernel mounts by itself. */
   readonly task: Task | null;
+  /** Who mounts: its namespace numbers the owners that options name. */
+  readonly creds: Credentials;
   /** "sshfs" of "fuse.sshfs"; else ''. */
   readonly subtype: string;
 }

@@ -97,6 +97,8 @@ export abstract class Filesystem {
   readonly cachePolicy: CachePolicy = 'forever';
   /** What a walk has found may have older attributes than stat(2) may show: `refresh` is asked each time. */
   readonly attributesExpire: boolean = false;
+  /** Its objects have owners of their own, which an ID-mapped mount may show under other numbers. */
+  readonly idMappable: boolean = false;
   /** Mounts of all namespaces, bind mounts included; `release` follows the last one. */
   mounts = 0;
   /** Made with the first mount: all mounts share one tree of dentries. */

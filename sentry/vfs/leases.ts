@@ -11,6 +11,7 @@ import { type Wait, WaitQueue, type Wake, waitFor } from '../kernel/wait.ts';
 import { signalOwner } from './async_notice.ts';
 import type { FileDescription } from './file.ts';
 import type { Inode } from './inode.ts';
+import { credentialsOn } from './mount_id_map.ts';
 
 /** si_code of a signal that F_SETSIG chose. */
 const POLL_MSG = 3;
@@ -75,7 +76,7 @@ export function setLease(task: Task, file: FileDescription, fd: number, type: nu
   const { inode } = file;
   if (type !== F_RDLCK && type !== F_WRLCK && type !== F_UNLCK) return EINVAL;
   if (inode === null || file.isPath) return EINVAL;
-  if (inode.uid !== task.creds.fsuid && !hasCap(task.creds, CAP_LEASE)) return EACCES;
+  if (inode.uid !== credentialsOn(file.path?.mount, task.creds).fsuid && !hasCap(task.creds, CAP_LEASE)) return EACCES;
   if (!inode.isRegular) return EINVAL;
   inode.leases?.expire(task.kernel.now());
   const held = inode.leases?.of(file);

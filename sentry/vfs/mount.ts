@@ -64,8 +64,8 @@ export function newMount(ids: IdSource, fs: Filesystem, flags: number, source: s
 }
 
 /** The tree's first namespace, or a container's. */
-export function newNamespace(ids: IdSource, fs: Filesystem, flags: number, source: string): MountNamespace {
-  return new MountNamespace(ids.uniqueId(), newMount(ids, fs, flags, source));
+export function newNamespace(ids: IdSource, fs: Filesystem, flags: number, source: string, owner = ROOT_USER_NAMESPACE): MountNamespace {
+  return new MountNamespace(ids.uniqueId(), newMount(ids, fs, flags, source), owner);
 }
 
 /** All mounts of a filesystem share its dentries. */
@@ -178,6 +178,7 @@ function unhang(mount: Mount): void {
 function copyMount(ids: IdSource, mount: Mount, root: Dentry): Mount {
   const copy = countMount(new Mount(ids.uniqueId(), mount.fs, root, mount.flags, mount.source, mount.userNamespace));
   copy.lockedFlags = mount.lockedFlags;
+  copy.idMap = mount.idMap;
   copyPropagation(mount, copy);
   return copy;
 }

@@ -27,10 +27,10 @@ const OPTION_NAMES: readonly (readonly [number, string])[] = [
 ];
 
 /** "rw,nosuid,nodev". */
-export function mountOptions(flags: number): string {
+export function mountOptions({ flags, idMap }: Pick<Mount, 'flags' | 'idMap'>): string {
   let text = (flags & MS_RDONLY) !== 0 ? 'ro' : 'rw';
   for (const [bit, name] of OPTION_NAMES) if ((flags & bit) !== 0) text += `,${name}`;
-  return text;
+  return idMap === null ? text : `${text},idmapped`;
 }
 
 /** Space, tab, newline and backslash as octal escapes. */
@@ -71,7 +71,7 @@ export function mountsText(ns: MountNamespace, root: VfsPath): ByteString {
     const point = pointOf(mount, root);
     if (point === null) continue;
     const options = mount.fs.options();
-    const all = mountOptions(mount.flags) + (options === '' ? '' : `,${options}`);
+    const all = mountOptions(mount) + (options === '' ? '' : `,${options}`);
     text += `${escapeField(mount.source)} ${escapeField(point)} ${mount.fs.type} ${all} 0 0\n`;
   }
   return text;
@@ -85,7 +85,7 @@ export function mountInfoText(ns: MountNamespace, root: VfsPath): ByteString {
     if (point === null) continue;
     const { dev, type } = mount.fs;
     const place = `${mount.id} ${mount.parent?.id ?? ns.id} 0:${dev} ${escapeField(rootWithin(mount))} ${escapeField(point)}`;
-    text += `${place} ${mountOptions(mount.flags)} ${propagationField(mount)}- ${type} ${escapeField(mount.source)} ${superOptions(mount)}\n`;
+    text += `${place} ${mountOptions(mount)} ${propagationField(mount)}- ${type} ${escapeField(mount.source)} ${superOptions(mount)}\n`;
   }
   return text;
 }

@@ -29,9 +29,10 @@ import { instantiate, lookupChild } from './dentry_cache.ts';
 import { FileDescription, FileImpl } from './file.ts';
 import type { Inode, OpenContext } from './inode.ts';
 import { breaksLeases, waitForLeases } from './leases.ts';
+import { credentialsOn } from './mount_id_map.ts';
 import { Dentry, inodeOf, MS_NODEV, MS_NOEXEC, type VfsPath } from './path.ts';
 import {
-  checkDirectoryWrite,
+  checkMaking,
   checkMountWrite,
   checkPermission,
   createOptions,
@@ -121,13 +122,14 @@ function createAndOpen(task: Task, walk: Walk, flags: number, mode: number): Ope
   const parent = walk.dentry;
   const directory = parent.inode as Inode;
   if (parent.deleted) return ENOENT;
-  const denied = checkDirectoryWrite(directory, walk.mount, task.creds);
+  const creds = credentialsOn(walk.mount, task.creds);
+  const denied = checkMaking(directory, creds) || checkMountWrite(walk.mount);
   if (denied !== 0) return denied;
   // Where others may make names too, the filesystem says by itself whether there is one by now: no need to ask twice.
   const asksAnyway = directory.fs.cachePolicy === 'revalidate';
   const dentry = asksAnyway ? new Dentry(walk.name, parent, null) : lookupChild(parent, walk.name, task);
   if (typeof dentry === 'number') return dentry;
-  const inode = directory.create(walk.name, createOptions(directory, task.creds, S_IFREG | mode, task.fs.umask), flags);
+  const inode = directory.create(walk.name, createOptions(directory, creds, S_IFREG | mode, task.fs.umask), flags);
   if (typeof inode === 'number') return inode;
   instantiate(dentry, inode);
   task.kernel.notify?.entry(IN_CREATE, directory, walk.name, inode);
@@ -138,9 +140,10 @@ function openTemporary(task: Task, dirfd: number, path: ByteString, flags: numbe
   const found = resolve(task, dirfd, path, LOOKUP_DIRECTORY | LOOKUP_FOLLOW | resolveOptions);
   if (typeof found === 'number') return found;
   const directory = inodeOf(found);
-  const denied = checkDirectoryWrite(directory, found.mount, task.creds);
+  const creds = credentialsOn(found.mount, task.creds);
+  const denied = checkMaking(directory, creds) || checkMountWrite(found.mount);
   if (denied !== 0) return denied;
-  const inode = directory.tmpfile(createOptions(directory, task.creds, S_IFREG | mode, task.fs.umask), flags);
+  const inode = directory.tmpfile(createOptions(directory, creds, S_IFREG | mode, task.fs.umask), flags);
   if (typeof inode === 'number') return inode;
   const name = `#${inode.attributes().ino}`;
   // O_EXCL: never to be linked.
@@ -158,7 +161,8 @@ export function openResolved(task: Task, path: VfsPath, flags: number): OpenResu
   if (type === S_IFDIR) {
     if ((mask & MAY_WRITE) !== 0 || (flags & O_CREAT) !== 0) return EISDIR;
   } else if ((flags & O_DIRECTORY) !== 0) return ENOTDIR;
-  const denied = checkPermission(inode, task.creds, mask);
+  const creds = credentialsOn(path.mount, task.creds);
+  const denied = checkPermission(inode, creds, mask);
   if (denied !== 0) return denied;
   if ((type === S_IFCHR || type === S_IFBLK) && (path.mount.flags & MS_NODEV) !== 0) return EACCES;
   if ((mask & MAY_WRITE) !== 0 && (type === S_IFREG || type === S_IFDIR)) {
@@ -166,7 +170,7 @@ export function openResolved(task: Task, path: VfsPath, flags: number): OpenResu
     if (readOnly !== 0) return readOnly;
     if (inode.programs > 0) return ETXTBSY;
   }
-  if ((flags & O_NOATIME) !== 0 && !ownerOrCapable(inode, task.creds)) return EPERM;
+  if ((flags & O_NOATIME) !== 0 && !ownerOrCapable(inode, creds)) return EPERM;
   const writes = (mask & MAY_WRITE) !== 0;
   if (inode.leases !== null && breaksLeases(task, inode, writes)) return openAfterLeases(task, path, flags, writes);
   return describe(task, path, flags);
@@ -217,7 +221,7 @@ function openInode(task: Task, inode: Inode, type: number, flags: number, contex
 
 function truncateAtOpen(task: Task, path: VfsPath, inode: Inode): 0 | Errno {
   const mode = inode.mode;
-  const kept = modeAfterWrite(inode, task.creds);
+  const kept = modeAfterWrite(inode, credentialsOn(path.mount, task.creds));
   const change = kept === mode ? { size: 0 } : { size: 0, mode: kept & S_IALLUGO };
   const r = inode.truncatesAtOpen ? 0 : inode.setAttributes(change);
   if (r === 0) {
@@ -234,7 +238,7 @@ export function openExecutable(task: Task, dirfd: number, path: ByteString, opti
   const inode = inodeOf(found);
   if (inode.isSymlink) return ELOOP;
   if (!inode.isRegular || (found.mount.flags & MS_NOEXEC) !== 0) return EACCES;
-  const denied = checkPermission(inode, task.creds, MAY_EXEC);
+  const denied = checkPermission(inode, credentialsOn(found.mount, task.creds), MAY_EXEC);
   if (denied !== 0) return denied;
   if (inode.writers > 0) return ETXTBSY;
   const impl = inode.open(O_RDONLY | O_LARGEFILE, { path: found, creds: task.creds, task });

@@ -2,6 +2,7 @@
 import type { ByteString } from '../../lib/byte_string.ts';
 import { ROOT_USER_NAMESPACE, type UserNamespace } from '../kernel/user_namespace.ts';
 import type { Filesystem, Inode } from './inode.ts';
+import type { MountIdMap } from './mount_id_map.ts';
 import type { PeerGroup } from './propagation.ts';
 
 /** A name in a directory. A null inode is a cached "no such file". A dentry without parent is a filesystem's root. */
@@ -70,6 +71,8 @@ export class Mount {
   locked = false;
   /** MS_* that a less privileged mount namespace cannot take away. */
   lockedFlags = 0;
+  /** It shows owners under other numbers. Set before it is attached, and for good. */
+  idMap: MountIdMap | null = null;
 
   constructor(id: number, fs: Filesystem, root: Dentry, flags: number, source: string, userNamespace = ROOT_USER_NAMESPACE) {
     this.userNamespace = userNamespace;

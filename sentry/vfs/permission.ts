@@ -1,5 +1,5 @@
 /** Who may do what to an inode: path_resolution(7), inode(7), capabilities(7). */
-import { EACCES, EPERM, EROFS, type Errno } from '../../abi/errno.ts';
+import { EACCES, EOVERFLOW, EPERM, EROFS, type Errno } from '../../abi/errno.ts';
 import { S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID, S_ISVTX, S_IXGRP } from '../../abi/stat.ts';
 import {
   CAP_DAC_OVERRIDE,
@@ -9,17 +9,20 @@ import {
   type Credentials,
   hasCap,
   hasCapOver,
+  hasCapOverUser,
   inGroup,
 } from '../kernel/credentials.ts';
 import type { CreateOptions, Inode } from './inode.ts';
+import { isUnmapped, isUnmappedMaker } from './mount_id_map.ts';
 import { type Mount, MS_RDONLY } from './path.ts';
 
 export const MAY_EXEC = 1;
 export const MAY_WRITE = 2;
 export const MAY_READ = 4;
 
-/** May `creds` do all of `mask` (MAY_*) to the object? 0 or EACCES. */
+/** May `creds` do all of `mask` (MAY_*) to the object? 0 or EACCES. On an ID-mapped mount `creds` are those of `credentialsOn`, here and below. */
 export function checkPermission(inode: Inode, creds: Credentials, mask: number): 0 | Errno {
+  if (creds.seenThrough !== undefined && (mask & MAY_WRITE) !== 0 && isUnmapped(creds, inode)) return EACCES;
   let rule = inode.accessRule;
   if (rule === undefined) {
     // A list that has to be fetched says nothing new of the owner, and does not bind whoever overrides permissions.
@@ -58,10 +61,9 @@ export function checkSearch(directory: Inode, creds: Credentials): 0 | Errno {
   return (directory.mode & 0o111) === 0o111 && directory.accessRule === null ? 0 : checkPermission(directory, creds, MAY_EXEC);
 }
 
-/** Write permission on a directory and its mount: create, unlink and rename need it. */
-export function checkDirectoryWrite(directory: Inode, mount: Mount, creds: Credentials): 0 | Errno {
-  const denied = checkPermission(directory, creds, MAY_WRITE | MAY_EXEC);
-  return denied !== 0 ? denied : checkMountWrite(mount);
+/** May something get a name in the directory? */
+export function checkMaking(directory: Inode, creds: Credentials): 0 | Errno {
+  return isUnmappedMaker(creds) ? EOVERFLOW : checkPermission(directory, creds, MAY_WRITE | MAY_EXEC);
 }
 
 export function checkMountWrite(mount: Mount): 0 | Errno {
@@ -77,7 +79,7 @@ export function checkSticky(directory: Inode, victim: Inode, creds: Credentials)
 
 /** The owner, or somebody with CAP_FOWNER. */
 export function ownerOrCapable(inode: Inode, creds: Credentials): boolean {
-  return inode.uid === creds.fsuid || hasCapOver(creds, CAP_FOWNER, inode) || inode.accessRule?.mayChange?.(inode, creds) === true;
+  return inode.uid === creds.fsuid || hasCapOverUser(creds, CAP_FOWNER, inode.uid) || inode.accessRule?.mayChange?.(inode, creds) === true;
 }
 
 /** Owner and mode of a new object in `directory`. `mode` has its type bits; the umask is applied here. */

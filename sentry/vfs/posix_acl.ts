@@ -87,6 +87,17 @@ export class PosixAcl implements AccessRule {
     );
   }
 
+  /** The same for other numbers of its users and groups. */
+  withIds(user: (id: number) => number, group: (id: number) => number): PosixAcl {
+    const translate = (entry: AclEntry): AclEntry =>
+      entry.tag === USER ? { ...entry, id: user(entry.id) } : entry.tag === GROUP ? { ...entry, id: group(entry.id) } : entry;
+    return new PosixAcl(this.entries.map(translate));
+  }
+  /** An entry for a user or a group without one to go with it. */
+  get namesNobody(): boolean {
+    return this.entries.some(({ tag, id }) => (tag === USER || tag === GROUP) && id === NO_ID);
+  }
+
   /** Is all of `mask` (rwx bits) granted to these credentials on an object of this owner and group? */
   grants({ uid, gid }: { readonly uid: number; readonly gid: number }, creds: Credentials, mask: number): boolean {
     if (creds.fsuid === uid) return ((this.find(USER_OBJ)?.perm ?? 0) & mask) === mask;

@@ -1,5 +1,5 @@
 /** Taking names away: unlink(2), rmdir(2). */
-import { EBUSY, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, type Errno } from '../../abi/errno.ts';
+import { EBUSY, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EOVERFLOW, type Errno } from '../../abi/errno.ts';
 import { IN_DELETE } from '../../abi/inotify.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { Credentials } from '../kernel/credentials.ts';
@@ -7,6 +7,7 @@ import type { Task } from '../kernel/task.ts';
 import { lookupChild, unhash } from './dentry_cache.ts';
 import type { Inode } from './inode.ts';
 import { isMountpoint } from './mount.ts';
+import { credentialsOn, isUnmapped } from './mount_id_map.ts';
 import type { Dentry } from './path.ts';
 import { checkMountWrite, checkPermission, checkSticky, MAY_EXEC, MAY_WRITE } from './permission.ts';
 import { resolveParent, type Walk } from './walk.ts';
@@ -15,6 +16,7 @@ import { resolveParent, type Walk } from './walk.ts';
 export function checkRemoval(dentry: Dentry, creds: Credentials, directory: boolean | null): 0 | Errno {
   const parent = dentry.parent?.inode as Inode;
   const inode = dentry.inode as Inode;
+  if (isUnmapped(creds, inode)) return EOVERFLOW;
   const denied = checkPermission(parent, creds, MAY_WRITE | MAY_EXEC) || checkSticky(parent, inode, creds);
   if (denied !== 0) return denied as Errno;
   if (directory === true && !inode.isDirectory) return ENOTDIR;
@@ -39,7 +41,7 @@ export function unlinkFile(task: Task, dirfd: number, path: ByteString): 0 | Err
   if (typeof dentry === 'number') return dentry;
   const inode = dentry.inode as Inode;
   if (walk.trailingSlash) return inode.isDirectory ? EISDIR : ENOTDIR;
-  const denied = checkRemoval(dentry, task.creds, false);
+  const denied = checkRemoval(dentry, credentialsOn(walk.mount, task.creds), false);
   if (denied !== 0) return denied;
   if (isMountpoint(task.namespaces.mount, dentry)) return EBUSY;
   const r = (walk.dentry.inode as Inode).unlink(walk.name, inode);
@@ -60,7 +62,7 @@ export function removeDirectory(task: Task, dirfd: number, path: ByteString): 0 
   const dentry = victim(task, walk);
   if (typeof dentry === 'number') return dentry;
   const inode = dentry.inode as Inode;
-  const denied = checkRemoval(dentry, task.creds, true);
+  const denied = checkRemoval(dentry, credentialsOn(walk.mount, task.creds), true);
   if (denied !== 0) return denied;
   if (isMountpoint(task.namespaces.mount, dentry)) return EBUSY;
   const r = (walk.dentry.inode as Inode).rmdir(walk.name, inode);

@@ -7,8 +7,9 @@ import type { Task } from '../kernel/task.ts';
 import { exchangeDentries, instantiate, lookupChild, moveDentry } from './dentry_cache.ts';
 import type { Inode } from './inode.ts';
 import { isBelow, isMountpoint } from './mount.ts';
+import { credentialsOn } from './mount_id_map.ts';
 import { Dentry } from './path.ts';
-import { checkMountWrite, checkPermission, MAY_EXEC, MAY_WRITE } from './permission.ts';
+import { checkMaking, checkMountWrite, checkPermission, MAY_WRITE } from './permission.ts';
 import { checkRemoval } from './remove.ts';
 import { resolveParent, type Walk } from './walk.ts';
 
@@ -65,7 +66,7 @@ function checkShape(from: Walk, to: Walk, source: Dentry, target: Dentry, flags:
 
 function checkRights(task: Task, to: Walk, source: Dentry, target: Dentry, flags: number): 0 | Errno {
   if (source.inode === target.inode) return 0;
-  const { creds } = task;
+  const creds = credentialsOn(to.mount, task.creds);
   const inode = source.inode as Inode;
   const exchange = (flags & RENAME_EXCHANGE) !== 0;
   const directory = inode.isDirectory;
@@ -73,7 +74,7 @@ function checkRights(task: Task, to: Walk, source: Dentry, target: Dentry, flags
   if (denied !== 0) return denied;
   if (target.inode === null) {
     if (to.dentry.deleted) return ENOENT;
-    const r = checkPermission(to.dentry.inode as Inode, creds, MAY_WRITE | MAY_EXEC);
+    const r = checkMaking(to.dentry.inode as Inode, creds);
     if (r !== 0) return r;
   } else {
     const r = checkRemoval(target, creds, exchange ? null : directory);

@@ -12,6 +12,7 @@ import type { Credentials } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { lookupChild } from './dentry_cache.ts';
 import type { Inode, WalkAhead } from './inode.ts';
+import { credentialsOn } from './mount_id_map.ts';
 import { type Dentry, type Mount, MS_NOSYMFOLLOW, type VfsPath } from './path.ts';
 import { checkSearch } from './permission.ts';
 
@@ -85,7 +86,7 @@ export class Walk {
       if (final) this.trailingSlash = stop < text.length;
 
       const directory = this.dentry.inode as Inode;
-      const denied = directory.isDirectory ? checkSearch(directory, this.creds) : ENOTDIR;
+      const denied = directory.isDirectory ? checkSearch(directory, credentialsOn(this.mount, this.creds)) : ENOTDIR;
       if (denied !== 0) return denied;
       const name = text.slice(at, stop);
       at = next;

@@ -68,10 +68,12 @@ test('numbers that nobody answers for', () => {
   expect(w.open(makedev(136, 0))).toBe(EIO); // not through devpts
 });
 
+const OWNER = { uid: 0, gid: 0 };
+
 test('what /dev holds, put there twice without harm', () => {
   const w = new World();
   const fs = new TmpFs(w.kernel, 1);
-  expect([populateDev(fs.root), populateDev(fs.root)]).toEqual([0, 0]);
+  expect([populateDev(fs.root, OWNER), populateDev(fs.root, OWNER)]).toEqual([0, 0]);
   const node = (name: string) => {
     const inode = fs.root.lookup(name, null);
     if (isErrno(inode)) throw new Error(name);

@@ -34,12 +34,9 @@ const LINKS: readonly (readonly [name: string, target: string])[] = [
 /** Mount points. */
 const DIRECTORIES = ['pts', 'shm', 'mqueue'];
 
-function options(mode: number): CreateOptions {
-  return { mode, uid: 0, gid: 0 };
-}
-
-/** Fills a directory; what exists already stays as it is. The first other failure is returned. */
-export function populateDev(root: Inode): 0 | Errno {
+/** Fills a directory with what belongs to the given owner; what exists already stays as it is. The first other failure is returned. */
+export function populateDev(root: Inode, { uid, gid }: Pick<CreateOptions, 'uid' | 'gid'>): 0 | Errno {
+  const options = (mode: number): CreateOptions => ({ mode, uid, gid });
   for (const { name, major, minor, mode } of NODES) {
     const r = root.mknod(name, options(S_IFCHR | mode), makedev(major, minor));
     if (isErrno(r) && r !== EEXIST) return r;

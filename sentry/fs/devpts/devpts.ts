@@ -6,8 +6,9 @@ import { EBUSY, EINVAL, EIO, ENOENT, ENOSPC, type Errno } from '../../../abi/err
 import { O_ACCMODE, O_NOCTTY, O_WRONLY } from '../../../abi/fcntl.ts';
 import { direntType, makedev, S_IFCHR } from '../../../abi/stat.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
-import { CAP_SYS_ADMIN, hasCap } from '../../kernel/credentials.ts';
+import { CAP_SYS_ADMIN, type Credentials, hasCap, rootCredentials } from '../../kernel/credentials.ts';
 import type { Task } from '../../kernel/task.ts';
+import { NO_ID } from '../../kernel/user_namespace.ts';
 import { controlAtOpen } from '../../tty/job_control.ts';
 import { MasterFile } from '../../tty/master_file.ts';
 import { SlaveFile } from '../../tty/slave_file.ts';
@@ -35,22 +36,27 @@ export interface DevptsOptions {
   readonly mode: number;
   readonly ptmxmode: number;
   readonly max: number;
+  /** Owner of the directory and of ptmx. */
+  readonly mounter: { readonly uid: number; readonly gid: number };
 }
 
-/** EINVAL for an unknown option or a bad number. */
-export function parseDevptsOptions(data: string): DevptsOptions | Errno {
+/** `creds`: who mounts. EINVAL for an unknown option or a bad number. */
+export function parseDevptsOptions(data: string, { namespace, fsuid, fsgid }: Credentials = rootCredentials()): DevptsOptions | Errno {
   const options = { uid: null as number | null, gid: null as number | null, mode: 0o600, ptmxmode: 0, max: PTY_MAX };
   for (const option of data.split(',')) {
     if (option === '' || option === 'newinstance') continue;
     const match = /^(uid|gid|mode|ptmxmode|max)=([0-9]{1,10})$/.exec(option);
     if (match === null) return EINVAL;
-    const [, name, text] = match as unknown as [string, keyof DevptsOptions, string];
+    const [, name, text] = match as unknown as [string, Exclude<keyof DevptsOptions, 'mounter'>, string];
     const octal = name === 'mode' || name === 'ptmxmode';
     const value = Number.parseInt(text, octal ? 8 : 10);
     if (Number.isNaN(value)) return EINVAL;
-    options[name] = octal ? value & 0o7777 : Math.min(value, name === 'max' ? PTY_MAX : 0xffff_fffe);
+    if (name === 'uid' || name === 'gid') {
+      options[name] = (name === 'uid' ? namespace.uids : namespace.gids).toKernel(value);
+      if (options[name] === NO_ID) return EINVAL;
+    } else options[name] = octal ? value & 0o7777 : Math.min(value, PTY_MAX);
   }
-  return options;
+  return { ...options, mounter: { uid: fsuid, gid: fsgid } };
 }
 
 export class DevptsFilesystem extends SyntheticFilesystem {
@@ -106,6 +112,12 @@ class DevptsRoot extends SyntheticDirectory {
     this.fs = fs;
     this.ptmx = new PtmxInode(fs);
   }
+  override get uid(): number {
+    return this.fs.settings.mounter.uid;
+  }
+  override get gid(): number {
+    return this.fs.settings.mounter.gid;
+  }
   *entries(): Iterable<Entry> {
     yield { name: 'ptmx', ino: PTMX_INO, type: direntType(S_IFCHR) };
     for (const [index, inode] of this.fs.slaves) yield { name: String(index), ino: inode.ino, type: direntType(S_IFCHR) };
@@ -150,7 +162,7 @@ abstract class TerminalNode extends SyntheticInode {
 
 class PtmxInode extends TerminalNode {
   constructor(fs: DevptsFilesystem) {
-    super(fs, PTMX_INO, fs.settings.ptmxmode, 0, 0);
+    super(fs, PTMX_INO, fs.settings.ptmxmode, fs.settings.mounter.uid, fs.settings.mounter.gid);
   }
   protected override get rdev(): number {
     return makedev(TTYAUX_MAJOR, PTMX_MINOR);

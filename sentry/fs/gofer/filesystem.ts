@@ -54,6 +54,7 @@ const MAX_LINKED = 16384;
 
 export class GoferFilesystem extends Filesystem {
   override readonly type = '9p';
+  override readonly idMappable = true;
   override readonly cachePolicy: CachePolicy;
   readonly kernel: Kernel;
   readonly client: GoferClient;

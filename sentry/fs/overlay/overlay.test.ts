@@ -173,7 +173,7 @@ test('known paths cost the lower layer nothing', () => {
 });
 
 test('a write takes file capabilities', () => {
-  const cap = Buffer.alloc(20, 1);
+  const cap = Buffer.from([0, 0, 0, 2, ...new Uint8Array(16)]);
   const { u } = image((l) => {
     l.file('/ping', 'elf');
     l.call('setxattr', '/ping', 'security.capability', cap, 20, 0);

@@ -7,6 +7,7 @@ import type { Task } from '../../kernel/task.ts';
 import type { Blocking, SyscallResult } from '../../kernel/wait.ts';
 import type { FileDescription } from '../../vfs/file.ts';
 import { LimitedSource, type Sink, type Source } from '../../vfs/io.ts';
+import { credentialsOn } from '../../vfs/mount_id_map.ts';
 import { HostFd } from '../host_fd.ts';
 import { HostFile, type HostFileOwner } from '../host_file.ts';
 import { hostStat } from '../host_stat.ts';
@@ -51,7 +52,7 @@ export class DiskFile {
     if (room === 0) return ENOSPC;
     const n = this.open(task.kernel).pwrite(room < count ? new LimitedSource(src, room) : src, offset, file, task);
     if (typeof n !== 'number') return this.writeWaiting(inode, n, offset, file, task);
-    if (n > 0) this.wrote(inode, offset + n, task);
+    if (n > 0) this.wrote(inode, offset + n, file, task);
     return n;
   }
   private *writeWaiting(inode: TmpFile, write: Blocking, offset: number, file: FileDescription, task: Task): Blocking {
@@ -60,15 +61,15 @@ export class DiskFile {
       const n = yield* write;
       // Others may have appended meanwhile: the host put ours behind theirs.
       const append = (file.flags & O_APPEND) !== 0;
-      if (n > 0) this.wrote(inode, append ? this.hostSize(task.kernel, offset + n) : offset + n, task);
+      if (n > 0) this.wrote(inode, append ? this.hostSize(task.kernel, offset + n) : offset + n, file, task);
       return n;
     } finally {
       this.fd.release();
     }
   }
-  private wrote(inode: TmpFile, end: number, task: Task): void {
+  private wrote(inode: TmpFile, end: number, file: FileDescription, task: Task): void {
     inode.data.grown(end);
-    inode.written(task.creds);
+    inode.written(credentialsOn(file.path?.mount, task.creds));
   }
 
   private hostSize(kernel: Kernel, fallback: number): number {

@@ -8,6 +8,7 @@ import type { SyscallResult } from '../../kernel/wait.ts';
 import { type FileDescription, type FileImpl, type HostMapping, PositionedFile } from '../../vfs/file.ts';
 import type { OpenContext } from '../../vfs/inode.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
+import { credentialsOn } from '../../vfs/mount_id_map.ts';
 import { modeAfterWrite } from '../../vfs/permission.ts';
 import { FileData } from './file_data.ts';
 import { TmpInode } from './tmp_inode.ts';
@@ -82,7 +83,7 @@ export class TmpFileImpl extends PositionedFile {
     const { disk } = inode.data;
     if (disk !== null) return disk.write(inode, src, at, file, task);
     const n = inode.data.write(src, at);
-    if (n > 0) inode.written(task.creds);
+    if (n > 0) inode.written(credentialsOn(file.path?.mount, task.creds));
     return n;
   }
   override seek(file: FileDescription, offset: number, whence: number): number {

@@ -48,6 +48,7 @@ export interface BackingStore {
 
 export class TmpFs extends Filesystem {
   readonly type: string = 'tmpfs';
+  override readonly idMappable = true;
   readonly env: TmpFsEnvironment;
   /** Contents that are in a memfd. */
   readonly hosted = new Set<FileData>();

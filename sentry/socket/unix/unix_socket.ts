@@ -9,6 +9,7 @@ import type { Task } from '../../kernel/task.ts';
 import { makeNode } from '../../vfs/create.ts';
 import type { FileDescription } from '../../vfs/file.ts';
 import type { Inode } from '../../vfs/inode.ts';
+import { credentialsOn } from '../../vfs/mount_id_map.ts';
 import { checkPermission, MAY_WRITE } from '../../vfs/permission.ts';
 import { LOOKUP_FOLLOW, resolve } from '../../vfs/walk.ts';
 import { encodeUcred, type SenderCredentials } from '../control_message.ts';
@@ -135,7 +136,7 @@ export function findUnixSocket(task: Task, address: UnixAddress): UnixSocket | I
   const place = resolve(task, AT_FDCWD, pathOf(address), LOOKUP_FOLLOW);
   if (isErrno(place)) return place;
   const inode = place.dentry.inode as Inode;
-  const denied = checkPermission(inode, task.creds, MAY_WRITE);
+  const denied = checkPermission(inode, credentialsOn(place.mount, task.creds), MAY_WRITE);
   if (denied !== 0) return denied;
   if ((inode.mode & S_IFMT) !== S_IFSOCK) return ECONNREFUSED;
   return inode.attachment instanceof UnixSocket ? inode.attachment : inode;
