@@ -33,7 +33,7 @@ export function dispositions(task: Task): { ignored: SignalSet; caught: SignalSe
 export function statusText(task: Task, ns: PidNamespace, { uids, gids: groups }: UserNamespace): string {
   const [letter, word] = stateOf(task);
   const { group, creds } = task;
-  const gids = creds.groups.length === 0 ? '' : `${creds.groups.map((gid) => groups.shown(gid)).join(' ')} `;
+  const gids = `${creds.groups.map((gid) => groups.shown(gid)).join(' ')} `;
   return (
     `Name:\t${escapedName(task)}\n` +
     (task.state === 'dead' ? '' : `Umask:\t${task.fs.umask.toString(8).padStart(4, '0')}\n`) +
