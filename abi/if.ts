@@ -1,10 +1,24 @@
 /** netdevice(7): requests and struct ifreq, x86-64. */
+// ifr_flags and ifi_flags
+export const IFF_UP = 0x1;
+export const IFF_BROADCAST = 0x2;
+export const IFF_LOOPBACK = 0x8;
+export const IFF_POINTOPOINT = 0x10;
+export const IFF_RUNNING = 0x40;
+export const IFF_NOARP = 0x80;
+export const IFF_MULTICAST = 0x1000;
+export const IFF_LOWER_UP = 0x10000;
+// sa_family of hardware addresses (linux/if_arp.h)
+export const ARPHRD_ETHER = 1;
+export const ARPHRD_LOOPBACK = 772;
+export const ARPHRD_NONE = 0xfffe;
 export const IFNAMSIZ = 16;
 export const IFREQ_SIZE = 40;
 export const SIOCGIFNAME = 0x8910;
 export const SIOCGIFCONF = 0x8912;
 export const SIOCGIFFLAGS = 0x8913;
 export const SIOCGIFADDR = 0x8915;
+export const SIOCGIFDSTADDR = 0x8917;
 export const SIOCGIFBRDADDR = 0x8919;
 export const SIOCGIFNETMASK = 0x891b;
 export const SIOCGIFMETRIC = 0x891d;
@@ -16,6 +30,7 @@ export const SIOCADDRT = 0x890b;
 export const SIOCDELRT = 0x890c;
 export const SIOCSIFFLAGS = 0x8914;
 export const SIOCSIFADDR = 0x8916;
+export const SIOCSIFDSTADDR = 0x8918;
 export const SIOCSIFBRDADDR = 0x891a;
 export const SIOCSIFNETMASK = 0x891c;
 export const SIOCSIFMETRIC = 0x891e;

@@ -1,18 +1,11 @@
 /** Messages of netlink(7): a header, a fixed part, attributes. */
 import { Nlmsghdr } from '../abi/netlink.ts';
 
-/** A message that is being laid out. */
-export class NetlinkMessage {
-  private readonly parts: Uint8Array[] = [];
-  private readonly type: number;
-  private readonly flags: number;
-  private length = Nlmsghdr.size;
+/** Attributes that are being laid out: a message's, or nested ones. */
+export class AttributeList {
+  protected readonly parts: Uint8Array[] = [];
+  protected length = 0;
 
-  constructor(type: number, flags: number, body: Uint8Array) {
-    this.type = type;
-    this.flags = flags;
-    this.push(body);
-  }
   /** An attribute: length, type, data, padding to 4 bytes. */
   attribute(type: number, data: Uint8Array): this {
     const header = new Uint8Array(4);
@@ -32,23 +25,42 @@ export class NetlinkMessage {
   text(type: number, value: string): this {
     return this.attribute(type, Buffer.from(`${value}\0`, 'latin1'));
   }
-  private push(bytes: Uint8Array): void {
+  protected push(bytes: Uint8Array): void {
     this.parts.push(bytes);
     const padding = -bytes.length & 3;
     if (padding > 0) this.parts.push(new Uint8Array(padding));
     this.length += bytes.length + padding;
   }
-
-  encode(sequence: number, portId: number): Uint8Array {
-    const out = new Uint8Array(this.length);
-    const header = { nlmsg_len: this.length, nlmsg_type: this.type, nlmsg_flags: this.flags, nlmsg_seq: sequence, nlmsg_pid: portId };
-    Nlmsghdr.write(new DataView(out.buffer), 0, header);
-    let at = Nlmsghdr.size;
+  /** All of them, from out[at] on. */
+  write(out: Uint8Array, at = 0): Uint8Array {
+    let place = at;
     for (const part of this.parts) {
-      out.set(part, at);
-      at += part.length;
+      out.set(part, place);
+      place += part.length;
     }
     return out;
+  }
+  bytes(): Uint8Array {
+    return this.write(new Uint8Array(this.length));
+  }
+}
+
+export class NetlinkMessage extends AttributeList {
+  private readonly type: number;
+  private readonly flags: number;
+
+  constructor(type: number, flags: number, body: Uint8Array) {
+    super();
+    this.type = type;
+    this.flags = flags;
+    this.push(body);
+  }
+  encode(sequence: number, portId: number): Uint8Array {
+    const length = Nlmsghdr.size + this.length;
+    const out = new Uint8Array(length);
+    const header = { nlmsg_len: length, nlmsg_type: this.type, nlmsg_flags: this.flags, nlmsg_seq: sequence, nlmsg_pid: portId };
+    Nlmsghdr.write(new DataView(out.buffer), 0, header);
+    return this.write(out, Nlmsghdr.size);
   }
 }
 

@@ -1,13 +1,16 @@
 /** What the stack knows of an interface. Links derive from it; the loopback is here. */
 import { ENETDOWN, type Errno } from '../abi/errno.ts';
+import { ARPHRD_ETHER, ARPHRD_LOOPBACK } from '../abi/if.ts';
 import { type IpAddress, LOOPBACK4, LOOPBACK6 } from './address.ts';
-import { type FrameTap, type FrameTaps, PACKET_HOST, PACKET_OUTGOING } from './frame_taps.ts';
+import { ETH_HEADER_LENGTH, type FrameTap, type FrameTaps, PACKET_HOST, PACKET_OUTGOING } from './frame_taps.ts';
 import { HEADROOM, type IncomingPacket, IP4_HEADER, IP6_HEADER, Packet } from './packet.ts';
 
 export interface AssignedAddress {
   readonly address: IpAddress;
   readonly prefixLength: number;
   readonly broadcast: IpAddress | null;
+  /** Of the one at the other end, where there is no network of many; absent: none. */
+  readonly peer?: IpAddress;
 }
 
 export abstract class NetInterface {
@@ -17,16 +20,24 @@ export abstract class NetInterface {
   /** A smaller MTU for IPv6 that a router has announced; 0: none. */
   mtu6 = 0;
   up = true;
+  /** Somebody is at the other end. */
+  carrier = true;
+  /** There was nobody once: only then is more known of its state than that it can be used (RFC 2863, as Linux keeps it). */
+  carrierChanged = false;
+  /** ARPHRD_*. */
+  hardwareType = ARPHRD_ETHER;
+  /** Packets that wait to leave, where anything waits. */
+  queueLength = 1000;
   /** IFF_PROMISC and IFF_ALLMULTI: how many have asked for it. */
   promiscuous = 0;
   allMulticast = 0;
-  /** Six bytes. */
+  /** Six bytes; none where links have no addresses. */
   hardware: Uint8Array;
   addresses: AssignedAddress[] = [];
   /** The link completes checksums and says of incoming ones whether they need looking at. */
-  readonly completesChecksums: boolean = false;
+  completesChecksums = false;
   /** Longest IP packet that it cuts into segments itself; 0: none. */
-  readonly segmentationLimit: number = 0;
+  segmentationLimit = 0;
   readonly statistics = { rx_packets: 0, rx_bytes: 0, rx_dropped: 0, tx_packets: 0, tx_bytes: 0, tx_dropped: 0 };
 
   constructor(index: number, name: string, mtu: number, hardware: Uint8Array) {
@@ -37,6 +48,23 @@ export abstract class NetInterface {
   }
   get loopback(): boolean {
     return false;
+  }
+  /** Bytes of a frame before its IP packet: an Ethernet header, or nothing. */
+  get linkHeader(): number {
+    return ETH_HEADER_LENGTH;
+  }
+  setUp(up: boolean): void {
+    this.up = up;
+  }
+  /** An address is ours from now on. `_check`: look for others that have it first. */
+  addAddress(own: AssignedAddress, _check = false): void {
+    this.addresses = [...this.addresses, own];
+  }
+  /** False: it was none. */
+  removeAddress(address: IpAddress): boolean {
+    const before = this.addresses.length;
+    this.addresses = this.addresses.filter((own) => own.address !== address);
+    return this.addresses.length < before;
   }
   owns(address: IpAddress): boolean {
     for (const own of this.addresses) if (own.address === address) return true;
@@ -64,7 +92,8 @@ const OWN_ADDRESSES: readonly AssignedAddress[] = [
 
 /** lo. What is sent lies in a queue until the stack delivers: an answer never runs inside of what it answers. */
 export class Loopback extends NetInterface {
-  override readonly completesChecksums = true;
+  override completesChecksums = true;
+  override hardwareType = ARPHRD_LOOPBACK;
   private readonly taps: FrameTaps;
   private queue: Packet[] = [];
   private head = 0;
@@ -83,7 +112,7 @@ export class Loopback extends NetInterface {
     this.addresses = [];
   }
   /** Coming up it gives itself the addresses that it lacks; going down it forgets IPv6's. */
-  setUp(up: boolean): void {
+  override setUp(up: boolean): void {
     this.up = up;
     if (!up) this.addresses = this.addresses.filter(({ address }) => address.length === 4);
     else

@@ -127,8 +127,10 @@ export class IpInput {
     const mtu = stack.mtuTo(route, packet.destination);
     const out = P.copyOf(packet);
     // What a link had merged is cut again by the next one.
-    if (segment > 0 && length > mtu && packet.protocol === P.IPPROTO_TCP) P.prepareSegments(out, packet, segment);
-    else if (length > mtu && (version === 6 || P.mayNotFragment(packet))) {
+    const cut = segment > 0 && length > mtu && packet.protocol === P.IPPROTO_TCP;
+    const longest = cut ? Math.min(length, P.headersOf(packet) + segment) : length;
+    if (cut && longest <= mtu) P.prepareSegments(out, packet, segment);
+    else if (longest > mtu && (version === 6 || P.mayNotFragment(packet))) {
       stack.icmp.report(packet, version === 4 ? UNREACHABLE4 : TOO_BIG6, version === 4 ? 4 : 0, mtu);
       return;
     }

@@ -352,12 +352,17 @@ export function completeChecksum(out: Packet, packet: IncomingPacket): void {
   const sum = checksum(bytes, at, bytes.length, pseudoSum(packet.source, packet.destination, packet.protocol, bytes.length - at));
   put16(bytes, at + place, sum === 0 && packet.protocol === IPPROTO_UDP ? 0xffff : sum);
 }
+/** Bytes before the data of a TCP packet. */
+export function headersOf({ bytes, header, start }: IncomingPacket): number {
+  return start - header + ((bytes[start + 12] ?? 0) >>> 4) * 4;
+}
 /** A TCP packet that is longer than the link: the link cuts it into segments of `size` and completes their checksums. */
 export function prepareSegments(out: Packet, packet: IncomingPacket, size: number): void {
   const { bytes, transport } = out;
   const pseudo = pseudoSum(packet.source, packet.destination, IPPROTO_TCP, bytes.length - transport);
   out.segmentSize = size;
   out.checksumOffset = 16;
+  out.partial = true;
   out.transportHeader = ((bytes[transport + 12] as number) >>> 4) * 4;
   put16(bytes, transport + 16, fold(pseudo));
 }
@@ -395,8 +400,15 @@ function mendTransport(bytes: Uint8Array, at: number, before: number, after: num
 function mend(bytes: Uint8Array, at: number, before: number, after: number): void {
   put16(bytes, at, ~fold((~get16(bytes, at) & 0xffff) + (~before & 0xffff) + after) & 0xffff);
 }
-/** Addresses or ports of a packet of ours have changed: the transport's checksum anew. */
+/** Addresses or ports of a packet have changed. One of ours: the transport's checksum anew; somebody else's: what its link completes. */
 export function refreshChecksum(packet: Packet): void {
-  const { fields } = packet;
+  const { fields, bytes, version, transport } = packet;
   if (fields !== null && packet.checksumOffset >= 0) finishChecksum(packet, fields, packet.partial);
+  else if (packet.partial) {
+    const [place, length] = version === 4 ? ([12, 4] as const) : ([8, 16] as const);
+    const source = readAddress(bytes, HEADROOM + place, length);
+    const destination = readAddress(bytes, HEADROOM + place + length, length);
+    // Those alone are prepared (prepareSegments) that are TCP's.
+    put16(bytes, transport + packet.checksumOffset, fold(pseudoSum(source, destination, IPPROTO_TCP, bytes.length - transport)));
+  }
 }

@@ -58,6 +58,10 @@ export class Settings {
   get forwards6(): boolean {
     return this.number('net/ipv6/conf/all/forwarding', 0) !== 0;
   }
+  /** For interfaces that come up. */
+  get disablesIpv6(): boolean {
+    return this.number('net/ipv6/conf/all/disable_ipv6', 0) !== 0 || this.number('net/ipv6/conf/default/disable_ipv6', 0) !== 0;
+  }
   get ignoresEcho(): boolean {
     return this.number('net/ipv4/icmp_echo_ignore_all', 0) !== 0;
   }

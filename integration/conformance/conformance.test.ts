@@ -3,7 +3,7 @@
  * assertions inside and the same output outside.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { reportKvm } from '../../lib/kvm_probe.ts';
 
@@ -13,9 +13,12 @@ const RUNSC = join(ROOT, 'bin/runsc');
 const PLATFORMS = process.env.TSVISOR_TEST_PLATFORMS?.split(',') ?? ['systrap', 'ptrace', ...(reportKvm().entry !== 0 ? ['kvm'] : [])];
 /** What a platform does not have (docs/compatibility.md says why). */
 const LACKS: Readonly<Record<string, readonly string[]>> = { kvm: ['affinity', 'forked_clocks', 'rseq'] };
+/** What the host has to have for its half. */
+const NEEDS: Readonly<Record<string, string>> = { tunnels: '/dev/net/tun' };
 const programs = readdirSync(__dirname)
   .filter((name) => name.endsWith('.c'))
-  .map((name) => name.slice(0, -2));
+  .map((name) => name.slice(0, -2))
+  .filter((name) => existsSync(NEEDS[name] ?? '/'));
 
 function compile(name: string): string {
   mkdirSync(OUT, { recursive: true });

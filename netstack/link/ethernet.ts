@@ -23,16 +23,16 @@ export const ETH_P_IPV6 = 0x86dd;
 export const VNET_HEADER = 10;
 export const ETH_HEADER = 14;
 export const NEEDS_CSUM = 1;
-const DATA_VALID = 2;
+export const DATA_VALID = 2;
 export const GSO_TCPV4 = 1;
 export const GSO_TCPV6 = 4;
 const BROADCAST = new Uint8Array(6).fill(0xff);
 /** Longest IP packet that is handed over in one piece. */
-const LONGEST = 65_535;
+export const LONGEST = 65_535;
 
 export abstract class EthernetInterface extends NetInterface implements NeighbourLink {
-  override readonly completesChecksums = true;
-  override readonly segmentationLimit = LONGEST;
+  override completesChecksums = true;
+  override segmentationLimit = LONGEST;
   readonly broadcast = BROADCAST;
   readonly stack: Stack;
   readonly neighbours: Neighbours;
@@ -113,17 +113,7 @@ export abstract class EthernetInterface extends NetInterface implements Neighbou
     const { bytes } = packet;
     this.address(bytes, hardware, packet.version === 4 ? ETH_P_IP : ETH_P_IPV6);
     bytes.fill(0, 0, VNET_HEADER);
-    const start = packet.transport - VNET_HEADER;
-    if (packet.checksumOffset >= 0) {
-      bytes[0] = NEEDS_CSUM;
-      little16(bytes, 6, start);
-      little16(bytes, 8, packet.checksumOffset);
-    }
-    if (packet.segmentSize > 0) {
-      bytes[1] = packet.version === 4 ? GSO_TCPV4 : GSO_TCPV6;
-      little16(bytes, 2, start + packet.transportHeader);
-      little16(bytes, 4, packet.segmentSize);
-    }
+    putOffload(packet, 0, VNET_HEADER);
     this.transmit(bytes);
   }
 
@@ -193,7 +183,7 @@ export abstract class EthernetInterface extends NetInterface implements Neighbou
   }
 
   /** An address is ours from now on, and the link is told. `check`: look for others that have it first (RFC 4862 §5.4). */
-  addAddress(own: AssignedAddress, check = false): void {
+  override addAddress(own: AssignedAddress, check = false): void {
     if (this.owns(own.address) || this.ndp.isTentative(own.address)) return;
     if (own.address.length === 16 && check) this.ndp.detectDuplicates(own);
     else {
@@ -203,14 +193,13 @@ export abstract class EthernetInterface extends NetInterface implements Neighbou
     }
   }
   /** False: it was none. */
-  removeAddress(address: IpAddress): boolean {
+  override removeAddress(address: IpAddress): boolean {
     const tentative = this.ndp.forget(address);
-    const before = this.addresses.length;
-    this.addresses = this.addresses.filter((own) => own.address !== address);
+    const removed = super.removeAddress(address);
     this.stack.onChange();
-    return tentative || this.addresses.length < before;
+    return tentative || removed;
   }
-  setUp(up: boolean): void {
+  override setUp(up: boolean): void {
     if (this.up === up) return;
     this.up = up;
     if (!up) this.neighbours.clear();
@@ -230,8 +219,23 @@ function permitsFrame(egress: Egress, frame: Uint8Array): boolean {
   packet.bytes.set(frame.subarray(ETH_HEADER), HEADROOM);
   return egress.permits(packet);
 }
+/** Into a virtio-net header at bytes[at] that holds zeros: what the link has to do. frame: where the frame begins. */
+export function putOffload(packet: Packet, at: number, frame: number): void {
+  const { bytes } = packet;
+  const start = packet.transport - frame;
+  if (packet.partial) {
+    bytes[at] = NEEDS_CSUM;
+    little16(bytes, at + 6, start);
+    little16(bytes, at + 8, packet.checksumOffset);
+  }
+  if (packet.segmentSize > 0) {
+    bytes[at + 1] = packet.version === 4 ? GSO_TCPV4 : GSO_TCPV6;
+    little16(bytes, at + 2, start + packet.transportHeader);
+    little16(bytes, at + 4, packet.segmentSize);
+  }
+}
 /** virtio_net_hdr.gso_size, of what was merged. */
-function segmentOf(bytes: Uint8Array, at: number): number {
+export function segmentOf(bytes: Uint8Array, at: number): number {
   return bytes[at + 1] === 0 ? 0 : (bytes[at + 4] as number) | ((bytes[at + 5] as number) << 8);
 }
 function little16(bytes: Uint8Array, at: number, value: number): void {

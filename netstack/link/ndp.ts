@@ -8,6 +8,7 @@ import type { AssignedAddress } from '../interface.ts';
 import { get16, get32, type IncomingPacket, IPPROTO_ICMPV6, Packet } from '../packet.ts';
 import type { TableEntry } from '../routes.ts';
 import type { EthernetInterface } from './ethernet.ts';
+import { identifierOf } from './link_local.ts';
 
 const ROUTER_SOLICITATION = 133;
 const ROUTER_ADVERTISEMENT = 134;
@@ -272,7 +273,7 @@ export class Ndp {
       entry = { destination: prefix, prefixLength: length, gateway: null, source: null, device: link, metric: 256, protocol: RTPROT_RA };
       link.stack.routes.add(entry);
     }
-    const address = length === 64 ? prefix.slice(0, 8) + this.interfaceId() : '';
+    const address = length === 64 ? prefix.slice(0, 8) + identifierOf(this.link.hardware) : '';
     const timer = link.stack.timer(() => this.dropPrefix(key));
     timer.set(link.now + valid * 1e9);
     this.prefixes.set(key, { address, timer, entry });
@@ -285,11 +286,6 @@ export class Ndp {
     this.prefixes.delete(key);
     if (known.entry !== null) this.link.stack.routes.remove(known.entry);
     if (known.address !== '') this.link.removeAddress(known.address);
-  }
-  /** EUI-64 (RFC 4291, appendix A). */
-  private interfaceId(): string {
-    const [a, b, c, d, e, f] = this.link.hardware as unknown as [number, number, number, number, number, number];
-    return String.fromCharCode(a ^ 2, b, c, 0xff, 0xfe, d, e, f);
   }
 }
 

@@ -1,11 +1,32 @@
 /** Interfaces without a host behind them: pairs (veth), between stacks or in one, and those that lead nowhere (dummy). */
 import type { Stack } from '../stack.ts';
 import { EthernetInterface } from './ethernet.ts';
+import { beginIpv6, endIpv6, identifierOf } from './link_local.ts';
 
 /** Frames that wait to be taken at one end. */
 const MAX_QUEUED = 4096;
 
-export class DummyInterface extends EthernetInterface {
+/** Its addresses are the sandbox's own business. */
+export abstract class VirtualInterface extends EthernetInterface {
+  override setUp(up: boolean): void {
+    if (this.up === up) return;
+    super.setUp(up);
+    this.updateIpv6();
+  }
+  setCarrier(carrier: boolean): void {
+    if (this.carrier === carrier) return;
+    this.carrier = carrier;
+    this.carrierChanged = true;
+    this.updateIpv6();
+    this.stack.onChange();
+  }
+  private updateIpv6(): void {
+    if (!this.up) endIpv6(this.stack, this);
+    else if (this.carrier) beginIpv6(this.stack, this, () => identifierOf(this.hardware));
+  }
+}
+
+export class DummyInterface extends VirtualInterface {
   readonly kind = 'dummy';
   override emit(frame: Uint8Array): void {
     this.statistics.tx_packets++;
@@ -17,7 +38,7 @@ export class DummyInterface extends EthernetInterface {
  * One end of a pair. What is sent lies at the other end until this stack has done its work: neither stack ever runs inside of the other,
  * and however long an exchange goes on, it takes no deeper stack of calls.
  */
-export class VethInterface extends EthernetInterface {
+export class VethInterface extends VirtualInterface {
   readonly kind = 'veth';
   peer: VethInterface | null = null;
   private waiting: Uint8Array[] = [];

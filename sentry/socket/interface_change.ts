@@ -9,15 +9,13 @@ import type { NetDevice } from '../fs/sys/net_class.ts';
 import { CAP_NET_ADMIN } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
 import { hasNetCap } from './net_capability.ts';
-import type { InterfaceAddress } from './netlink/route_provider.ts';
 
 const RTENTRY_SIZE = 120;
 const RTF_GATEWAY = 2;
 const RTF_HOST = 4;
 const RTPROT_BOOT = 3;
-const IFF_UP = 1;
 const CHANGES: readonly number[] = [
-  ...[I.SIOCSIFFLAGS, I.SIOCSIFADDR, I.SIOCSIFBRDADDR, I.SIOCSIFNETMASK, I.SIOCSIFMTU, I.SIOCSIFHWADDR, I.SIOCSIFNAME],
+  ...[I.SIOCSIFFLAGS, I.SIOCSIFADDR, I.SIOCSIFDSTADDR, I.SIOCSIFBRDADDR, I.SIOCSIFNETMASK, I.SIOCSIFMTU, I.SIOCSIFHWADDR, I.SIOCSIFNAME],
   ...[I.SIOCSIFTXQLEN, I.SIOCSIFMETRIC],
 ];
 
@@ -38,7 +36,7 @@ export function interfaceChange(
   const view = new DataView(request.buffer, request.byteOffset + I.IFNAMSIZ);
   switch (command) {
     case I.SIOCSIFFLAGS:
-      return link(task, device.index, view.getUint16(0, true), IFF_UP, null);
+      return link(task, device.index, view.getUint16(0, true), I.IFF_UP, null);
     case I.SIOCSIFMTU:
       return link(task, device.index, 0, 0, (m) => m.u32(L.IFLA_MTU, view.getInt32(0, true)));
     case I.SIOCSIFHWADDR:
@@ -46,8 +44,9 @@ export function interfaceChange(
     case I.SIOCSIFNAME:
       return link(task, device.index, 0, 0, (m) => m.attribute(L.IFLA_IFNAME, request.subarray(I.IFNAMSIZ, 2 * I.IFNAMSIZ)));
     case I.SIOCSIFTXQLEN:
+      return link(task, device.index, 0, 0, (m) => m.u32(L.IFLA_TXQLEN, view.getInt32(0, true)));
     case I.SIOCSIFMETRIC:
-      return 0; // there is no queue, and no metric of interfaces
+      return 0; // interfaces have none
     default:
       return view.getUint16(0, true) === AF_INET
         ? changeAddress(task, command, device, request.slice(I.IFNAMSIZ + 4, I.IFNAMSIZ + 8))
@@ -65,7 +64,7 @@ function link(task: Task, index: number, flags: number, change: number, add: ((m
   return say(task, L.RTM_NEWLINK, 0, message);
 }
 
-/** The first IPv4 address of the interface, its mask or its broadcast address becomes another one. */
+/** The first IPv4 address of the interface, the other end's, its mask or its broadcast address becomes another one. */
 function changeAddress(task: Task, command: number, device: NetDevice, value: Uint8Array): number {
   const addresses = task.kernel.routeProvider.addresses(task.namespaces.net);
   const now = addresses.find((a) => a.family === AF_INET && a.index === device.index);
@@ -75,22 +74,33 @@ function changeAddress(task: Task, command: number, device: NetDevice, value: Ui
   if (command === I.SIOCSIFADDR) {
     address = value;
     prefixLength = classLength(value);
+    if ((device.flags & I.IFF_POINTOPOINT) !== 0) prefixLength = 32;
+  } else if (command === I.SIOCSIFDSTADDR) {
+    if ((device.flags & I.IFF_POINTOPOINT) === 0) return EINVAL;
+    prefixLength = 32;
   } else if (command === I.SIOCSIFNETMASK) {
     const length = maskLength(value);
     if (length < 0) return EINVAL;
     prefixLength = length;
   }
   if (now !== undefined) {
-    const r = say(task, L.RTM_DELADDR, 0, addressMessage(now.index, now.address, now.prefixLength, null));
+    const r = say(task, L.RTM_DELADDR, 0, addressMessage(now.index, { ...now, broadcast: null }));
     if (r !== 0) return r;
   }
   if (command === I.SIOCSIFADDR && value.every((byte) => byte === 0)) return 0;
   const broadcast = command === I.SIOCSIFBRDADDR ? value : null;
-  return say(task, L.RTM_NEWADDR, 0, addressMessage(device.index, address, prefixLength, broadcast));
+  const peer = command === I.SIOCSIFDSTADDR ? value : command === I.SIOCSIFADDR ? undefined : now?.peer;
+  return say(task, L.RTM_NEWADDR, 0, addressMessage(device.index, { address, prefixLength, broadcast, peer }));
 }
-function addressMessage(index: number, address: Uint8Array, prefixLength: number, broadcast: InterfaceAddress['address'] | null) {
+interface WantedAddress {
+  readonly address: Uint8Array;
+  readonly prefixLength: number;
+  readonly broadcast: Uint8Array | null;
+  readonly peer?: Uint8Array | undefined;
+}
+function addressMessage(index: number, { address, prefixLength, broadcast, peer }: WantedAddress): NetlinkMessage {
   const body = L.Ifaddrmsg.encode({ ifa_family: AF_INET, ifa_prefixlen: prefixLength, ifa_flags: 0, ifa_scope: 0, ifa_index: index });
-  const message = new NetlinkMessage(L.RTM_NEWADDR, 0, body).attribute(L.IFA_LOCAL, address).attribute(L.IFA_ADDRESS, address);
+  const message = new NetlinkMessage(L.RTM_NEWADDR, 0, body).attribute(L.IFA_LOCAL, address).attribute(L.IFA_ADDRESS, peer ?? address);
   return broadcast === null ? message : message.attribute(L.IFA_BROADCAST, broadcast);
 }
 /** The mask that a class A, B or C address has. */

@@ -10,7 +10,6 @@ import type { Socket } from './socket.ts';
 
 /** Most entries that one SIOCGIFCONF writes. */
 const MAX_ENTRIES = 1024;
-const TXQLEN = 1000;
 
 /** null: not one of these requests. */
 export function interfaceIoctl(task: Task, _socket: Socket, command: number, argument: number): number | null {
@@ -31,6 +30,7 @@ const KNOWN: readonly number[] = [
   I.SIOCGIFNAME,
   I.SIOCGIFFLAGS,
   I.SIOCGIFADDR,
+  I.SIOCGIFDSTADDR,
   I.SIOCGIFBRDADDR,
   I.SIOCGIFNETMASK,
   I.SIOCGIFMETRIC,
@@ -71,22 +71,23 @@ function fill(task: Task, command: number, device: NetDevice, request: Uint8Arra
       view.setInt32(I.IFNAMSIZ, 0, true);
       return 0;
     case I.SIOCGIFTXQLEN:
-      view.setInt32(I.IFNAMSIZ, TXQLEN, true);
+      view.setInt32(I.IFNAMSIZ, device.queueLength, true);
       return 0;
     case I.SIOCGIFHWADDR:
       value.fill(0, 0, 16);
       view.setUint16(I.IFNAMSIZ, device.type, true);
-      value.set(
-        device.address.split(':').map((part) => Number.parseInt(part, 16)),
-        2,
-      );
+      if (device.address !== '') value.set(hardwareOf(device), 2);
       return 0;
     default:
       return fillAddress(task, command, device, value);
   }
 }
 
-/** struct sockaddr_in of the interface's first IPv4 address, its mask or its broadcast address. */
+/** Six bytes. */
+export function hardwareOf({ address }: NetDevice): number[] {
+  return address.split(':').map((part) => Number.parseInt(part, 16));
+}
+/** struct sockaddr_in of the interface's first IPv4 address, the other end's, its mask or its broadcast address. */
 function fillAddress(task: Task, command: number, device: NetDevice, value: Uint8Array): 0 | Errno {
   const found = task.kernel.routeProvider.addresses(task.namespaces.net).find((a) => a.family === AF_INET && a.index === device.index);
   if (found === undefined) return EADDRNOTAVAIL;
@@ -94,9 +95,11 @@ function fillAddress(task: Task, command: number, device: NetDevice, value: Uint
   const bytes =
     command === I.SIOCGIFADDR
       ? found.address
-      : command === I.SIOCGIFNETMASK
-        ? Uint8Array.of(mask >>> 24, mask >>> 16, mask >>> 8, mask)
-        : (found.broadcast ?? new Uint8Array(4));
+      : command === I.SIOCGIFDSTADDR
+        ? (found.peer ?? found.address)
+        : command === I.SIOCGIFNETMASK
+          ? Uint8Array.of(mask >>> 24, mask >>> 16, mask >>> 8, mask)
+          : (found.broadcast ?? new Uint8Array(4));
   putSockaddrIn(value, bytes);
   return 0;
 }

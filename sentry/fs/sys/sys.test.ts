@@ -69,7 +69,17 @@ test('interfaces come from the owner of the network', () => {
   expect(w.read(w.sys, 'class/net/lo/mtu')).toBe('65536\n');
   expect(w.read(w.sys, 'class/net/lo/speed')).toBe(-22);
   w.kernel.netDevices = () => [
-    { name: 'eth0', index: 2, address: '02:42:ac:11:00:02', mtu: 1500, type: 1, flags: 0x1043, up: true, statistics: { rx_bytes: 7 } },
+    {
+      name: 'eth0',
+      index: 2,
+      address: '02:42:ac:11:00:02',
+      mtu: 1500,
+      type: 1,
+      flags: 0x11043,
+      state: 6,
+      queueLength: 1000,
+      statistics: { rx_bytes: 7 },
+    },
   ];
   expect(w.list(w.sys, 'class/net')).toEqual(['eth0']);
   expect(w.find(w.sys, 'class/net/lo')).toBe(ENOENT);

@@ -18,7 +18,9 @@ import { type Network, Networks } from './networks.ts';
 import { makePacketSocket } from './packet/packet_socket.ts';
 import { rawTable, tcpTable, udpTable } from './proc_net_inet.ts';
 import * as T from './proc_net_stack.ts';
-import { stackDevices, stackRoutes } from './stack_routes.ts';
+import { stackDevices } from './stack_devices.ts';
+import { stackRoutes } from './stack_routes.ts';
+import { registerTunDevice } from './tun/register.ts';
 
 const TABLES: readonly (readonly [name: string, table: (network: Network) => ByteString])[] = [
   ['route', T.routeTable],
@@ -62,5 +64,6 @@ export function registerInet(kernel: Kernel): Networks {
   kernel.packetFilters = new IptOptions();
   kernel.routeProvider = stackRoutes(networks);
   kernel.netDevices = (net) => stackDevices(networks, net);
+  registerTunDevice(kernel, networks);
   return networks;
 }

@@ -1,30 +1,23 @@
 /** RTM_NEWLINK and RTM_DELLINK (rtnetlink(7)): veth and dummy interfaces, which are the sandbox's own; names; moves between namespaces. */
 import { EBUSY, EEXIST, EINVAL, ENODEV, ENOSPC, EOPNOTSUPP, EPERM, type Errno, ESRCH, isErrno } from '../../../abi/errno.ts';
-import { IFNAMSIZ } from '../../../abi/if.ts';
+import { IFF_UP } from '../../../abi/if.ts';
 import * as L from '../../../abi/netlink.ts';
 import { parseAttributes } from '../../../lib/netlink_message.ts';
 import type { NetInterface } from '../../../netstack/interface.ts';
-import { DummyInterface, join, randomHardware, VethInterface } from '../../../netstack/link/virtual_link.ts';
+import { isTunnel, type TunnelInterface } from '../../../netstack/link/tunnel_link.ts';
+import { DummyInterface, join, VethInterface } from '../../../netstack/link/virtual_link.ts';
 import type { Stack } from '../../../netstack/stack.ts';
 import { NamespaceFile } from '../../fs/nsfs.ts';
 import { CAP_NET_ADMIN, hasCapIn } from '../../kernel/credentials.ts';
 import { NetNamespace } from '../../kernel/namespaces.ts';
 import type { Task } from '../../kernel/task.ts';
+import { DEFAULT_MTU, isFull, plug, validName, type Wanted } from './link_plugging.ts';
 import type { Networks } from './networks.ts';
+import { tunOf } from './tun/tun_device.ts';
 
-/** Interfaces of one namespace. */
-const MAX_INTERFACES = 256;
-const DEFAULT_MTU = 1500;
 const VETH_INFO_PEER = 1;
 
 type Attributes = Map<number, Uint8Array>;
-interface Wanted {
-  readonly stack: Stack;
-  readonly name: string | null;
-  readonly mtu: number;
-  readonly hardware: Uint8Array | null;
-  readonly up: boolean;
-}
 
 function text(bytes: Uint8Array | undefined): string | null {
   return bytes === undefined ? null : Buffer.from(bytes).toString('latin1').replace(/\0.*$/s, '');
@@ -84,10 +77,7 @@ function wantedOf(stack: Stack, flags: number, attributes: Attributes): Wanted |
   const mtu = u32(attributes.get(L.IFLA_MTU)) ?? DEFAULT_MTU;
   if (mtu < 68 || mtu > 65_535) return EINVAL;
   const given = attributes.get(L.IFLA_ADDRESS);
-  return { stack, name, mtu, hardware: given?.length === 6 ? given.slice() : null, up: (flags & 1) !== 0 };
-}
-function validName(name: string): boolean {
-  return name !== '' && name.length < IFNAMSIZ && name !== '.' && name !== '..' && !/[\s/:]/.test(name);
+  return { stack, name, mtu, hardware: given?.length === 6 ? given.slice() : null, up: (flags & IFF_UP) !== 0 };
 }
 function makeLink(
   task: Task,
@@ -101,7 +91,7 @@ function makeLink(
   const stack = target ?? networks.of(task.namespaces.net).stack;
   const wanted = wantedOf(stack, flags, attributes);
   if (typeof wanted === 'number') return wanted;
-  if (stack.interfaces.length >= MAX_INTERFACES) return ENOSPC;
+  if (isFull(stack)) return ENOSPC;
   if (kind === 'dummy') {
     plug(wanted, kind, (...args) => new DummyInterface(...args));
     return 0;
@@ -119,56 +109,49 @@ function makePair(task: Task, networks: Networks, first: Wanted, data: Uint8Arra
   }
   if (typeof second === 'number') return second;
   if (second.name !== null && second.name === first.name && second.stack === first.stack) return EEXIST;
-  if (second.stack.interfaces.length >= MAX_INTERFACES) return ENOSPC;
+  if (isFull(second.stack)) return ENOSPC;
   const a = plug(first, 'veth', (...args) => new VethInterface(...args));
   const b = plug(second, 'veth', (...args) => new VethInterface(...args));
   join(a, b);
   return 0;
 }
-function plug<T extends NetInterface>(
-  wanted: Wanted,
-  prefix: string,
-  make: (stack: Stack, index: number, name: string, mtu: number, hardware: Uint8Array) => T,
-): T {
-  const { stack } = wanted;
-  const index = Math.max(...stack.interfaces.map((d) => d.index)) + 1;
-  const device = make(stack, index, wanted.name ?? freeName(stack, prefix), wanted.mtu, wanted.hardware ?? randomHardware(stack));
-  device.up = wanted.up;
-  stack.addInterface(device);
-  return device;
+/** The pod's interfaces are the host's, and lo belongs to the namespace. */
+function isOwn(device: NetInterface): device is VethInterface | DummyInterface | TunnelInterface {
+  return device instanceof VethInterface || device instanceof DummyInterface || isTunnel(device);
 }
-function freeName(stack: Stack, prefix: string): string {
-  let number = 0;
-  while (stack.interfaces.some((d) => d.name === `${prefix}${number}`)) number++;
-  return `${prefix}${number}`;
-}
-
-/** Only what was made here goes away; the pod's interfaces are the host's, and lo belongs to the namespace. */
+/** Only what was made here goes away. */
 function removeLink(device: NetInterface): 0 | Errno {
+  if (!isOwn(device)) return EOPNOTSUPP;
+  if (isTunnel(device)) {
+    tunOf(device)?.remove();
+    return 0;
+  }
   if (device instanceof VethInterface) {
     const { peer } = device;
     device.unplug();
     peer?.stack.removeInterface(peer);
-  } else if (!(device instanceof DummyInterface)) return EOPNOTSUPP;
+  }
   device.stack.removeInterface(device);
   return 0;
 }
 /** It arrives down and without addresses, as on Linux. */
 function moveLink(device: NetInterface, stack: Stack, name: string): 0 | Errno {
-  if (!(device instanceof VethInterface) && !(device instanceof DummyInterface)) return EINVAL;
+  if (!isOwn(device)) return EINVAL;
   if (stack.interfaces.some((d) => d.name === name)) return EEXIST;
-  if (stack.interfaces.length >= MAX_INTERFACES) return ENOSPC;
+  if (isFull(stack)) return ENOSPC;
   const wanted: Wanted = { stack, name, mtu: device.mtu, hardware: device.hardware, up: false };
+  device.setUp(false);
   device.stack.removeInterface(device);
-  if (device instanceof DummyInterface) {
-    plug(wanted, 'dummy', (...args) => new DummyInterface(...args));
-    return 0;
-  }
+  if (isTunnel(device)) tunOf(device)?.plug(wanted);
+  else if (device instanceof VethInterface) moveEnd(device, wanted);
+  else plug(wanted, 'dummy', (...args) => new DummyInterface(...args));
+  return 0;
+}
+function moveEnd(device: VethInterface, wanted: Wanted): void {
   const { peer } = device;
   device.unplug();
   const moved = plug(wanted, 'veth', (...args) => new VethInterface(...args));
   if (peer !== null) join(moved, peer);
-  return 0;
 }
 function renameLink(stack: Stack, device: NetInterface, name: string): 0 | Errno {
   if (!validName(name)) return EINVAL;

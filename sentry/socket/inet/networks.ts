@@ -90,6 +90,7 @@ export interface PodDescription {
 export class Networks {
   private readonly kernel: Kernel;
   private readonly byNamespace = new WeakMap<NetNamespace, Network>();
+  private readonly byStack = new WeakMap<Stack, Network>();
   constructor(kernel: Kernel) {
     this.kernel = kernel;
   }
@@ -100,8 +101,13 @@ export class Networks {
       network = new Network(namespace, this.makeStack(namespace));
       if (namespace.bare) network.stack.loopback.takeDown();
       this.byNamespace.set(namespace, network);
+      this.byStack.set(network.stack, network);
     }
     return network;
+  }
+  /** Every stack is some network's. */
+  ofStack(stack: Stack): Network {
+    return this.byStack.get(stack) as Network;
   }
   /** The namespace gets the pod's interfaces. */
   attachPod(namespace: NetNamespace, pod: PodDescription): void {

@@ -1,23 +1,23 @@
 /** What a task with CAP_NET_ADMIN changes of its namespace's stack through NETLINK_ROUTE: addresses, routes, neighbours, interfaces. */
 import { EADDRNOTAVAIL, EEXIST, EINVAL, ENETUNREACH, ENODEV, ENOENT, ENOSPC, EOPNOTSUPP, type Errno, ESRCH } from '../../../abi/errno.ts';
+import { IFF_UP } from '../../../abi/if.ts';
 import * as L from '../../../abi/netlink.ts';
 import { AF_INET, AF_INET6 } from '../../../abi/socket.ts';
 import { parseAttributes } from '../../../lib/netlink_message.ts';
 import { ANY4, ANY6, broadcastOf, type IpAddress, readAddress, samePrefix } from '../../../netstack/address.ts';
-import { Loopback, type NetInterface } from '../../../netstack/interface.ts';
+import type { NetInterface } from '../../../netstack/interface.ts';
 import { EthernetInterface } from '../../../netstack/link/ethernet.ts';
 import { NUD_PERMANENT, NUD_REACHABLE } from '../../../netstack/link/neighbours.ts';
 import type { TableEntry } from '../../../netstack/routes.ts';
 import type { Stack } from '../../../netstack/stack.ts';
 import { changeRule } from './rule_changes.ts';
 
-const IFF_UP = 1;
-const IFLA_LINKINFO = 18;
 const IFA_F_NODAD = 0x02;
 const MAX_ADDRESSES = 1024;
 const MAX_ROUTES = 4096;
 const SMALLEST_MTU = 68;
 const LARGEST_MTU = 65_535;
+const LONGEST_QUEUE = 65_536;
 const RTPROT_KERNEL = 2;
 
 type Attributes = Map<number, Uint8Array>;
@@ -67,19 +67,20 @@ function changeAddress(stack: Stack, add: boolean, flags: number, payload: Uint8
   const fixed = L.Ifaddrmsg.decode(payload);
   const attributes = parseAttributes(payload.subarray(L.Ifaddrmsg.size));
   const address = ip(fixed.ifa_family, attributes.get(L.IFA_LOCAL) ?? attributes.get(L.IFA_ADDRESS));
+  const peer = ip(fixed.ifa_family, attributes.get(L.IFA_ADDRESS)) ?? address;
   const device = stack.device(fixed.ifa_index);
   if (device === null) return ENODEV;
-  if (address === null || fixed.ifa_prefixlen > address.length * 8) return EINVAL;
+  if (address === null || peer === null || fixed.ifa_prefixlen > address.length * 8) return EINVAL;
   const connected = stack.routes.entries.find(
     (e) =>
       e.protocol === RTPROT_KERNEL &&
       e.device === device &&
       e.prefixLength === fixed.ifa_prefixlen &&
-      samePrefix(e.destination, address, e.prefixLength),
+      samePrefix(e.destination, peer, e.prefixLength),
   );
   if (!add) {
-    if (!removeAddress(device, address)) return EADDRNOTAVAIL;
-    const shared = device.addresses.some((own) => samePrefix(own.address, address, fixed.ifa_prefixlen));
+    if (!device.removeAddress(address)) return EADDRNOTAVAIL;
+    const shared = device.addresses.some((own) => samePrefix(own.peer ?? own.address, peer, fixed.ifa_prefixlen));
     if (connected !== undefined && !shared) stack.routes.remove(connected);
     return 0;
   }
@@ -90,25 +91,19 @@ function changeAddress(stack: Stack, add: boolean, flags: number, payload: Uint8
   const own = {
     address,
     prefixLength,
-    broadcast: given ?? (address.length === 4 && prefixLength < 31 ? broadcastOf(address, prefixLength) : null),
+    broadcast: given ?? (address.length === 4 && prefixLength < 31 && peer === address ? broadcastOf(address, prefixLength) : null),
+    ...(peer === address ? {} : { peer }),
   };
-  if (device instanceof EthernetInterface) {
-    device.addAddress(own, ((fixed.ifa_flags | u32(attributes, L.IFA_FLAGS)) & IFA_F_NODAD) === 0);
-    if (connected === undefined && prefixLength < address.length * 8) {
-      const metric = address.length === 16 ? 256 : 0;
-      stack.routes.add({
-        ...{ destination: network(address, prefixLength), prefixLength, gateway: null, source: address.length === 4 ? address : null },
-        ...{ device, metric, protocol: RTPROT_KERNEL },
-      });
-    }
-  } else device.addresses = [...device.addresses, own];
+  device.addAddress(own, ((fixed.ifa_flags | u32(attributes, L.IFA_FLAGS)) & IFA_F_NODAD) === 0);
+  const alone = prefixLength === address.length * 8 && peer === address;
+  if (connected === undefined && !alone && !device.loopback) {
+    const metric = address.length === 16 ? 256 : 0;
+    stack.routes.add({
+      ...{ destination: network(peer, prefixLength), prefixLength, gateway: null, source: address.length === 4 ? address : null },
+      ...{ device, metric, protocol: RTPROT_KERNEL },
+    });
+  }
   return 0;
-}
-function removeAddress(device: NetInterface, address: IpAddress): boolean {
-  if (device instanceof EthernetInterface) return device.removeAddress(address);
-  const before = device.addresses.length;
-  device.addresses = device.addresses.filter((own) => own.address !== address);
-  return device.addresses.length < before;
 }
 
 function changeRoute(stack: Stack, add: boolean, flags: number, payload: Uint8Array): 0 | Errno {
@@ -168,11 +163,11 @@ function changeNeighbour(stack: Stack, add: boolean, payload: Uint8Array): 0 | E
   return 0;
 }
 
-/** Up, down, MTU and hardware address of one that exists; nothing is made. */
+/** Up, down, MTU, hardware address and queue of one that exists; nothing is made. */
 function changeLink(stack: Stack, payload: Uint8Array): 0 | Errno {
   const fixed = L.Ifinfomsg.decode(payload);
   const attributes = parseAttributes(payload.subarray(L.Ifinfomsg.size));
-  if (attributes.has(IFLA_LINKINFO)) return EOPNOTSUPP;
+  if (attributes.has(L.IFLA_LINKINFO)) return EOPNOTSUPP;
   const name = attributes.get(L.IFLA_IFNAME);
   const text = name === undefined ? null : Buffer.from(name).toString('latin1').replace(/\0.*$/s, '');
   const device = fixed.ifi_index !== 0 ? stack.device(fixed.ifi_index) : (stack.interfaces.find((d) => d.name === text) ?? null);
@@ -182,10 +177,7 @@ function changeLink(stack: Stack, payload: Uint8Array): 0 | Errno {
   device.mtu = mtu;
   const hardware = attributes.get(L.IFLA_ADDRESS);
   if (hardware?.length === 6 && device instanceof EthernetInterface) device.hardware = hardware.slice();
-  if ((fixed.ifi_change & IFF_UP) !== 0) {
-    const up = (fixed.ifi_flags & IFF_UP) !== 0;
-    if (device instanceof EthernetInterface || device instanceof Loopback) device.setUp(up);
-    else device.up = up;
-  }
+  if ((fixed.ifi_change & IFF_UP) !== 0) device.setUp((fixed.ifi_flags & IFF_UP) !== 0);
+  if (attributes.has(L.IFLA_TXQLEN)) device.queueLength = Math.min(u32(attributes, L.IFLA_TXQLEN), LONGEST_QUEUE);
   return 0;
 }

@@ -15,7 +15,6 @@ import { addressBytes, isLinkLocal6, isLoopback, readAddress } from '../../../ne
 import { EthernetInterface } from '../../../netstack/link/ethernet.ts';
 import type { PolicyRule } from '../../../netstack/policy_rules.ts';
 import type { Stack } from '../../../netstack/stack.ts';
-import type { NetDevice } from '../../fs/sys/net_class.ts';
 import type { NetNamespace } from '../../kernel/namespaces.ts';
 import type { InterfaceAddress, NeighbourEntry, RouteEntry, RouteProvider, RouteQuestion, RuleEntry } from '../netlink/route_provider.ts';
 import { makeOrMoveLink } from './link_making.ts';
@@ -23,13 +22,6 @@ import type { Networks } from './networks.ts';
 import { ACTIONS } from './rule_changes.ts';
 import { changeStack } from './stack_changes.ts';
 
-const ARPHRD_ETHER = 1;
-const ARPHRD_LOOPBACK = 772;
-/** IFF_UP, IFF_RUNNING with IFF_LOOPBACK, or with IFF_BROADCAST and IFF_MULTICAST. */
-const LOOPBACK_FLAGS = 0x49;
-const LINK_FLAGS = 0x1043;
-const IFF_UP = 0x1;
-const IFF_RUNNING = 0x40;
 const RTPROT_BOOT = 3;
 
 export function stackRoutes(networks: Networks): RouteProvider {
@@ -55,10 +47,11 @@ export function stackRoutes(networks: Networks): RouteProvider {
 
 function addressesOf(networks: Networks, namespace: NetNamespace): InterfaceAddress[] {
   return networks.of(namespace).stack.interfaces.flatMap((device) =>
-    device.addresses.map(({ address, prefixLength, broadcast }) => ({
+    device.addresses.map(({ address, prefixLength, broadcast, peer }) => ({
       family: address.length === 4 ? AF_INET : AF_INET6,
       address: addressBytes(address),
       ...(broadcast === null ? {} : { broadcast: addressBytes(broadcast) }),
+      ...(peer === undefined ? {} : { peer: addressBytes(peer) }),
       prefixLength,
       scope: isLoopback(address) ? RT_SCOPE_HOST : isLinkLocal6(address) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
       index: device.index,
@@ -130,17 +123,4 @@ function neighboursOf(networks: Networks, namespace: NetNamespace): NeighbourEnt
     }
   }
   return found;
-}
-
-export function stackDevices(networks: Networks, namespace: NetNamespace): NetDevice[] {
-  return networks.of(namespace).stack.interfaces.map((device) => ({
-    name: device.name,
-    index: device.index,
-    address: [...device.hardware].map((byte) => byte.toString(16).padStart(2, '0')).join(':'),
-    mtu: device.mtu,
-    type: device.loopback ? ARPHRD_LOOPBACK : ARPHRD_ETHER,
-    flags: (device.loopback ? LOOPBACK_FLAGS : LINK_FLAGS) & (device.up ? -1 : ~(IFF_UP | IFF_RUNNING)),
-    up: device.up,
-    statistics: device.statistics,
-  }));
 }

@@ -79,8 +79,10 @@ export class RouteGroups {
       seen.set(`${kind} ${JSON.stringify(key)}`, { group, type, mark: JSON.stringify(mark), message });
     };
     for (const device of this.kernel.netDevices(this.namespace)) {
-      const { index, name, mtu, flags, address, up } = device;
-      put('link', index, [name, mtu, flags, address, up], L.RTNLGRP_LINK, L.RTM_NEWLINK, (type) => linkMessage(device, 0, type));
+      const { index, name, mtu, flags, address, state, queueLength, info } = device;
+      put('link', index, [name, mtu, flags, address, state, queueLength, info], L.RTNLGRP_LINK, L.RTM_NEWLINK, (type) =>
+        linkMessage(device, 0, type),
+      );
     }
     for (const one of routeProvider.addresses(this.namespace)) {
       const group = one.family === AF_INET ? L.RTNLGRP_IPV4_IFADDR : L.RTNLGRP_IPV6_IFADDR;

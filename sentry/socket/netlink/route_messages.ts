@@ -1,13 +1,12 @@
 /** The objects of NETLINK_ROUTE (rtnetlink(7)) as messages. `type`: RTM_NEW*, or RTM_DEL* of one that has gone. */
+
+import { IFF_BROADCAST } from '../../../abi/if.ts';
 import * as L from '../../../abi/netlink.ts';
 import { AF_INET, AF_UNSPEC } from '../../../abi/socket.ts';
-import { NetlinkMessage } from '../../../lib/netlink_message.ts';
-import type { NetDevice } from '../../fs/sys/net_class.ts';
+import { AttributeList, NetlinkMessage } from '../../../lib/netlink_message.ts';
+import type { LinkInfo, NetDevice } from '../../fs/sys/net_class.ts';
 import type { InterfaceAddress, NeighbourEntry, RouteEntry, RuleEntry } from './route_provider.ts';
 
-const IFF_LOWER_UP = 0x10000;
-const IF_OPER_UNKNOWN = 0;
-const IF_OPER_UP = 6;
 const IFA_F_PERMANENT = 0x80;
 const NO_LIMIT = 0xffff_ffff;
 /** In the order of struct rtnl_link_stats and rtnl_link_stats64. */
@@ -36,24 +35,33 @@ export function linkMessage(device: NetDevice, flags: number, type = L.RTM_NEWLI
     ifi_family: AF_UNSPEC,
     ifi_type: device.type,
     ifi_index: device.index,
-    ifi_flags: device.flags | (device.up ? IFF_LOWER_UP : 0),
+    ifi_flags: device.flags,
     ifi_change: 0,
   });
-  const loopback = device.type === 772; // ARPHRD_LOOPBACK
-  const hardware = Uint8Array.from(device.address.split(':'), (part) => Number.parseInt(part, 16));
   const counters = COUNTERS.map((name) => device.statistics[name] ?? 0);
-  return new NetlinkMessage(type, flags, body)
+  const message = new NetlinkMessage(type, flags, body)
     .text(L.IFLA_IFNAME, device.name)
-    .u32(L.IFLA_TXQLEN, 1000)
-    .u8(L.IFLA_OPERSTATE, loopback ? IF_OPER_UNKNOWN : device.up ? IF_OPER_UP : 2)
+    .u32(L.IFLA_TXQLEN, device.queueLength)
+    .u8(L.IFLA_OPERSTATE, device.state)
     .u8(L.IFLA_LINKMODE, 0)
     .u32(L.IFLA_MTU, device.mtu)
     .u32(L.IFLA_GROUP, 0)
-    .text(L.IFLA_QDISC, 'noqueue')
-    .attribute(L.IFLA_ADDRESS, hardware)
-    .attribute(L.IFLA_BROADCAST, new Uint8Array(6).fill(loopback ? 0 : 0xff))
+    .text(L.IFLA_QDISC, 'noqueue');
+  if (device.address !== '') {
+    const hardware = Uint8Array.from(device.address.split(':'), (part) => Number.parseInt(part, 16));
+    const broadcast = new Uint8Array(6).fill((device.flags & IFF_BROADCAST) !== 0 ? 0xff : 0);
+    message.attribute(L.IFLA_ADDRESS, hardware).attribute(L.IFLA_BROADCAST, broadcast);
+  }
+  message
     .attribute(L.IFLA_STATS64, new Uint8Array(BigUint64Array.from(counters, BigInt).buffer))
     .attribute(L.IFLA_STATS, new Uint8Array(Uint32Array.from(counters).buffer));
+  if (device.info !== undefined) message.attribute(L.IFLA_LINKINFO, linkInfo(device.info));
+  return message;
+}
+function linkInfo({ kind, data }: LinkInfo): Uint8Array {
+  const list = new AttributeList().text(L.IFLA_INFO_KIND, kind);
+  if (data.length > 0) list.attribute(L.IFLA_INFO_DATA, data);
+  return list.bytes();
 }
 
 export function addressMessage(address: InterfaceAddress, flags: number, type = L.RTM_NEWADDR): NetlinkMessage {
@@ -64,8 +72,8 @@ export function addressMessage(address: InterfaceAddress, flags: number, type = 
     ifa_scope: address.scope,
     ifa_index: address.index,
   });
-  const message = new NetlinkMessage(type, flags, body).attribute(L.IFA_ADDRESS, address.address);
-  if (address.family === AF_INET) message.attribute(L.IFA_LOCAL, address.address);
+  const message = new NetlinkMessage(type, flags, body).attribute(L.IFA_ADDRESS, address.peer ?? address.address);
+  if (address.family === AF_INET || address.peer !== undefined) message.attribute(L.IFA_LOCAL, address.address);
   if (address.broadcast !== undefined) message.attribute(L.IFA_BROADCAST, address.broadcast);
   if (address.family === AF_INET) message.text(L.IFA_LABEL, address.label);
   message.u32(L.IFA_FLAGS, IFA_F_PERMANENT);

@@ -11,6 +11,8 @@ export interface InterfaceAddress {
   /** 4 or 16 bytes. */
   readonly address: Uint8Array;
   readonly broadcast?: Uint8Array;
+  /** Of the other end; absent: none. */
+  readonly peer?: Uint8Array;
   readonly prefixLength: number;
   /** RT_SCOPE_*. */
   readonly scope: number;

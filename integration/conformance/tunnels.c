@@ -1,0 +1,704 @@
+/* tun(4): interfaces with a program at the other end; each part in a network of its own */
+#include "check.h"
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip.h>
+#include <netinet/ip_icmp.h>
+#include <netinet/ip6.h>
+#include <netinet/udp.h>
+#include <net/ethernet.h>
+#include <netinet/if_ether.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#define HERE "10.9.0.1"
+#define THERE "10.9.0.2"
+
+static int control(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	CHECK(fd >= 0);
+	return fd;
+}
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && close(fd) == 0);
+}
+/* a network of which root here has all power, with the /sys that shows it; users are those of outside */
+static void alone(void)
+{
+	char path[64];
+	int ready[2], status;
+	pid_t self = getpid();
+	CHECK(pipe(ready) == 0);
+	pid_t helper = fork();
+	if (helper == 0) {
+		CHECK(close(ready[1]) == 0 && read(ready[0], path, 1) == 0);
+		snprintf(path, sizeof path, "/proc/%d/uid_map", self);
+		put(path, "0 0 65000");
+		snprintf(path, sizeof path, "/proc/%d/gid_map", self);
+		put(path, "0 0 65000");
+		_exit(0);
+	}
+	CHECK(unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS) == 0 && close(ready[0]) == 0 && close(ready[1]) == 0);
+	CHECK(waitpid(helper, &status, 0) == helper && status == 0);
+	CHECK(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	/* in the sandbox it shows the reader's network in any case */
+	CHECK(mount("sysfs", "/sys", "sysfs", 0, NULL) == 0 || errno == EPERM);
+}
+static int device(void)
+{
+	int fd = open("/dev/net/tun", O_RDWR);
+	CHECK(fd >= 0);
+	return fd;
+}
+static struct ifreq named(const char *name, int flags)
+{
+	struct ifreq request = { .ifr_flags = flags };
+	strcpy(request.ifr_name, name);
+	return request;
+}
+static int take(int fd, const char *name, int flags)
+{
+	struct ifreq request = named(name, flags);
+	return ioctl(fd, TUNSETIFF, &request);
+}
+static int tunnel(const char *name, int flags)
+{
+	int fd = device();
+	CHECK(take(fd, name, flags) == 0);
+	return fd;
+}
+static int flags_of(const char *name)
+{
+	int fd = control();
+	struct ifreq request = named(name, 0);
+	int r = ioctl(fd, SIOCGIFFLAGS, &request);
+	close(fd);
+	return r < 0 ? -1 : request.ifr_flags & 0xffff;
+}
+static void set_up(const char *name, int up)
+{
+	int fd = control();
+	struct ifreq request = named(name, 0);
+	CHECK(ioctl(fd, SIOCGIFFLAGS, &request) == 0);
+	request.ifr_flags = up ? request.ifr_flags | IFF_UP : request.ifr_flags & ~IFF_UP;
+	CHECK(ioctl(fd, SIOCSIFFLAGS, &request) == 0 && close(fd) == 0);
+}
+static void give_address(const char *name, const char *address)
+{
+	int fd = control();
+	struct ifreq request = named(name, 0);
+	struct sockaddr_in *in = (struct sockaddr_in *)&request.ifr_addr;
+	in->sin_family = AF_INET;
+	in->sin_addr.s_addr = inet_addr(address);
+	CHECK(ioctl(fd, SIOCSIFADDR, &request) == 0);
+	in->sin_addr.s_addr = inet_addr("255.255.255.0");
+	CHECK(ioctl(fd, SIOCSIFNETMASK, &request) == 0 && close(fd) == 0);
+}
+/* what a file of /sys/class/net/NAME says */
+static const char *says(const char *name, const char *file)
+{
+	static char text[64];
+	char path[128];
+	snprintf(path, sizeof path, "/sys/class/net/%s/%s", name, file);
+	int fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return "nothing";
+	ssize_t n = read(fd, text, sizeof text - 1);
+	close(fd);
+	text[n < 0 ? 0 : n] = 0;
+	text[strcspn(text, "\n")] = 0;
+	return text;
+}
+static long counter(const char *name, const char *which)
+{
+	char line[512], *found;
+	FILE *file = fopen("/proc/self/net/dev", "r");
+	long values[16];
+	CHECK(file != NULL);
+	while (fgets(line, sizeof line, file))
+		if ((found = strstr(line, name)) != NULL && found[strlen(name)] == ':') {
+			char *at = found + strlen(name) + 1;
+			for (int i = 0; i < 16; i++)
+				values[i] = strtol(at, &at, 10);
+			fclose(file);
+			return values[strcmp(which, "rx_packets") == 0 ? 1 : strcmp(which, "rx_dropped") == 0 ? 3 : strcmp(which, "tx_packets") == 0 ? 9 : 11];
+		}
+	CHECK(!"no such interface");
+	return 0;
+}
+
+static unsigned short sum(const void *data, int length, unsigned start)
+{
+	const unsigned char *bytes = data;
+	unsigned total = start;
+	for (int i = 0; i + 1 < length; i += 2)
+		total += bytes[i] << 8 | bytes[i + 1];
+	if (length & 1)
+		total += bytes[length - 1] << 8;
+	while (total >> 16)
+		total = (total & 0xffff) + (total >> 16);
+	return htons(~total & 0xffff);
+}
+/* an echo request from THERE to HERE; its length */
+static int echo_request(unsigned char *into, int sequence, int data)
+{
+	struct iphdr *ip = (struct iphdr *)into;
+	struct icmphdr *icmp = (struct icmphdr *)(into + 20);
+	int length = 28 + data;
+	memset(into, 0, length);
+	*ip = (struct iphdr){ .version = 4, .ihl = 5, .tot_len = htons(length), .ttl = 64, .protocol = IPPROTO_ICMP };
+	ip->saddr = inet_addr(THERE);
+	ip->daddr = inet_addr(HERE);
+	ip->check = sum(ip, 20, 0);
+	icmp->type = ICMP_ECHO;
+	icmp->un.echo.sequence = htons(sequence);
+	icmp->checksum = sum(icmp, 8 + data, 0);
+	return length;
+}
+static void wait_for(int fd, int events)
+{
+	struct pollfd one = { fd, events, 0 };
+	CHECK(poll(&one, 1, 10000) == 1);
+}
+/* the next packet that is not the stack's own talk about IPv6 and groups; before it `head` bytes */
+static int next_ipv4(int fd, unsigned char *into, int room, int head)
+{
+	for (;;) {
+		wait_for(fd, POLLIN);
+		int n = read(fd, into, room);
+		CHECK(n > 0);
+		if (into[head] >> 4 == 4 && into[head + 9] != IPPROTO_IGMP)
+			return n;
+	}
+}
+static int drain(int fd)
+{
+	unsigned char packet[2048];
+	int packets = 0, flags = fcntl(fd, F_GETFL);
+	CHECK(fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0);
+	while (read(fd, packet, sizeof packet) > 0)
+		packets++;
+	CHECK(errno == EAGAIN && fcntl(fd, F_SETFL, flags) == 0);
+	return packets;
+}
+static int udp_to(const char *address, int port, const void *data, int length)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = inet_addr(address) };
+	int fd = control();
+	int n = sendto(fd, data, length, 0, (struct sockaddr *)&to, sizeof to), saved = errno;
+	close(fd);
+	errno = saved;
+	return n;
+}
+
+static void before_there_is_an_interface(void)
+{
+	char bytes[64] = { 0 };
+	unsigned features = 0;
+	struct stat status;
+	alone();
+	CHECK(stat("/dev/net/tun", &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(10, 200));
+	int fd = device();
+	FAILS(read(fd, bytes, sizeof bytes), EBADFD);
+	FAILS(write(fd, bytes, sizeof bytes), EBADFD);
+	FAILS(ioctl(fd, TUNGETIFF, bytes), EBADFD);
+	FAILS(ioctl(fd, TUNSETPERSIST, 1), EBADFD);
+	FAILS(ioctl(fd, 0x5401, bytes), EBADFD);
+	FAILS(ioctl(fd, TUNSETIFF, NULL), EFAULT);
+	FAILS(lseek(fd, 0, SEEK_SET), ESPIPE);
+	struct pollfd one = { fd, POLLIN | POLLOUT, 0 };
+	CHECK(poll(&one, 1, 0) == 1 && one.revents == POLLERR);
+	CHECK(ioctl(fd, TUNGETFEATURES, &features) == 0);
+	CHECK((features & (IFF_TUN | IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE)) == (IFF_TUN | IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE));
+	CHECK(close(fd) == 0);
+}
+
+static void names_and_flags(void)
+{
+	struct ifreq request;
+	alone();
+	int a = device(), b = device(), c = device();
+	FAILS(take(a, "", 0), EINVAL);
+	FAILS(take(a, "a b", IFF_TUN), EINVAL);
+	FAILS(take(a, "x%s", IFF_TUN), EINVAL);
+	FAILS(take(a, "%d%d", IFF_TUN), EINVAL);
+	FAILS(take(a, "lo", IFF_TUN), EINVAL);
+	FAILS(take(a, "lo", IFF_TUN | IFF_TUN_EXCL), EBUSY);
+	request = named("", IFF_TUN);
+	CHECK(ioctl(a, TUNSETIFF, &request) == 0 && strcmp(request.ifr_name, "tun0") == 0);
+	FAILS(take(a, "tun0", IFF_TUN), EEXIST);
+	request = named("vpn%d", IFF_TAP | IFF_NO_PI);
+	CHECK(ioctl(b, TUNSETIFF, &request) == 0 && strcmp(request.ifr_name, "vpn0") == 0);
+	FAILS(take(c, "tun0", IFF_TUN), EBUSY);
+	FAILS(take(c, "tun0", IFF_TAP), EINVAL);
+	FAILS(take(c, "tun0", IFF_TUN | IFF_MULTI_QUEUE), EINVAL);
+	FAILS(take(c, "tun0", IFF_TUN | IFF_TUN_EXCL), EBUSY);
+	int index = 77;
+	CHECK(ioctl(c, TUNSETIFINDEX, &index) == 0);
+	CHECK(take(c, "far%d", IFF_TUN | IFF_NO_PI) == 0 && if_nametoindex("far0") == 77);
+	FAILS(ioctl(c, TUNSETIFINDEX, &index), EPERM);
+	CHECK(ioctl(b, TUNGETIFF, &request) == 0 && strcmp(request.ifr_name, "vpn0") == 0 && request.ifr_flags == (IFF_TAP | IFF_NO_PI));
+	CHECK(strcmp(says("tun0", "tun_flags"), "0x1") == 0 && strcmp(says("vpn0", "tun_flags"), "0x1002") == 0);
+	CHECK(strcmp(says("tun0", "owner"), "-1") == 0 && strcmp(says("tun0", "group"), "-1") == 0);
+	CHECK(strcmp(says("tun0", "type"), "65534") == 0 && strcmp(says("vpn0", "type"), "1") == 0);
+	CHECK(strcmp(says("tun0", "addr_len"), "0") == 0 && strcmp(says("tun0", "tx_queue_len"), "500") == 0);
+	CHECK(strcmp(says("vpn0", "tx_queue_len"), "1000") == 0 && strcmp(says("tun0", "mtu"), "1500") == 0);
+	CHECK(flags_of("tun0") == (IFF_POINTOPOINT | IFF_NOARP | IFF_MULTICAST));
+	CHECK(flags_of("vpn0") == (IFF_BROADCAST | IFF_MULTICAST));
+	set_up("tun0", 1);
+	CHECK(flags_of("tun0") == (IFF_POINTOPOINT | IFF_NOARP | IFF_MULTICAST | IFF_UP | IFF_RUNNING));
+	CHECK(strcmp(says("tun0", "operstate"), "unknown") == 0 && strcmp(says("tun0", "carrier"), "1") == 0);
+	char path[64], line[128] = "", *found = NULL;
+	snprintf(path, sizeof path, "/proc/self/fdinfo/%d", b);
+	FILE *info = fopen(path, "r");
+	while (found == NULL && fgets(line, sizeof line, info))
+		found = strstr(line, "iff:\tvpn0");
+	CHECK(found != NULL && fclose(info) == 0);
+	CHECK(close(a) == 0 && if_nametoindex("tun0") == 0);
+	CHECK(close(b) == 0 && if_nametoindex("vpn0") == 0);
+}
+
+static void settings(void)
+{
+	int value = 0;
+	struct ifreq request;
+	alone();
+	int tap = tunnel("tap0", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR), tun = tunnel("tun0", IFF_TUN);
+	CHECK(ioctl(tap, TUNGETVNETHDRSZ, &value) == 0 && value == 10);
+	value = 12;
+	CHECK(ioctl(tap, TUNSETVNETHDRSZ, &value) == 0 && ioctl(tap, TUNGETVNETHDRSZ, &value) == 0 && value == 12);
+	value = 9;
+	FAILS(ioctl(tap, TUNSETVNETHDRSZ, &value), EINVAL);
+	CHECK(ioctl(tap, TUNGETSNDBUF, &value) == 0 && value == 0x7fffffff);
+	value = 100000;
+	CHECK(ioctl(tap, TUNSETSNDBUF, &value) == 0 && ioctl(tap, TUNGETSNDBUF, &value) == 0 && value == 100000);
+	value = 0;
+	FAILS(ioctl(tap, TUNSETSNDBUF, &value), EINVAL);
+	CHECK(ioctl(tap, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6) == 0);
+	CHECK(ioctl(tap, TUNSETOFFLOAD, 0) == 0);
+	FAILS(ioctl(tap, TUNSETOFFLOAD, TUN_F_TSO4), EINVAL);
+	FAILS(ioctl(tap, TUNSETOFFLOAD, 0x8000), EINVAL);
+	CHECK(ioctl(tap, SIOCGIFHWADDR, &request) == 0 && request.ifr_hwaddr.sa_family == ARPHRD_ETHER);
+	memcpy(request.ifr_hwaddr.sa_data, "\2\1\2\3\4\5", 6);
+	CHECK(ioctl(tap, SIOCSIFHWADDR, &request) == 0 && strcmp(says("tap0", "address"), "02:01:02:03:04:05") == 0);
+	request.ifr_hwaddr.sa_data[0] = 1;
+	FAILS(ioctl(tap, SIOCSIFHWADDR, &request), EADDRNOTAVAIL);
+	request.ifr_hwaddr.sa_family = 6;
+	FAILS(ioctl(tap, SIOCSIFHWADDR, &request), EINVAL);
+	CHECK(ioctl(tun, SIOCGIFHWADDR, &request) == 0 && request.ifr_hwaddr.sa_family == ARPHRD_NONE);
+	FAILS(ioctl(tun, SIOCSIFHWADDR, &request), EOPNOTSUPP);
+	CHECK(ioctl(tun, TUNSETLINK, ARPHRD_PPP) == 0 && strcmp(says("tun0", "type"), "512") == 0);
+	CHECK(ioctl(tun, TUNSETLINK, ARPHRD_NONE) == 0);
+	set_up("tun0", 1);
+	FAILS(ioctl(tun, TUNSETLINK, ARPHRD_PPP), EBUSY);
+	FAILS(ioctl(tun, TUNSETTXFILTER, &value), EINVAL);
+	FAILS(ioctl(tun, TUNDETACHFILTER, NULL), EINVAL);
+	FAILS(ioctl(tun, 0x5401, &value), EINVAL);
+	value = 0;
+	CHECK(ioctl(tun, TUNSETCARRIER, &value) == 0 && strcmp(says("tun0", "carrier"), "0") == 0);
+	value = 1;
+	CHECK(ioctl(tun, TUNSETCARRIER, &value) == 0 && strcmp(says("tun0", "carrier"), "1") == 0);
+	CHECK(ioctl(tun, TUNSETOWNER, 1000) == 0 && strcmp(says("tun0", "owner"), "1000") == 0);
+	CHECK(ioctl(tun, TUNSETGROUP, 2000) == 0 && strcmp(says("tun0", "group"), "2000") == 0);
+	FAILS(ioctl(tun, TUNSETOWNER, -1), EINVAL);
+	int fd = control();
+	request = named("tun0", 0);
+	request.ifr_mtu = 1400;
+	CHECK(ioctl(fd, SIOCSIFMTU, &request) == 0 && strcmp(says("tun0", "mtu"), "1400") == 0);
+	request.ifr_mtu = 67;
+	FAILS(ioctl(fd, SIOCSIFMTU, &request), EINVAL);
+}
+
+static void echo_answered_by_the_stack(void)
+{
+	unsigned char packet[2048], head[4];
+	alone();
+	int fd = tunnel("tun0", IFF_TUN | IFF_NO_PI);
+	int length = echo_request(packet, 7, 56);
+	struct pollfd one = { fd, POLLIN | POLLOUT, 0 };
+	CHECK(poll(&one, 1, 0) == 0);
+	FAILS(write(fd, packet, length), EIO);
+	give_address("tun0", HERE);
+	set_up("tun0", 1);
+	wait_for(fd, POLLOUT);
+	FAILS(write(fd, packet, 0), EINVAL);
+	FAILS(write(fd, "\x12\x34", 2), EINVAL);
+	CHECK(write(fd, packet, length) == length);
+	CHECK(next_ipv4(fd, packet, sizeof packet, 0) == length);
+	CHECK(packet[20] == ICMP_ECHOREPLY && packet[27] == 7 && memcmp(packet + 16, "\x0a\x09\0\x02", 4) == 0);
+	CHECK(sum(packet, 20, 0) == 0 && sum(packet + 20, length - 20, 0) == 0);
+	/* in pieces, and into pieces */
+	struct iovec pieces[3] = { { packet, 10 }, { packet + 10, 0 }, { packet + 10, length - 10 } };
+	echo_request(packet, 8, 56);
+	CHECK(writev(fd, pieces, 3) == length);
+	drain(fd);
+	CHECK(pwrite(fd, packet, length, 99) == length && close(fd) == 0);
+	fd = tunnel("tun0", IFF_TUN);
+	set_up("tun0", 1);
+	give_address("tun0", HERE);
+	drain(fd);
+	pieces[0] = (struct iovec){ "\0\0\x08\0", 4 };
+	pieces[1] = (struct iovec){ packet, length };
+	FAILS(write(fd, "\0\0\x08", 3), EINVAL);
+	CHECK(writev(fd, pieces, 2) == 4 + length);
+	CHECK(next_ipv4(fd, packet, sizeof packet, 4) == 4 + length && memcmp(packet, "\0\0\x08\0", 4) == 0 && packet[24] == ICMP_ECHOREPLY);
+	echo_request(packet, 9, 56);
+	CHECK(writev(fd, pieces, 2) == 4 + length);
+	wait_for(fd, POLLIN);
+	CHECK(read(fd, packet, 34) == 34 && memcmp(packet, "\x01\0\x08\0", 4) == 0);
+	echo_request(packet, 10, 56);
+	CHECK(writev(fd, pieces, 2) == 4 + length);
+	wait_for(fd, POLLIN);
+	FAILS(read(fd, head, 3), EINVAL);
+	CHECK(read(fd, head, 0) == 0 && drain(fd) == 0);
+	/* what does not belong there is taken and comes to nothing */
+	CHECK(write(fd, "\0\0\x88\x47some label", 14) == 14 && drain(fd) == 0);
+}
+
+static void *answer(void *argument)
+{
+	unsigned char packet[2048];
+	int fd = *(int *)argument;
+	for (int n = 0; n < 5;) {
+		int length = next_ipv4(fd, packet, sizeof packet, 0);
+		struct iphdr *ip = (struct iphdr *)packet;
+		if (ip->protocol != IPPROTO_ICMP || packet[20] != ICMP_ECHO)
+			continue;
+		unsigned from = ip->saddr;
+		ip->saddr = ip->daddr;
+		ip->daddr = from;
+		packet[20] = ICMP_ECHOREPLY;
+		packet[22] = packet[23] = 0;
+		((struct icmphdr *)(packet + 20))->checksum = sum(packet + 20, length - 20, 0);
+		CHECK(write(fd, packet, length) == length);
+		n++;
+	}
+	return NULL;
+}
+static void echo_answered_by_the_program(void)
+{
+	pthread_t thread;
+	unsigned char message[64], got[256];
+	alone();
+	int fd = tunnel("tun0", IFF_TUN | IFF_NO_PI);
+	give_address("tun0", HERE);
+	set_up("tun0", 1);
+	CHECK(pthread_create(&thread, NULL, answer, &fd) == 0);
+	int raw = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = inet_addr(THERE) };
+	for (int i = 0; i < 5; i++) {
+		struct icmphdr *icmp = (struct icmphdr *)message;
+		memset(message, i, sizeof message);
+		*icmp = (struct icmphdr){ .type = ICMP_ECHO, .un.echo.sequence = htons(i) };
+		icmp->checksum = sum(message, sizeof message, 0);
+		CHECK(sendto(raw, message, sizeof message, 0, (struct sockaddr *)&to, sizeof to) == sizeof message);
+		wait_for(raw, POLLIN);
+		CHECK(recv(raw, got, sizeof got, 0) == 20 + sizeof message && got[20] == ICMP_ECHOREPLY && got[27] == i);
+		CHECK(memcmp(got + 28, message + 8, sizeof message - 8) == 0);
+	}
+	CHECK(pthread_join(thread, NULL) == 0);
+	CHECK(counter("tun0", "rx_packets") == 5 && counter("tun0", "tx_packets") >= 5);
+}
+
+static void a_full_queue_loses(void)
+{
+	alone();
+	int fd = tunnel("tun0", IFF_TUN | IFF_NO_PI), port = 0;
+	give_address("tun0", HERE);
+	set_up("tun0", 1);
+	while (port < 700)
+		CHECK(udp_to(THERE, ++port, "x", 1) == 1);
+	int left = drain(fd);
+	CHECK(left >= 500 && left < 600 && counter("tun0", "tx_packets") == left && counter("tun0", "tx_dropped") > 0);
+	CHECK(udp_to(THERE, 9, "x", 1) == 1 && drain(fd) >= 1);
+}
+
+/* the frame that the program answers as the station 02:00:00:00:00:02 */
+static int is_arp_for(const unsigned char *frame, int length, const char *address)
+{
+	unsigned wanted = inet_addr(address);
+	return length >= 42 && memcmp(frame + 12, "\x08\x06", 2) == 0 && frame[21] == 1 && memcmp(frame + 38, &wanted, 4) == 0;
+}
+static void frames_with_arp(void)
+{
+	unsigned char frame[2048], reply[42];
+	alone();
+	int fd = tunnel("tap0", IFF_TAP | IFF_NO_PI);
+	give_address("tap0", HERE);
+	set_up("tap0", 1);
+	CHECK(udp_to(THERE, 4000, "hello", 5) == 5);
+	int n;
+	do {
+		wait_for(fd, POLLIN);
+		n = read(fd, frame, sizeof frame);
+		CHECK(n > 0);
+	} while (!is_arp_for(frame, n, THERE));
+	CHECK(memcmp(frame, "\xff\xff\xff\xff\xff\xff", 6) == 0);
+	memcpy(reply, frame + 6, 6);
+	memcpy(reply + 6, "\2\0\0\0\0\2\x08\x06\0\1\x08\0\6\4\0\2\2\0\0\0\0\2", 22);
+	memcpy(reply + 28, frame + 38, 4);
+	memcpy(reply + 32, frame + 22, 10);
+	FAILS(write(fd, reply, 13), EINVAL);
+	CHECK(write(fd, reply, 42) == 42);
+	do {
+		wait_for(fd, POLLIN);
+		n = read(fd, frame, sizeof frame);
+	} while (memcmp(frame + 12, "\x08\0", 2) != 0 || frame[23] != IPPROTO_UDP);
+	CHECK(n == 47 && memcmp(frame, "\2\0\0\0\0\2", 6) == 0 && memcmp(frame + 42, "hello", 5) == 0);
+	CHECK(sum(frame + 14, 20, 0) == 0);
+	/* and the stack answers us */
+	memcpy(frame + 6, "\2\0\0\0\0\2", 6);
+	struct ifreq request;
+	CHECK(ioctl(fd, SIOCGIFHWADDR, &request) == 0);
+	memcpy(frame, request.ifr_hwaddr.sa_data, 6);
+	n = 14 + echo_request(frame + 14, 3, 20);
+	CHECK(write(fd, frame, n) == n);
+	do {
+		wait_for(fd, POLLIN);
+		CHECK(read(fd, frame, sizeof frame) > 0);
+	} while (memcmp(frame + 12, "\x08\0", 2) != 0 || frame[23] != IPPROTO_ICMP);
+	CHECK(frame[34] == ICMP_ECHOREPLY);
+}
+
+static void link_local_addresses(void)
+{
+	static const unsigned char wanted[16] = { 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 0xff, 0xfe, 3, 4, 5 };
+	unsigned char frame[2048];
+	struct ifreq request = { 0 };
+	alone();
+	int fd = tunnel("tap0", IFF_TAP | IFF_NO_PI);
+	request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+	memcpy(request.ifr_hwaddr.sa_data, "\2\1\2\3\4\5", 6);
+	CHECK(ioctl(fd, SIOCSIFHWADDR, &request) == 0);
+	set_up("tap0", 1);
+	for (;;) { /* it asks whether anybody else has the address */
+		wait_for(fd, POLLIN);
+		CHECK(read(fd, frame, sizeof frame) > 0);
+		if (memcmp(frame + 12, "\x86\xdd", 2) == 0 && frame[20] == IPPROTO_ICMPV6 && frame[54] == ND_NEIGHBOR_SOLICIT)
+			break;
+	}
+	CHECK(memcmp(frame + 62, wanted, 16) == 0 && memcmp(frame, "\x33\x33\xff\x03\x04\x05", 6) == 0);
+	int six = socket(AF_INET6, SOCK_DGRAM, 0), r;
+	struct sockaddr_in6 own = { .sin6_family = AF_INET6, .sin6_scope_id = if_nametoindex("tap0") };
+	memcpy(&own.sin6_addr, wanted, 16);
+	while ((r = bind(six, (struct sockaddr *)&own, sizeof own)) != 0 && errno == EADDRNOTAVAIL)
+		poll(NULL, 0, 50);
+	CHECK(r == 0);
+}
+
+static void two_queues(void)
+{
+	unsigned char packet[2048];
+	struct ifreq request;
+	alone();
+	int a = tunnel("tun0", IFF_TUN | IFF_NO_PI | IFF_MULTI_QUEUE), b = tunnel("tun0", IFF_TUN | IFF_NO_PI | IFF_MULTI_QUEUE), c = device();
+	FAILS(take(c, "tun0", IFF_TUN), EINVAL);
+	give_address("tun0", HERE);
+	set_up("tun0", 1);
+	/* once a flow has been seen on a queue, answers come there */
+	for (int i = 0; i < 4; i++) {
+		struct pollfd both[2] = { { a, POLLIN, 0 }, { b, POLLIN, 0 } };
+		int asked = i % 2 ? b : a, length = echo_request(packet, 2 * i, 20);
+		drain(a);
+		drain(b);
+		CHECK(write(asked, packet, length) == length && poll(both, 2, 10000) > 0);
+		drain(a);
+		drain(b);
+		length = echo_request(packet, 2 * i + 1, 20);
+		CHECK(write(asked, packet, length) == length);
+		CHECK(next_ipv4(asked, packet, sizeof packet, 0) == length && packet[20] == ICMP_ECHOREPLY);
+	}
+	drain(a);
+	drain(b);
+	request = named("", IFF_DETACH_QUEUE);
+	CHECK(ioctl(b, TUNSETQUEUE, &request) == 0);
+	FAILS(ioctl(b, TUNSETQUEUE, &request), EINVAL);
+	CHECK(ioctl(b, TUNGETIFF, &request) == 0 && (request.ifr_flags & IFF_DETACH_QUEUE) != 0);
+	for (int i = 0; i < 20; i++)
+		CHECK(udp_to(THERE, 1000 + i, "x", 1) == 1);
+	CHECK(drain(b) == 0 && drain(a) >= 20);
+	request = named("", IFF_ATTACH_QUEUE);
+	CHECK(ioctl(b, TUNSETQUEUE, &request) == 0);
+	FAILS(ioctl(b, TUNSETQUEUE, &request), EINVAL);
+	CHECK(ioctl(b, TUNGETIFF, &request) == 0 && (request.ifr_flags & IFF_DETACH_QUEUE) == 0);
+	CHECK(close(a) == 0 && if_nametoindex("tun0") != 0);
+	CHECK(udp_to(THERE, 9, "x", 1) == 1);
+	next_ipv4(b, packet, sizeof packet, 0);
+	CHECK(close(b) == 0 && if_nametoindex("tun0") == 0);
+	a = tunnel("tun0", IFF_TUN | IFF_NO_PI);
+	request = named("", IFF_DETACH_QUEUE);
+	FAILS(ioctl(a, TUNSETQUEUE, &request), EINVAL);
+}
+
+/* Linux looks at carriers once a second */
+static void wait_for_state(const char *name, const char *state)
+{
+	for (int i = 0; i < 500 && strcmp(says(name, "operstate"), state) != 0; i++)
+		poll(NULL, 0, 10);
+	CHECK(strcmp(says(name, "operstate"), state) == 0);
+}
+static void persistent_ones(void)
+{
+	struct ifreq request;
+	alone();
+	int fd = tunnel("keep0", IFF_TUN | IFF_NO_PI);
+	CHECK(ioctl(fd, TUNSETPERSIST, 1) == 0 && strcmp(says("keep0", "tun_flags"), "0x1801") == 0);
+	CHECK(close(fd) == 0 && if_nametoindex("keep0") != 0);
+	give_address("keep0", HERE);
+	set_up("keep0", 1);
+	wait_for_state("keep0", "down");
+	CHECK((flags_of("keep0") & (IFF_UP | IFF_RUNNING)) == IFF_UP && strcmp(says("keep0", "carrier"), "0") == 0);
+	CHECK(udp_to(THERE, 9, "x", 1) == 1);
+	fd = device();
+	FAILS(take(fd, "keep0", IFF_TAP), EINVAL);
+	CHECK(take(fd, "keep0", IFF_TUN) == 0 && strcmp(says("keep0", "tun_flags"), "0x801") == 0);
+	wait_for_state("keep0", "up");
+	CHECK((flags_of("keep0") & IFF_RUNNING) != 0);
+	CHECK(ioctl(fd, TUNGETIFF, &request) == 0 && (request.ifr_flags & IFF_PERSIST) != 0);
+	CHECK(ioctl(fd, TUNSETPERSIST, 0) == 0 && close(fd) == 0 && if_nametoindex("keep0") == 0);
+}
+
+static void who_may(void)
+{
+	alone();
+	int fd = tunnel("mine0", IFF_TUN), tap = tunnel("any0", IFF_TAP);
+	CHECK(ioctl(fd, TUNSETPERSIST, 1) == 0 && ioctl(fd, TUNSETOWNER, 1000) == 0 && ioctl(fd, TUNSETGROUP, 1000) == 0 && close(fd) == 0);
+	CHECK(ioctl(tap, TUNSETPERSIST, 1) == 0 && close(tap) == 0);
+	for (int i = 0; i < 3; i++) {
+		pid_t pid = fork();
+		if (pid == 0) {
+			fd = device();
+			CHECK(setgid(i == 1 ? 7 : 1000) == 0 && setuid(i == 2 ? 7 : 1000) == 0);
+			FAILS(take(fd, "new0", IFF_TUN), EPERM);
+			if (i == 0)
+				CHECK(take(fd, "mine0", IFF_TUN) == 0);
+			else
+				FAILS(take(fd, "mine0", IFF_TUN), EPERM);
+			_exit(0);
+		}
+		int status;
+		CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	}
+	CHECK(if_nametoindex("mine0") != 0);
+	fd = tunnel("mine0", IFF_TUN);
+}
+static void roots_of_their_own(void)
+{
+	unsigned char packet[256];
+	int outside = device();
+	alone();
+	FAILS(take(outside, "tun0", IFF_TUN), EPERM); /* it belongs to the network that it was opened in */
+	int fd = tunnel("tun0", IFF_TUN | IFF_NO_PI);
+	CHECK(ioctl(fd, TUNSETOWNER, 0) == 0);
+	FAILS(ioctl(fd, TUNSETOWNER, 70000), EINVAL);
+	give_address("tun0", HERE);
+	set_up("tun0", 1);
+	int length = echo_request(packet, 1, 8);
+	CHECK(write(fd, packet, length) == length && next_ipv4(fd, packet, sizeof packet, 0) == length);
+}
+
+static void checksums_left_open(void)
+{
+	unsigned char packet[2048];
+	struct virtio_net_hdr *head = (struct virtio_net_hdr *)packet;
+	alone();
+	int fd = tunnel("tun0", IFF_TUN | IFF_NO_PI | IFF_VNET_HDR);
+	give_address("tun0", HERE);
+	set_up("tun0", 1);
+	drain(fd);
+	CHECK(ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM) == 0);
+	CHECK(udp_to(THERE, 9, "data", 4) == 4);
+	CHECK(next_ipv4(fd, packet, sizeof packet, 10) == 42);
+	CHECK(head->flags == VIRTIO_NET_HDR_F_NEEDS_CSUM && head->gso_type == 0 && head->csum_start == 20 && head->csum_offset == 6);
+	CHECK(ioctl(fd, TUNSETOFFLOAD, 0) == 0);
+	CHECK(udp_to(THERE, 9, "data", 4) == 4);
+	CHECK(next_ipv4(fd, packet, sizeof packet, 10) == 42 && head->flags == 0);
+	int length = echo_request(packet + 10, 1, 8);
+	memset(packet, 0, 10);
+	FAILS(write(fd, packet, 9), EINVAL);
+	CHECK(write(fd, packet, 10 + length) == 10 + length);
+	CHECK(next_ipv4(fd, packet, sizeof packet, 10) == 10 + length);
+	/* a datagram whose checksum is for the other side to fill in */
+	int receiver = control();
+	struct sockaddr_in own = { .sin_family = AF_INET, .sin_port = htons(5000), .sin_addr.s_addr = inet_addr(HERE) };
+	CHECK(bind(receiver, (struct sockaddr *)&own, sizeof own) == 0);
+	memset(packet, 0, 10);
+	echo_request(packet + 10, 1, 4);
+	struct iphdr *ip = (struct iphdr *)(packet + 10);
+	ip->protocol = IPPROTO_UDP;
+	ip->check = 0;
+	ip->check = sum(ip, 20, 0);
+	struct udphdr *udp = (struct udphdr *)(packet + 30);
+	*udp = (struct udphdr){ .uh_sport = htons(5001), .uh_dport = htons(5000), .uh_ulen = htons(12) };
+	udp->uh_sum = ~sum(packet + 22, 8, IPPROTO_UDP + 12);
+	*head = (struct virtio_net_hdr){ .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 20, .csum_offset = 6 };
+	CHECK(write(fd, packet, 42) == 42);
+	wait_for(receiver, POLLIN);
+	CHECK(recv(receiver, packet, sizeof packet, 0) == 4);
+	*head = (struct virtio_net_hdr){ .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 60, .csum_offset = 6 };
+	FAILS(write(fd, packet, 42), EINVAL);
+}
+
+static void waiting(void)
+{
+	unsigned char packet[2048];
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET }, got;
+	alone();
+	int fd = tunnel("tun0", IFF_TUN | IFF_NO_PI), set = epoll_create1(0);
+	give_address("tun0", HERE);
+	set_up("tun0", 1);
+	poll(NULL, 0, 20);
+	drain(fd);
+	CHECK(epoll_ctl(set, EPOLL_CTL_ADD, fd, &event) == 0);
+	while (epoll_wait(set, &got, 1, 0) == 1)
+		drain(fd);
+	CHECK(udp_to(THERE, 9, "x", 1) == 1);
+	CHECK(epoll_wait(set, &got, 1, 10000) == 1 && got.events == EPOLLIN);
+	next_ipv4(fd, packet, sizeof packet, 0);
+	pid_t pid = fork();
+	if (pid == 0) { /* a reader that has to wait */
+		next_ipv4(fd, packet, sizeof packet, 0);
+		_exit(packet[28] == 'y' ? 0 : 1);
+	}
+	poll(NULL, 0, 50);
+	CHECK(udp_to(THERE, 9, "y", 1) == 1);
+	int status;
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+int main(void)
+{
+	PART(before_there_is_an_interface);
+	PART(names_and_flags);
+	PART(settings);
+	PART(echo_answered_by_the_stack);
+	PART(echo_answered_by_the_program);
+	PART(a_full_queue_loses);
+	PART(frames_with_arp);
+	PART(link_local_addresses);
+	PART(two_queues);
+	PART(persistent_ones);
+	PART(who_may);
+	PART(roots_of_their_own);
+	PART(checksums_left_open);
+	PART(waiting);
+	return 0;
+}
