@@ -3,6 +3,7 @@
  * thread to carry something out; meanwhile none of that holds, or the whole sandbox would wait behind whoever computes there.
  */
 import type { CpuPlacement, PlacedThread } from './cpu_placement.ts';
+import type { HostProc } from './host_proc.ts';
 import type { Niceness, NiceThread } from './niceness.ts';
 
 export type ScheduledThread = PlacedThread & NiceThread;
@@ -10,15 +11,24 @@ export type ScheduledThread = PlacedThread & NiceThread;
 export class Scheduling {
   private readonly placement: CpuPlacement;
   private readonly niceness: Niceness;
+  private readonly proc: HostProc;
 
-  constructor(placement: CpuPlacement, niceness: Niceness) {
+  constructor(placement: CpuPlacement, niceness: Niceness, proc: HostProc) {
     this.placement = placement;
     this.niceness = niceness;
+    this.proc = proc;
   }
   /** ThreadContext.schedule. */
   set(thread: ScheduledThread, cpus: readonly number[] | null, nice: number): void {
     this.placement.restrict(thread, cpus);
     this.niceness.set(thread, nice);
+  }
+  /** ThreadContext.processor. */
+  processor(thread: ScheduledThread & { readonly space: { readonly pid: number } }): number {
+    const { placement, space, tid } = thread;
+    if (placement.cpu >= 0) return placement.cpu;
+    const last = this.proc.processor(space.pid, tid);
+    return placement.mayRunOn(last) ? last : (placement.allowed?.[0] ?? last);
   }
   /** A thread that `parent`, which was hurried, has cloned. */
   inherit(thread: ScheduledThread, parent: ScheduledThread): void {

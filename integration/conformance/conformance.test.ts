@@ -2,10 +2,11 @@
  * Guest tests: every C program here runs on the host's Linux first and then in the sandbox, on each platform, with the same
  * assertions inside and the same output outside.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { reportKvm } from '../../lib/kvm_probe.ts';
+import { compileGuest } from '../guest_program.ts';
 
 const ROOT = resolve(__dirname, '../..');
 const OUT = join(ROOT, '.cache/conformance');
@@ -21,13 +22,12 @@ const programs = readdirSync(__dirname)
   .filter((name) => existsSync(NEEDS[name] ?? '/'));
 
 function compile(name: string): string {
-  mkdirSync(OUT, { recursive: true });
   const source = join(__dirname, `${name}.c`);
   const program = join(OUT, name);
   const headers = readdirSync(__dirname).filter((file) => file.endsWith('.h'));
   const newest = Math.max(...[source, ...headers.map((file) => join(__dirname, file))].map((file) => statSync(file).mtimeMs));
   if ((statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0) < newest) {
-    execFileSync('gcc', ['-O1', '-Wall', '-o', program, source, '-lpthread', '-lrt', '-ldl'], { stdio: 'inherit' });
+    compileGuest(source, program, ['-lpthread', '-lrt', '-ldl']);
   }
   return program;
 }

@@ -1,5 +1,5 @@
 /* network_namespaces(7): what a new one begins with */
-#include "check.h"
+#include "put.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
@@ -87,17 +87,6 @@ static int add_address(void)
 	return ((struct nlmsgerr *)NLMSG_DATA((struct nlmsghdr *)answer))->error;
 }
 
-static int put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	if (fd < 0)
-		return -1;
-	ssize_t n = write(fd, text, strlen(text));
-	int saved = errno;
-	close(fd);
-	errno = saved;
-	return n < 0 ? -1 : 0;
-}
 static void become_user(void)
 {
 	CHECK(setgid(1000) == 0 && setuid(1000) == 0 && prctl(PR_SET_DUMPABLE, 1) == 0);

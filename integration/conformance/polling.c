@@ -1,7 +1,6 @@
 /* readiness in detail: what poll and epoll say of pipes, fifos, eventfds, timers, signalfds, and in which order; compared with the host's */
-#include "check.h"
+#include "say.h"
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <signal.h>
@@ -20,19 +19,6 @@
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 
-#define SAY(call) \
-	do { \
-		errno = 0; \
-		long r_ = (call); \
-		printf("%-60s %ld %s\n", #call, r_, r_ < 0 ? strerror(errno) : ""); \
-	} while (0)
-
-static void say_poll(const char *what, int fd)
-{
-	struct pollfd p = { fd, POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM, 0 };
-	int n = poll(&p, 1, 0);
-	printf("  poll %s: %d %#x\n", what, n, p.revents);
-}
 static void say_epoll(int ep)
 {
 	struct epoll_event e[8];

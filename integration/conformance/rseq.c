@@ -22,6 +22,22 @@ static long register_area(void *at, unsigned length, int flags, unsigned signatu
 	return syscall(SYS_rseq, at, length, flags, signature);
 }
 
+/* What stands before and behind the instructions of a sequence, which begins at 1 and ends at 2; it uses rax. */
+#define BEGIN_SEQUENCE \
+	".pushsection .data.sequences, \"aw\"\n" \
+	".balign 32\n" \
+	"3:	.long 0, 0\n" \
+	"	.quad 1f, 2f - 1f, 4f\n" \
+	".popsection\n" \
+	"	leaq 3b(%%rip), %%rax\n" \
+	"	movq %%rax, 8(%[own])\n"
+#define ABORT_HANDLER \
+	".pushsection .text.aborts, \"ax\"\n" \
+	"	.byte 0x0f, 0xb9, 0x3d\n" \
+	"	.long %c[signature]\n" \
+	"4:	jmp %l[disturbed]\n" \
+	".popsection\n"
+
 /*
  * *counter += 1 with a long way between load and store; 0 if the thread was disturbed or is not on `cpu`. No other thread of that CPU can
  * have come in between.
@@ -29,13 +45,7 @@ static long register_area(void *at, unsigned length, int flags, unsigned signatu
 static int add_slowly(struct rseq *own, int cpu, volatile long *counter)
 {
 	__asm__ __volatile__ goto(
-		".pushsection .data.sequences, \"aw\"\n"
-		".balign 32\n"
-		"3:	.long 0, 0\n"
-		"	.quad 1f, 2f - 1f, 4f\n"
-		".popsection\n"
-		"	leaq 3b(%%rip), %%rax\n"
-		"	movq %%rax, 8(%[own])\n"
+		BEGIN_SEQUENCE
 		"1:	cmpl %[cpu], 4(%[own])\n"
 		"	jne %l[disturbed]\n"
 		"	movq (%[counter]), %%rax\n"
@@ -45,11 +55,7 @@ static int add_slowly(struct rseq *own, int cpu, volatile long *counter)
 		"	incq %%rax\n"
 		"	movq %%rax, (%[counter])\n"
 		"2:\n"
-		".pushsection .text.aborts, \"ax\"\n"
-		"	.byte 0x0f, 0xb9, 0x3d\n"
-		"	.long %c[signature]\n"
-		"4:	jmp %l[disturbed]\n"
-		".popsection\n"
+		ABORT_HANDLER
 		:
 		: [own] "r"(own), [cpu] "r"(cpu), [counter] "r"(counter), [signature] "i"(RSEQ_SIG)
 		: "rax", "rcx", "cc", "memory"
@@ -111,22 +117,12 @@ static void counters_under_preemption_and_signals(void)
 static int wait_in_sequence(struct rseq *own)
 {
 	__asm__ __volatile__ goto(
-		".pushsection .data.sequences, \"aw\"\n"
-		".balign 32\n"
-		"3:	.long 0, 0\n"
-		"	.quad 1f, 2f - 1f, 4f\n"
-		".popsection\n"
-		"	leaq 3b(%%rip), %%rax\n"
-		"	movq %%rax, 8(%[own])\n"
+		BEGIN_SEQUENCE
 		"1:	cmpl $0, handled(%%rip)\n"
 		"	je 1b\n"
 		"	nop\n"
 		"2:\n"
-		".pushsection .text.aborts, \"ax\"\n"
-		"	.byte 0x0f, 0xb9, 0x3d\n"
-		"	.long %c[signature]\n"
-		"4:	jmp %l[disturbed]\n"
-		".popsection\n"
+		ABORT_HANDLER
 		:
 		: [own] "r"(own), [signature] "i"(RSEQ_SIG)
 		: "rax", "cc", "memory"

@@ -1,7 +1,6 @@
 /* unix sockets in detail: what every call and poll answers in each state, printed and compared with the host's */
-#include "check.h"
+#include "say.h"
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -16,21 +15,6 @@
 
 static const int types[] = { SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET };
 static const char *const names[] = { "stream", "dgram", "seqpacket" };
-
-/* result or errno of a call, on one line */
-#define SAY(call) \
-	do { \
-		errno = 0; \
-		long r_ = (call); \
-		printf("%-60s %ld %s\n", #call, r_, r_ < 0 ? strerror(errno) : ""); \
-	} while (0)
-
-static void say_poll(const char *what, int fd)
-{
-	struct pollfd p = { fd, POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM, 0 };
-	int n = poll(&p, 1, 0);
-	printf("  poll %s: %d %#x\n", what, n, p.revents);
-}
 
 static void pairs(void)
 {

@@ -1,5 +1,5 @@
 /* time_namespaces(7): offsets of the monotonic and the boot clock */
-#include "check.h"
+#include "put.h"
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -21,16 +21,6 @@ static long seconds(clockid_t clock)
 	struct timespec now;
 	CHECK(syscall(SYS_clock_gettime, clock, &now) == 0);
 	return now.tv_sec;
-}
-static int put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	CHECK(fd >= 0);
-	ssize_t n = write(fd, text, strlen(text));
-	int saved = errno;
-	close(fd);
-	errno = saved;
-	return n < 0 ? -1 : 0;
 }
 static ino_t number(const char *path)
 {

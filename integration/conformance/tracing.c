@@ -1,5 +1,5 @@
 /* ptrace(2): stops, registers, memory, events, attaching, what a tracer's end means */
-#include "check.h"
+#include "traced.h"
 #include <pthread.h>
 #include <signal.h>
 #include <linux/filter.h>
@@ -12,29 +12,11 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 
-static int stopped(pid_t pid)
-{
-	int status;
-	CHECK(waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status));
-	return status >> 8;
-}
 static int ended(pid_t pid)
 {
 	int status;
 	CHECK(waitpid(pid, &status, __WALL) == pid && !WIFSTOPPED(status));
 	return status;
-}
-static pid_t traced(void (*body)(void))
-{
-	pid_t pid = fork();
-	if (pid == 0) {
-		CHECK(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0);
-		raise(SIGSTOP);
-		body();
-		_exit(3);
-	}
-	CHECK(stopped(pid) == SIGSTOP);
-	return pid;
 }
 
 static void calls(void)

@@ -1,5 +1,5 @@
 /* user_namespaces(7): maps, capabilities, what they reach, nsfs */
-#include "check.h"
+#include "put.h"
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -15,18 +15,6 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-
-static int put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	if (fd < 0)
-		return -1;
-	ssize_t n = write(fd, text, strlen(text));
-	int saved = errno;
-	close(fd);
-	errno = saved;
-	return n < 0 ? -1 : 0;
-}
 
 static const char *get(const char *path)
 {

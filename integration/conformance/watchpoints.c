@@ -1,5 +1,5 @@
 /* ptrace(2): debug registers, that is hardware breakpoints and watchpoints; options that need power */
-#include "check.h"
+#include "traced.h"
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,25 +12,6 @@
 static volatile long watched __attribute__((aligned(8)));
 static volatile int other;
 
-static int stopped(pid_t pid)
-{
-	int status;
-	CHECK(waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status));
-	return status >> 8;
-}
-static pid_t traced(void (*body)(void))
-{
-	pid_t pid = fork();
-	CHECK(pid >= 0);
-	if (pid == 0) {
-		CHECK(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0);
-		raise(SIGSTOP);
-		body();
-		_exit(3);
-	}
-	CHECK(stopped(pid) == SIGSTOP);
-	return pid;
-}
 static void ends(pid_t pid, int code)
 {
 	int status;

@@ -1,7 +1,8 @@
 /** fanotify(7), for which a container needs CAP_SYS_ADMIN: the same program on the host and in a container that has it. */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { compileGuest } from '../guest_program.ts';
 import { missing, RunscWorld } from '../runsc_bundle.ts';
 
 const OUT = join(resolve(__dirname, '../..'), '.cache/fanotify');
@@ -13,8 +14,7 @@ const CAPABILITIES = ['CAP_SYS_ADMIN', 'CAP_SETUID', 'CAP_SETGID'];
   const program = join(OUT, 'events');
   let onHost = '';
   beforeAll(() => {
-    mkdirSync(OUT, { recursive: true });
-    execFileSync('gcc', ['-O1', '-Wall', '-static', '-o', program, join(__dirname, 'events.c')], { stdio: 'inherit' });
+    compileGuest(join(__dirname, 'events.c'), program, ['-static']);
     const { stdout, stderr, status } = spawnSync(program, { encoding: 'latin1', timeout: 60_000 });
     expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
     onHost = stdout;

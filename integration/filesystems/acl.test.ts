@@ -2,7 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
+import { compileGuest } from '../guest_program.ts';
 import { missing, RUNSC } from '../runsc_bundle.ts';
 
 const OUT = resolve(__dirname, '../../.cache/filesystems');
@@ -18,12 +19,7 @@ suite('access control lists', () => {
     mkdirSync(path);
     return path;
   };
-  function compile(source: string): string {
-    mkdirSync(OUT, { recursive: true });
-    const program = join(OUT, source.replace(/.*\/|\.c$/g, ''));
-    execFileSync('gcc', ['-O1', '-Wall', '-o', program, join(__dirname, source)], { stdio: 'inherit' });
-    return program;
-  }
+  const compile = (source: string): string => compileGuest(join(__dirname, `${source}.c`), join(OUT, basename(source)));
   const run = (command: string, args: readonly string[], cwd = '/'): string =>
     execFileSync(command, args, { encoding: 'latin1', timeout: 60_000, cwd });
   const inside = (flags: readonly string[], mounts: readonly string[], command: readonly string[]): string =>
@@ -35,7 +31,7 @@ suite('access control lists', () => {
     ['the image below the overlay', [], false],
     ['the image, --directfs', ['--directfs'], false],
   ] as const)('%s: what the host has set', (_name, flags, isVolume) => {
-    const program = compile('lists.c');
+    const program = compile('lists');
     const [onHost, inSandbox] = [folder(), folder()];
     for (const path of [onHost, inSandbox]) run(program, ['set'], path);
     const expected = run(program, ['show'], onHost);
@@ -47,7 +43,7 @@ suite('access control lists', () => {
   });
 
   test.each([[[]], [['--directfs']]])('what the sandbox sets: %j', (flags) => {
-    const program = compile('../conformance/acl.c');
+    const program = compile('../conformance/acl');
     const volume = folder();
     copyFileSync(program, join(volume, 'program')); // it makes its files in /tmp
     expect(inside(flags, ['-v', `${volume}:/tmp`], ['/tmp/program'])).toBe(run(program, []));

@@ -2,10 +2,11 @@
  * Every kind of filesystem answers as Linux's do: the same programs run on the host's memory and disk first, and then in the sandbox on a tmpfs,
  * the root's overlay (in memory, on disk), a volume, and a volume with --directfs.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { compileGuest } from '../guest_program.ts';
 import { missing, RUNSC } from '../runsc_bundle.ts';
 
 const OUT = resolve(__dirname, '../../.cache/filesystems');
@@ -44,12 +45,7 @@ suite('filesystems', () => {
     { name: 'directfs', flags: ['--directfs'], mounts: ['-v', `${volume('direct')}:/mnt`], folder: '/mnt', nodev: true },
   ];
 
-  function compile(name: string): string {
-    mkdirSync(OUT, { recursive: true });
-    const program = join(OUT, name);
-    execFileSync('gcc', ['-O1', '-Wall', '-o', program, join(__dirname, `${name}.c`)], { stdio: 'inherit' });
-    return program;
-  }
+  const compile = (name: string): string => compileGuest(join(__dirname, `${name}.c`), join(OUT, name));
   function output(command: string, args: readonly string[]): string {
     const r = spawnSync(command, args, { encoding: 'latin1', timeout: 240_000, input: '', maxBuffer: 64 << 20 });
     expect(r).toMatchObject({ status: 0, stderr: '' });

@@ -2,7 +2,8 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
+import { compileGuest } from '../guest_program.ts';
 import { eventually, missing, RUNSC, sentryOf } from '../runsc_bundle.ts';
 
 const OUT = resolve(__dirname, '../../.cache/filesystems');
@@ -23,12 +24,7 @@ suite('inotify on volumes', () => {
     mkdirSync(path);
     return path;
   };
-  function compile(source: string): string {
-    mkdirSync(OUT, { recursive: true });
-    const program = join(OUT, source.replace(/.*\/|\.c$/g, ''));
-    execFileSync('gcc', ['-O1', '-Wall', '-o', program, join(__dirname, source)], { stdio: 'inherit' });
-    return program;
-  }
+  const compile = (source: string): string => compileGuest(join(__dirname, `${source}.c`), join(OUT, basename(source)));
   const inside = (path: string, flags: readonly string[], command: readonly string[], at = '/mnt'): string[] => [
     `--platform=${PLATFORM}`,
     ...flags,
@@ -54,7 +50,7 @@ suite('inotify on volumes', () => {
   /** What the watchers in the sandbox and beside it print of the changes that `script` makes on the host. */
   async function compare(flags: readonly string[], prepare: string, watched: readonly string[], script: string): Promise<string[]> {
     const path = volume();
-    const program = compile('watcher.c');
+    const program = compile('watcher');
     execFileSync('sh', ['-c', prepare], { cwd: path });
     const shell = `cd /mnt && exec ${program} ${watched.join(' ')}`;
     const watchers = [watch(program, watched, path), watch(RUNSC, inside(path, flags, ['/bin/sh', '-c', shell]))];
@@ -86,7 +82,7 @@ suite('inotify on volumes', () => {
 
   test('another sandbox changes the volume', async () => {
     const path = volume();
-    const program = compile('watcher.c');
+    const program = compile('watcher');
     const watchers = [watch(program, ['.'], path), watch(RUNSC, inside(path, [], ['/bin/sh', '-c', `cd /mnt && exec ${program} .`]))];
     for (const { lines } of watchers) expect(await eventually(() => lines().includes('ready'), 60_000)).toBe(true);
     execFileSync(RUNSC, inside(path, [], ['/bin/sh', '-c', 'cd /mnt && echo a > a && mv a b && mkdir c && rm b && rmdir c && echo > end']));
@@ -101,7 +97,7 @@ suite('inotify on volumes', () => {
   test.each(['', '--directfs'])(
     'what the sandbox does itself is told once, as on the host %s',
     (flag) => {
-      const program = compile('../conformance/inotify.c');
+      const program = compile('../conformance/inotify');
       const run = (command: string, args: readonly string[]): string =>
         execFileSync(command, args, { encoding: 'latin1', timeout: 60_000 });
       const path = volume();
@@ -113,7 +109,7 @@ suite('inotify on volumes', () => {
 
   test('more changes than the host keeps: the application hears that some are lost', async () => {
     const path = volume();
-    const program = compile('watcher.c');
+    const program = compile('watcher');
     const watcher = watch(RUNSC, inside(path, [], ['/bin/sh', '-c', `cd /mnt && exec ${program} .`]));
     expect(await eventually(() => watcher.lines().includes('ready'), 60_000)).toBe(true);
     process.kill(sentryOf(watcher.child.pid as number), 'SIGSTOP');

@@ -3,6 +3,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { compileGuest } from '../guest_program.ts';
 import { eventually, missing, RUNSC } from '../runsc_bundle.ts';
 
 const OUT = resolve(__dirname, '../../.cache/filesystems');
@@ -10,12 +11,7 @@ const PLATFORM = (process.env.TSVISOR_TEST_PLATFORMS ?? 'systrap').split(',')[0]
 const MILLISECONDS = Number(process.env.TSVISOR_RACE ?? 3000);
 const suite = missing().length === 0 ? describe : describe.skip;
 
-function compile(name: string): string {
-  mkdirSync(OUT, { recursive: true });
-  const program = join(OUT, name);
-  execFileSync('gcc', ['-O1', '-Wall', '-o', program, join(__dirname, `${name}.c`)], { stdio: 'inherit' });
-  return program;
-}
+const compile = (name: string): string => compileGuest(join(__dirname, `${name}.c`), join(OUT, name));
 /** Names, contents, modes and times of a tree. */
 function tree(path: string): string[] {
   return readdirSync(path, { recursive: true, encoding: 'utf8' })

@@ -3,6 +3,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { compileGuest } from '../guest_program.ts';
 import { eventually, missing, RUNSC, sentryOf } from '../runsc_bundle.ts';
 
 const suite = missing().length === 0 ? describe : describe.skip;
@@ -71,8 +72,7 @@ suite('volumes', () => {
     'every way to sync reaches the host %s',
     (flag) => {
       const path = volume();
-      const program = join(path, 'syncs');
-      execFileSync('gcc', ['-O1', '-Wall', '-o', program, join(__dirname, 'syncs.c')]);
+      compileGuest(join(__dirname, 'syncs.c'), join(path, 'syncs'));
       const trace = join(folder, `trace-${serial++}`);
       const calls = 'fsync,fdatasync,sync_file_range,syncfs,pwritev2,msync';
       // The stub is traced by nobody else on systrap. --seccomp-bpf: nothing else stops.

@@ -1,17 +1,14 @@
 /** What a FUSE server may do to its clients in the sandbox, where Linux lets it do more. */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { reportKvm } from '../../lib/kvm_probe.ts';
+import { compileGuest } from '../guest_program.ts';
 
 const ROOT = resolve(__dirname, '../..');
 const OUT = join(ROOT, '.cache/fuse');
 const PLATFORMS = process.env.TSVISOR_TEST_PLATFORMS?.split(',') ?? ['systrap', 'ptrace', ...(reportKvm().entry !== 0 ? ['kvm'] : [])];
 
-beforeAll(() => {
-  mkdirSync(OUT, { recursive: true });
-  execFileSync('gcc', ['-O1', '-Wall', '-o', join(OUT, 'stuck'), join(__dirname, 'stuck.c'), '-lpthread'], { stdio: 'inherit' });
-});
+beforeAll(() => void compileGuest(join(__dirname, 'stuck.c'), join(OUT, 'stuck'), ['-lpthread']));
 
 test.each(PLATFORMS)(
   'who waits for a server that does nothing can be killed, on %s',

@@ -1,8 +1,7 @@
-/** Memory under a container's limit and processes under its pids limit: an application pays, the Sentry lives. */
-import { execFileSync } from 'node:child_process';
 import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { reportKvm } from '../../lib/kvm_probe.ts';
+import { compileGuest } from '../guest_program.ts';
 import { missing, RunscWorld } from '../runsc_bundle.ts';
 
 /** With KVM where it is: there the Sentry, not the host, keeps the limit. */
@@ -75,7 +74,7 @@ suite.each(PLATFORMS)('limits on %s', (platform) => {
   }, 60_000);
 
   test('a bomb of threads ends there, too', () => {
-    execFileSync('gcc', ['-O1', '-Wall', '-static', '-o', `${world.folder}/bomb`, join(__dirname, 'thread_bomb.c')], { stdio: 'inherit' });
+    compileGuest(join(__dirname, 'thread_bomb.c'), `${world.folder}/bomb`, ['-static']);
     const id = world.newId();
     const bundle = world.bundle({
       args: ['sh', '-c', '/bomb; /bomb; echo alive'],

@@ -14,6 +14,7 @@ const CAPABILITIES =
     .split(' ')
     .map((name) => `CAP_${name}`);
 const ENV = { INTEROP: '/interop', PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
+const COMMON = '. $INTEROP/await.sh; . $INTEROP/common.sh;';
 /** In mount and process namespaces of its own, so that nothing outlives the command. */
 const ENTER = 'root=$1; shift; mount --rbind /dev "$root/dev"; mount -t proc proc "$root/proc"; exec chroot "$root" "$@"';
 
@@ -33,6 +34,7 @@ export class InteropWorld {
     const { folder } = this.net.runsc;
     const shared = join(folder, 'interop');
     cpSync(scripts, shared, { recursive: true });
+    cpSync(join(__dirname, 'await.sh'), join(shared, 'await.sh'));
     sh(`ssh-keygen -q -t ed25519 -N '' -C test -f ${shared}/id_test`);
     this.roots = { sandbox: this.mount('sandbox', shared), outside: this.mount('outside', shared) };
   }
@@ -90,7 +92,7 @@ export class InteropWorld {
   }
   /** The server of a pair: until `stopServers`, or the sandbox's end. */
   serve(side: Side, pair: string): void {
-    const [command, args] = this.command(side, `. $INTEROP/common.sh; . $INTEROP/${pair}.sh; serve`);
+    const [command, args] = this.command(side, `${COMMON} . $INTEROP/${pair}.sh; serve`);
     const log = join(this.net.runsc.folder, `${pair}-${side}.log`);
     const child = spawn('sh', ['-c', `exec "$@" >${log} 2>&1`, 'sh', command, ...args], {
       stdio: 'ignore',
@@ -106,7 +108,7 @@ export class InteropWorld {
    * goes on afterwards.
    */
   ask(side: Side, pair: string, address: string, seconds: number, count = 0, halfway = (): void => {}): Promise<string> {
-    const script = `. $INTEROP/common.sh; . $INTEROP/${pair}.sh; COUNT=${count}; await ${address} $PORT; ask ${address}`;
+    const script = `${COMMON} . $INTEROP/${pair}.sh; COUNT=${count}; await ${address} $PORT; ask ${address}`;
     const [command, args] = this.command(side, script);
     const child = spawn('timeout', ['--foreground', '-k', '2', String(seconds), command, ...args], { env: { ...process.env, ...ENV } });
     let said = '';

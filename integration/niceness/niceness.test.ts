@@ -1,17 +1,15 @@
 /** Nice values and SCHED_IDLE, where this host lets runsc give them effect (RLIMIT_NICE): a weaker process gets less of a CPU. */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { host } from '../../lib/host.ts';
 import { allowNiceZero, mayReturnToNiceZero } from '../../lib/nice_limit.ts';
+import { compileGuest } from '../guest_program.ts';
 
 const ROOT = resolve(__dirname, '../..');
 const OUT = join(ROOT, '.cache/niceness');
 const RUNSC = join(ROOT, 'bin/runsc');
 
-mkdirSync(OUT, { recursive: true });
-const program = join(OUT, 'share');
-execFileSync('gcc', ['-O1', '-Wall', '-o', program, join(__dirname, 'share.c')], { stdio: 'inherit' });
+const program = compileGuest(join(__dirname, 'share.c'), join(OUT, 'share'));
 allowNiceZero(host);
 const works = mayReturnToNiceZero(host);
 

@@ -57,8 +57,8 @@ export const Rgetattr = message('Rgetattr', 25, {
   gen: u64,
   data_version: u64,
 });
-export const Tsetattr = message('Tsetattr', 26, {
-  fid: u32,
+/** What is to become of an object. */
+const change = {
   valid: u32,
   mode: u32,
   uid: u32,
@@ -68,7 +68,8 @@ export const Tsetattr = message('Tsetattr', 26, {
   atime_nsec: u64,
   mtime_sec: i64,
   mtime_nsec: u64,
-});
+};
+export const Tsetattr = message('Tsetattr', 26, { fid: u32, ...change });
 export const Rsetattr = message('Rsetattr', 27, {});
 export const Txattrwalk = message('Txattrwalk', 30, { fid: u32, newfid: u32, name });
 export const Rxattrwalk = message('Rxattrwalk', 31, { size: u64 });
@@ -159,19 +160,7 @@ export const Tmakex = message('Tmakex', 204, {
 });
 export const Rmakex = message('Rmakex', 205, { opened: u8, attr });
 /** As Tsetattr, at a place, and tells the attributes afterwards. */
-export const Tsetattrx = message('Tsetattrx', 206, {
-  fid: u32,
-  names,
-  valid: u32,
-  mode: u32,
-  uid: u32,
-  gid: u32,
-  size: u64,
-  atime_sec: i64,
-  atime_nsec: u64,
-  mtime_sec: i64,
-  mtime_nsec: u64,
-});
+export const Tsetattrx = message('Tsetattrx', 206, { fid: u32, names, ...change });
 export const Rsetattrx = message('Rsetattrx', 207, { attr });
 export const Tclunkx = message('Tclunkx', 208, { fids: list(u32, P9_MAX_CLUNK) });
 export const Rclunkx = message('Rclunkx', 209, {});

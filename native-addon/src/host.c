@@ -73,11 +73,9 @@ static size_t clamp(const struct args *a, size_t i, size_t length, size_t *offse
 	return n < 0 ? 0 : n > (double)rest ? rest : (size_t)n;
 }
 
-/*
- * readProcess(pid, address, view, offset, count) -> bytes, or -errno. Bounds are clamped to the view. A partial read
- * (a hole in the other process) gives the bytes before the hole.
- */
-static napi_value host_read_process(napi_env env, napi_callback_info info)
+/* The arguments of readProcess and writeProcess, given to `call`: bytes, or -errno. Bounds are clamped to the view. */
+static napi_value transfer(napi_env env, napi_callback_info info,
+			   ssize_t (*call)(pid_t, const struct iovec *, unsigned long, const struct iovec *, unsigned long, unsigned long))
 {
 	struct args a = get_args(env, info);
 	size_t length, offset;
@@ -85,21 +83,20 @@ static napi_value host_read_process(napi_env env, napi_callback_info info)
 	struct iovec local = { .iov_len = clamp(&a, 3, length, &offset) };
 	local.iov_base = data + offset;
 	struct iovec remote = { (void *)arg_i64(&a, 1), local.iov_len };
-	ssize_t n = process_vm_readv(arg_i64(&a, 0), &local, 1, &remote, 1, 0);
+	ssize_t n = call(arg_i64(&a, 0), &local, 1, &remote, 1, 0);
 	return make_double(env, n < 0 ? -errno : (double)n);
+}
+
+/* readProcess(pid, address, view, offset, count) -> bytes, or -errno. A partial read (a hole in the other process) gives the bytes before the hole. */
+static napi_value host_read_process(napi_env env, napi_callback_info info)
+{
+	return transfer(env, info, process_vm_readv);
 }
 
 /* writeProcess(pid, address, view, offset, count) -> bytes, or -errno. The other process's page protections hold. */
 static napi_value host_write_process(napi_env env, napi_callback_info info)
 {
-	struct args a = get_args(env, info);
-	size_t length, offset;
-	char *data = arg_bytes(&a, 2, &length);
-	struct iovec local = { .iov_len = clamp(&a, 3, length, &offset) };
-	local.iov_base = data + offset;
-	struct iovec remote = { (void *)arg_i64(&a, 1), local.iov_len };
-	ssize_t n = process_vm_writev(arg_i64(&a, 0), &local, 1, &remote, 1, 0);
-	return make_double(env, n < 0 ? -errno : (double)n);
+	return transfer(env, info, process_vm_writev);
 }
 
 static void unmap_buffer(napi_env env, void *data, void *hint)

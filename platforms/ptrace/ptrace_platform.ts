@@ -68,7 +68,7 @@ export class PtracePlatform implements Platform {
     this.childFd = native.childEventFd();
     if (this.childFd < 0) throw new Error(`signalfd: errno ${-this.childFd}`);
     this.placement = new CpuPlacement(options.host, { [Symbol.iterator]: () => this.threads.values() }, false);
-    this.scheduling = new Scheduling(this.placement, new Niceness(options.host));
+    this.scheduling = new Scheduling(this.placement, new Niceness(options.host), this.proc);
     this.seed = startSeed(options.host, options.procFd, options.stubFd, this.channel.theirs);
     this.proc.setOomScore(this.seed.pid, 0);
     this.seedThread = new PtraceThread(this, new PtraceSpace(this, this.seed.pid, this.seed.vdsoBase), this.seed.pid, null);

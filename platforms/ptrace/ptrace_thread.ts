@@ -143,10 +143,7 @@ export class PtraceThread implements ThreadContext {
     this.platform.scheduling.set(this, cpus, nice);
   }
   processor(): number {
-    const { placement } = this;
-    if (placement.cpu >= 0) return placement.cpu;
-    const last = this.platform.proc.processor(this.space.pid, this.tid);
-    return placement.mayRunOn(last) ? last : (placement.allowed?.[0] ?? last);
+    return this.platform.scheduling.processor(this);
   }
   cpuTime(): number {
     return this.platform.threadCpuTime(this);

@@ -118,7 +118,7 @@ export class SystrapPlatform implements Platform {
     this.doorbell = this.host.syscall(HOST_CALL.eventfd2, 0, EFD_CLOEXEC);
     this.poll.add(this.doorbell, EPOLLIN | EPOLLOUT | EPOLLET, (ready) => this.rang(ready));
     this.placement = new CpuPlacement(options.host, this.running, true);
-    this.scheduling = new Scheduling(this.placement, new Niceness(options.host));
+    this.scheduling = new Scheduling(this.placement, new Niceness(options.host), this.proc);
     const globalFd = this.sealedMemory('sandbox', PAGE);
     if (globalFd < 0) throw new Error(`memfd_create: errno ${-globalFd}`);
     const global = native.mapShared(globalFd, PAGE, 0, 3);

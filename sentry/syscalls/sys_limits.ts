@@ -1,6 +1,5 @@
 /** Resource limits and usage: getrlimit(2), prlimit(2), getrusage(2), times(2). */
 import { EFAULT, EINVAL, EPERM, type Errno, ESRCH, isErrno } from '../../abi/errno.ts';
-import { Rusage } from '../../abi/resource.ts';
 import { off64, struct, u64 } from '../../abi/struct.ts';
 import { type CpuTimes, groupCpuTimes, NS_PER_TICK } from '../kernel/cpu_time.ts';
 import { CAP_SYS_RESOURCE, hasCap, hasCapIn } from '../kernel/credentials.ts';
@@ -9,6 +8,7 @@ import type { Task } from '../kernel/task.ts';
 import { noUsage, type ThreadGroup, type Usage } from '../kernel/thread_group.ts';
 import { NR_OPEN } from '../vfs/fd_table.ts';
 import { addr, int, syscall, uint } from './definition.ts';
+import { encodeUsage } from './rusage.ts';
 
 const Rlimit = struct('rlimit64', 16, { rlim_cur: u64, rlim_max: u64 });
 const INFINITE = 0xffff_ffff_ffff_ffffn;
@@ -85,27 +85,10 @@ function usageOf(task: Task, who: number): Usage | null {
   return { ...task.group.dead, userTime: user, systemTime: system, maxResident: Math.max(task.group.dead.maxResident, resident) };
 }
 
-function timeval(ns: number): { tv_sec: number; tv_usec: number } {
-  return { tv_sec: Math.floor(ns / 1e9), tv_usec: Math.floor((ns % 1e9) / 1e3) };
-}
-
 function getrusage(task: Task, who: number, address: number): number {
   const usage = usageOf(task, who);
   if (usage === null) return EINVAL;
-  return task.copyOut(
-    address,
-    Rusage.encode({
-      ru_utime: timeval(usage.userTime),
-      ru_stime: timeval(usage.systemTime),
-      ru_maxrss: Math.floor(usage.maxResident / 1024),
-      ru_minflt: usage.minorFaults,
-      ru_majflt: 0,
-      ru_inblock: 0,
-      ru_oublock: 0,
-      ru_nvcsw: usage.voluntarySwitches,
-      ru_nivcsw: usage.involuntarySwitches,
-    }),
-  );
+  return task.copyOut(address, encodeUsage(usage));
 }
 
 /** Clock ticks since a point in the past; the buffer may be NULL. */

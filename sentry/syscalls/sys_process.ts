@@ -1,7 +1,6 @@
 /** Processes: clone, fork, vfork, clone3, execve, execveat, exit, exit_group, wait4, waitid. */
 import { E2BIG, EAGAIN, EBADF, ECHILD, EFAULT, EINVAL, type Errno, ESRCH, isErrno } from '../../abi/errno.ts';
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from '../../abi/fcntl.ts';
-import { Rusage } from '../../abi/resource.ts';
 import {
   __WALL,
   __WCLONE,
@@ -36,11 +35,12 @@ import { exec } from '../kernel/exec.ts';
 import { exitGroup, exitTask } from '../kernel/exit.ts';
 import { stopBeforeExit } from '../kernel/ptrace.ts';
 import type { Task } from '../kernel/task.ts';
-import type { ThreadGroup, Usage } from '../kernel/thread_group.ts';
+import type { ThreadGroup } from '../kernel/thread_group.ts';
 import type { Blocking } from '../kernel/wait.ts';
 import { type ChildEvent, type WaitRequest, waitForChild } from '../kernel/wait_child.ts';
 import { addr, fd, flags, int, NO_RESULT, path, size, syscall, uint } from './definition.ts';
 import { readStrings } from './exec_strings.ts';
+import { encodeUsage } from './rusage.ts';
 
 /** clone3(2): the largest structure that is read; what lies beyond ours must be zero. */
 const CLONE_ARGS_MAX = 4096;
@@ -156,21 +156,6 @@ function exit(task: Task, code: number): number {
 function exit_group(task: Task, code: number): number {
   if (!stopBeforeExit(task, (code & 0xff) << 8, true)) exitGroup(task.group, (code & 0xff) << 8);
   return NO_RESULT;
-}
-
-function encodeUsage(usage: Usage): Uint8Array {
-  const time = (ns: number) => ({ tv_sec: Math.floor(ns / 1e9), tv_usec: Math.floor((ns % 1e9) / 1e3) });
-  return Rusage.encode({
-    ru_utime: time(usage.userTime),
-    ru_stime: time(usage.systemTime),
-    ru_maxrss: Math.floor(usage.maxResident / 1024),
-    ru_minflt: usage.minorFaults,
-    ru_majflt: 0,
-    ru_inblock: 0,
-    ru_oublock: 0,
-    ru_nvcsw: usage.voluntarySwitches,
-    ru_nivcsw: usage.involuntarySwitches,
-  });
 }
 
 function wait4(task: Task, pid: number, status: number, options: number, usage: number): Blocking | number {

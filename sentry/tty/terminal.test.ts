@@ -56,6 +56,16 @@ class World extends FakeMachine {
     const slave = this.slave(terminal, leader, 0);
     return { terminal, master, slave };
   }
+  /** A pair whose slave is a shell's and whose master ends at one of the host; `outer`: what is behind that. */
+  bridged() {
+    const poll = new HostPoll(host);
+    Object.assign(this.kernel, { poll });
+    const [inner, outer] = host.socketpair(1) as [number, number];
+    const { terminal, slave } = createTerminal(this.mount, 0, 0) as { terminal: Terminal; slave: FileDescription };
+    const shell = this.process();
+    terminal.control(shell.group.group.session, shell.group.group);
+    return { poll, outer, slave, shell, bridge: new HostTerminal(this.kernel, terminal, inner) };
+  }
   slave(terminal: Terminal, task: Task, flags: number): FileDescription {
     return new FileDescription(openSlave(terminal, flags, task) as FileImpl, O_RDWR);
   }
@@ -317,13 +327,7 @@ test('window size, packet mode, FIONREAD, TIOCSTI', () => {
 
 test('a bridge carries bytes both ways, waits for a slow host, and drains at the end', () => {
   const w = new World();
-  const poll = new HostPoll(host);
-  Object.assign(w.kernel, { poll });
-  const [inner, outer] = host.socketpair(1) as [number, number];
-  const { terminal, slave } = createTerminal(w.mount, 0, 0) as { terminal: Terminal; slave: FileDescription };
-  const shell = w.process();
-  terminal.control(shell.group.group.session, shell.group.group);
-  const bridge = new HostTerminal(w.kernel, terminal, inner);
+  const { poll, outer, slave, shell, bridge } = w.bridged();
   const chunk = new Uint8Array(65536);
   const shown = (): string => {
     const n = host.syscall(45, outer, chunk, chunk.length, 0x40, 0, 0); // recvfrom MSG_DONTWAIT
@@ -360,13 +364,7 @@ test('a bridge carries bytes both ways, waits for a slow host, and drains at the
 
 test('the host side goes away: the session is hung up', () => {
   const w = new World();
-  const poll = new HostPoll(host);
-  Object.assign(w.kernel, { poll });
-  const [inner, outer] = host.socketpair(1) as [number, number];
-  const { terminal, slave } = createTerminal(w.mount, 0, 0) as { terminal: Terminal; slave: FileDescription };
-  const shell = w.process();
-  terminal.control(shell.group.group.session, shell.group.group);
-  new HostTerminal(w.kernel, terminal, inner);
+  const { poll, outer, slave, shell } = w.bridged();
   host.close(outer);
   poll.wait(0);
   expect(signals(shell)).toContain(SIGHUP);

@@ -6,14 +6,5 @@ WORK=$(mktemp -d)
 
 # As it stands in a URL.
 bracketed() { case $1 in *:*) echo "[$1]" ;; *) echo "$1" ;; esac; }
-# Until something listens there; at most half a minute.
-await() {
-  for _ in $(seq 300); do
-    if nc -z -w 2 "$1" "$2" 2>/dev/null; then return; fi
-    sleep 0.1
-  done
-  echo "nothing listens at $1 port $2"
-  exit 1
-}
 # The same bytes everywhere: SEED MIB.
 noise() { python3 -c 'import random, sys; r = random.Random(int(sys.argv[1])); [sys.stdout.buffer.write(r.randbytes(1 << 20)) for _ in range(int(sys.argv[2]))]' "$1" "$2"; }

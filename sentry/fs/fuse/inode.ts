@@ -12,7 +12,8 @@ import type { Credentials } from '../../kernel/credentials.ts';
 import type { Task } from '../../kernel/task.ts';
 import { WaitQueue } from '../../kernel/wait.ts';
 import type { FileDescription, FileImpl } from '../../vfs/file.ts';
-import { type AttributeChange, type Attributes, type CreateOptions, Inode, type OpenContext } from '../../vfs/inode.ts';
+import type { AttributeChange, Attributes, CreateOptions, Inode, OpenContext } from '../../vfs/inode.ts';
+import { ToldInode } from '../told_inode.ts';
 import type { FuseConnection } from './connection.ts';
 import { FuseDirectory } from './directory.ts';
 import { type Entry, readAttrOut } from './entry.ts';
@@ -24,7 +25,7 @@ import { PageCache } from './page_cache.ts';
 import { FuseRequest, type RequestOptions, type RequestPart } from './request.ts';
 import * as xattrs from './xattrs.ts';
 
-export class FuseInode extends Inode {
+export class FuseInode extends ToldInode {
   declare readonly fs: FuseFilesystem;
   readonly nodeid: bigint;
   readonly generation: bigint;
@@ -40,7 +41,6 @@ export class FuseInode extends Inode {
   parent: FuseInode | null = null;
   private name: ByteString = '';
   private nameUntil = 0;
-  private known: Attributes;
   private attributesUntil = 0;
   /** FuseConnection.version of the last change that was made here. */
   private changedAt = 0;
@@ -49,10 +49,9 @@ export class FuseInode extends Inode {
   private pageCache: PageCache | null = null;
 
   constructor(fs: FuseFilesystem, entry: Entry) {
-    super(fs);
+    super(fs, entry.attributes);
     this.nodeid = entry.nodeid;
     this.generation = entry.generation;
-    this.known = entry.attributes;
     this.accessRule = fs.access;
   }
 
@@ -94,15 +93,6 @@ export class FuseInode extends Inode {
 
   attributes(): Attributes {
     return this.known;
-  }
-  override get mode(): number {
-    return this.known.mode;
-  }
-  override get uid(): number {
-    return this.known.uid;
-  }
-  override get gid(): number {
-    return this.known.gid;
   }
   get size(): number {
     return this.known.size;

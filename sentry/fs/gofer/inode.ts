@@ -23,17 +23,10 @@ import { P9_MAX_WALK_EXTENDED, P9_NO_OPEN, P9_NOFID } from '../../../lib/p9/cons
 import { Rconnectx, Rsetattrx, Rwalkx, Tconnectx, Tsetattrx, Twalkx } from '../../../lib/p9/messages.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { FileImpl } from '../../vfs/file.ts';
-import {
-  type AccessRule,
-  type AttributeChange,
-  type Attributes,
-  type CreateOptions,
-  Inode,
-  type OpenContext,
-  type WalkAhead,
-} from '../../vfs/inode.ts';
+import type { AccessRule, AttributeChange, Attributes, CreateOptions, Inode, OpenContext, WalkAhead } from '../../vfs/inode.ts';
 import { ACL_ACCESS, PosixAcl } from '../../vfs/posix_acl.ts';
 import type { HostFd } from '../host_fd.ts';
+import { ToldInode } from '../told_inode.ts';
 import { readAttributes, viewOf } from './attributes.ts';
 import { DENIED } from './direct.ts';
 import { GoferDirectory, listDirectory } from './directory.ts';
@@ -67,7 +60,7 @@ const USES_BEFORE_FID = 2;
 /** Look-ups in a directory that lost its listing, each a round trip, before it is listed again. */
 const MISSES_BEFORE_LISTING = 4;
 
-export class GoferInode extends Inode {
+export class GoferInode extends ToldInode {
   declare readonly fs: GoferFilesystem;
   /** -1: none now. */
   fid: number;
@@ -80,7 +73,6 @@ export class GoferInode extends Inode {
   private wasListed = false;
   private misses = 0;
   isGone = false;
-  private known: Attributes;
   /** Attributes changed by something that did not tell what they are now. */
   private stale = false;
   private target: ByteString;
@@ -93,10 +85,9 @@ export class GoferInode extends Inode {
   private xattrCache: XattrCache | null = null;
 
   constructor(fs: GoferFilesystem, parent: GoferInode | null, name: ByteString, entry: Entry, fid: number) {
-    super(fs);
+    super(fs, entry.attributes);
     this.parent = parent;
     this.name = name;
-    this.known = entry.attributes;
     this.target = entry.target;
     this.fid = fid;
     this.accessRule = undefined; // for as long as it is known: XattrCache keeps it
@@ -112,15 +103,6 @@ export class GoferInode extends Inode {
 
   // Attributes
 
-  override get mode(): number {
-    return this.known.mode;
-  }
-  override get uid(): number {
-    return this.known.uid;
-  }
-  override get gid(): number {
-    return this.known.gid;
-  }
   attributes(): Attributes {
     const { files } = this;
     // On an exclusive mount nobody but our own writers changes a file.
