@@ -129,6 +129,9 @@ function collect(command: string, args: readonly string[], seconds: number): Pro
     const timer = setTimeout(() => {
       output += `\n[not done after ${seconds} s]\n`;
       child.kill('SIGKILL');
+      // Who was started and stays may hold them: they end here.
+      child.stdout.destroy();
+      child.stderr.destroy();
     }, seconds * 1000);
     child.on('error', failed);
     child.on('close', (status) => {
