@@ -780,4 +780,25 @@ static const char *at(const char *name)
 		}                                 \
 	} while (0)
 
+/* What clients do most. */
+static void fill(const char *path, const char *content)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	CHECK(fd >= 0);
+	CHECK(write(fd, content, strlen(content)) == (ssize_t)strlen(content));
+	CHECK(close(fd) == 0);
+}
+
+static void expect(const char *path, const char *content)
+{
+	char buffer[4096];
+	int fd = open(path, O_RDONLY);
+	CHECK(fd >= 0);
+	ssize_t n = read(fd, buffer, sizeof buffer);
+	CHECK(n == (ssize_t)strlen(content));
+	CHECK(memcmp(buffer, content, n) == 0);
+	CHECK(read(fd, buffer, sizeof buffer) == 0);
+	CHECK(close(fd) == 0);
+}
+
 #endif
