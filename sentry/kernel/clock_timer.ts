@@ -6,8 +6,12 @@ import { type Clock, deadlineOf, isCpuClock, readClock } from './clocks.ts';
 import type { Kernel } from './kernel.ts';
 import type { Timer } from './timer_queue.ts';
 
-/** The shortest time between two expirations that are acted upon; what expires in between is counted. ns. */
+/**
+ * The shortest time between two expirations that are acted upon, what expires in between is counted; and for each timer that repeats, so that
+ * however many there are the kernel's thread has most of its time for others. ns.
+ */
 const MIN_PERIOD = 50_000;
+const MIN_PERIOD_PER_TIMER = 20_000;
 /** Between two readings of a CPU clock, ns: while it runs, and at most while it does not. */
 const MIN_CPU_WAIT = 1_000_000;
 const MAX_CPU_WAIT = 100_000_000;
@@ -52,18 +56,21 @@ export class ClockTimer {
     if (expiry === 0) return;
     this.expiry = expiry;
     this.period = interval;
+    if (interval !== 0) this.kernel.repeatingTimers++;
     this.schedule();
   }
   stop(): void {
     if (this.timer !== null) this.kernel.timers.cancel(this.timer);
+    if (this.period !== 0) this.kernel.repeatingTimers--;
     this.timer = null;
     this.expiry = 0;
     this.period = 0;
   }
 
-  private schedule(): void {
+  /** wait: ns that pass at least. */
+  private schedule(wait = 1): void {
     const at = isCpuClock(this.clock) ? this.kernel.now() + this.cpuWait() : deadlineOf(this.kernel, this.clock, this.expiry);
-    if (Number.isFinite(at)) this.timer = this.kernel.timers.add(Math.max(at, this.kernel.now() + 1), () => this.check());
+    if (Number.isFinite(at)) this.timer = this.kernel.timers.add(Math.max(at, this.kernel.now() + wait), () => this.check());
   }
 
   /** Every thread of a process adds to its clock; a clock that stood still is looked at less and less often. */
@@ -88,8 +95,8 @@ export class ClockTimer {
     if (this.period === 0) this.expiry = 0;
     else {
       times += Math.floor((now - this.expiry) / this.period);
-      this.expiry = Math.max(this.expiry + times * this.period, now + MIN_PERIOD);
-      this.schedule();
+      this.expiry += times * this.period;
+      this.schedule(Math.max(MIN_PERIOD, MIN_PERIOD_PER_TIMER * this.kernel.repeatingTimers));
     }
     this.onExpire(times);
   }

@@ -150,6 +150,8 @@ export class Kernel implements ThreadEvents {
   readonly epolls = new EpollAccount();
   readonly aio = new AioContexts();
   readonly clockWatch = new ClockWatch(this);
+  /** ClockTimers that are set and expire again and again. */
+  repeatingTimers = 0;
   readonly netlinkPorts = new NetlinkPorts();
   /** Who is told of changes of the network. */
   readonly routeNotices = new RouteNotices(this);
@@ -171,6 +173,8 @@ export class Kernel implements ThreadEvents {
   readonly atEnd: (() => void)[] = [];
   private readonly syscalls: readonly (Syscall | undefined)[];
   private readonly ready: Task[] = [];
+  /** Calls that let others run, in the order of their turns. */
+  readonly turns = new Set<BlockedCall>();
   private nextId = 1;
   private halted = false;
   private brokenWaits = 0;
@@ -227,15 +231,24 @@ export class Kernel implements ThreadEvents {
   runOnce(deadline: number): void {
     if (++this.rounds === this.awaitedRound) this.roundReached();
     if (this.timers.next !== Number.POSITIVE_INFINITY) this.timers.fireDue(this.now());
+    if (this.turns.size > 0) this.nextTurn();
     for (let n = this.ready.length; n > 0; n--) this.advance(this.ready.shift() as Task);
     if (this.halted) return;
     try {
-      this.platform.wait(this, this.ready.length > 0 ? 0 : Math.min(deadline, this.timers.next));
+      this.platform.wait(this, this.ready.length > 0 || this.turns.size > 0 ? 0 : Math.min(deadline, this.timers.next));
       this.brokenWaits = 0;
     } catch (e) {
       if (++this.brokenWaits >= MAX_BROKEN_WAITS) throw e;
       this.brokenEvent('platform', e);
     }
+  }
+  /** The call that has waited longest for its turn has it. False: there is none. */
+  nextTurn(): boolean {
+    for (const call of this.turns) {
+      call.notify('ready');
+      return true;
+    }
+    return false;
   }
   /** Calls `then` in that round. One at a time. */
   atRound(round: number, then: () => void): void {

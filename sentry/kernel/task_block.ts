@@ -24,6 +24,7 @@ export class BlockedCall {
     this.wake = null;
     this.entries = wait.on.map(({ events }) => ({ events, wake: () => this.notify('ready') }));
     for (const [i, target] of wait.on.entries()) target.queue.add(this.entries[i] as WaitEntry);
+    if (wait.turn === true) kernel.turns.add(this);
     if (wait.deadline === undefined) return;
     const { task } = this;
     this.timer = kernel.timers.add(
@@ -64,6 +65,7 @@ export class BlockedCall {
   private unregister(): void {
     for (const [i, target] of (this.wait?.on ?? []).entries()) target.queue.remove(this.entries[i] as WaitEntry);
     this.entries = [];
+    if (this.wait?.turn === true) this.task.kernel.turns.delete(this);
     this.wait = null;
     if (this.timer !== null) this.task.kernel.timers.cancel(this.timer);
     this.timer = null;

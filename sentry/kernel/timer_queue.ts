@@ -2,6 +2,9 @@
 
 import type { BrokenHandler } from './contain.ts';
 
+/** Timers that fire before others have their turn. */
+const FIRED_AT_ONCE = 256;
+
 export interface Timer {
   /** Kernel monotonic time, ns. */
   readonly deadline: number;
@@ -46,8 +49,10 @@ export class TimerQueue {
     return this.heap[0]?.deadline ?? Number.POSITIVE_INFINITY;
   }
 
+  /** At most FIRED_AT_ONCE: if more are due, `next` has passed already. */
   fireDue(now: number): void {
-    for (let timer = this.heap[0]; timer !== undefined && timer.deadline <= now; timer = this.heap[0]) {
+    let left = FIRED_AT_ONCE;
+    for (let timer = this.heap[0]; timer !== undefined && timer.deadline <= now && left-- > 0; timer = this.heap[0]) {
       this.cancel(timer);
       try {
         timer.fire();

@@ -15,6 +15,8 @@ export interface Wait {
   readonly on: readonly WaitTarget[];
   /** Kernel monotonic time in ns; absent = no limit. */
   readonly deadline?: number;
+  /** See TURN. */
+  readonly turn?: boolean;
 }
 
 export interface WaitTarget {
@@ -42,35 +44,51 @@ export interface WaitEntry {
 
 const ALWAYS = 0x8 | 0x10; // POLLERR | POLLHUP
 
+/** From so many on they are kept in a set: a guest that lets a hundred thousand wait for one object would make each end of a wait a search. */
+const MANY = 32;
+
 /** The tasks (and epoll instances) that wait for one object. Order of registration is order of waking. */
 export class WaitQueue {
-  private entries: WaitEntry[] | null = null;
+  private entries: WaitEntry[] | Set<WaitEntry> | null = null;
 
+  /** An entry is in a queue once at most. */
   add(entry: WaitEntry): void {
-    if (this.entries === null) this.entries = [entry];
-    else this.entries.push(entry);
+    const { entries } = this;
+    if (entries === null) this.entries = [entry];
+    else if (entries instanceof Set) entries.add(entry);
+    else if (entries.push(entry) === MANY) this.entries = new Set(entries);
   }
 
   remove(entry: WaitEntry): void {
-    const at = this.entries?.indexOf(entry) ?? -1;
-    if (at >= 0) (this.entries as WaitEntry[]).splice(at, 1);
+    const { entries } = this;
+    if (entries instanceof Set) {
+      entries.delete(entry);
+      if (entries.size === 0) this.entries = null;
+      return;
+    }
+    const at = entries?.indexOf(entry) ?? -1;
+    if (at >= 0) (entries as WaitEntry[]).splice(at, 1);
   }
 
   get empty(): boolean {
-    return this.entries === null || this.entries.length === 0;
+    const { entries } = this;
+    return entries === null || (entries instanceof Set ? entries.size : entries.length) === 0;
   }
 
   /** Wakes everyone whose events overlap. Entries may come and go while it runs. */
   notify(events: number): void {
     const { entries } = this;
-    if (entries === null || entries.length === 0) return;
-    if (entries.length === 1) {
-      const only = entries[0] as WaitEntry;
-      if (((only.events | ALWAYS) & events) !== 0) only.wake(events);
-      return;
+    if (entries === null) return;
+    if (!(entries instanceof Set)) {
+      if (entries.length === 0) return;
+      if (entries.length === 1) {
+        const only = entries[0] as WaitEntry;
+        if (((only.events | ALWAYS) & events) !== 0) only.wake(events);
+        return;
+      }
     }
     let taken = false; // an exclusive entry has accepted
-    for (const entry of entries.slice()) {
+    for (const entry of [...entries]) {
       if (((entry.events | ALWAYS) & events) === 0 || (taken && entry.exclusive === true)) continue;
       const accepted = entry.wake(events);
       if (entry.exclusive === true && accepted === true) taken = true;
@@ -80,7 +98,7 @@ export class WaitQueue {
   /** Wakes the first `count` waiters whose events overlap; how many there were. Exclusive waits: futex, accept. */
   notifySome(events: number, count: number): number {
     let woken = 0;
-    for (const entry of this.entries?.slice() ?? []) {
+    for (const entry of [...(this.entries ?? [])]) {
       if (woken >= count) break;
       if (((entry.events | ALWAYS) & events) === 0) continue;
       entry.wake(events);
@@ -94,3 +112,9 @@ export class WaitQueue {
 export function waitFor(queue: WaitQueue, events: number, deadline?: number): Wait {
   return deadline === undefined ? { on: [{ queue, events }] } : { on: [{ queue, events }], deadline };
 }
+
+/**
+ * Lets the others run: who yields it goes on in a later round of the kernel's loop, one such task a round. For calls whose length the guest
+ * chooses, because everybody waits for the one thread of the kernel.
+ */
+export const TURN: Wait = { on: [], turn: true };

@@ -137,9 +137,14 @@ export class FakeMachine {
     task.blocked.sleep(first.value);
     return null;
   }
-  /** Resumes the tasks that have been woken, until none is. */
+  /** Resumes the tasks that have been woken and those whose turn it is, until there are none. */
   step(): void {
-    for (let task = this.ready.shift(); task !== undefined; task = this.ready.shift()) {
+    for (;;) {
+      const task = this.ready.shift();
+      if (task === undefined) {
+        if (!this.kernel.nextTurn()) return;
+        continue;
+      }
       const result = task.blocked?.advance() ?? null;
       if (result === null) continue;
       task.blocked = null;
