@@ -19,6 +19,7 @@ import { RLIMIT_CORE } from './rlimits.ts';
 import type { SignalInfo } from './signal_state.ts';
 import type { Task } from './task.ts';
 import { BlockedCall } from './task_block.ts';
+import { TimeShare } from './time_share.ts';
 import { type Blocking, isBlocking, type Wait, type Wake, waitFor } from './wait.ts';
 
 const CORE_DUMPED = 0x80;
@@ -120,6 +121,7 @@ function* othersStopped(task: Task): Generator<Wait, boolean, Wake> {
 
 function* write(task: Task, info: SignalInfo, file: FileDescription): Blocking {
   const { group } = task;
+  const share = new TimeShare(task);
   const segments = segmentsOf(task);
   const limit = Math.min(task.group.limits.soft(RLIMIT_CORE), SIZE_MAX);
   try {
@@ -136,8 +138,7 @@ function* write(task: Task, info: SignalInfo, file: FileDescription): Blocking {
         const step = Math.min(CHUNK, fileBytes - done);
         done += step;
         at += step;
-        // Others run meanwhile.
-        if (bytes !== null && (yield { on: [], deadline: task.kernel.now() }) === 'signal' && isKilled(task)) return end(task, SIGKILL);
+        if (share.isOver && (yield* share.pass())) return end(task, SIGKILL);
       }
     }
     file.impl.truncate(file, Math.min(at, limit), task.creds); // the last pages may be holes

@@ -9,6 +9,7 @@ import { EventFile } from '../fs/eventfd.ts';
 import { AIO_MAX_NR, AioContext, type AioEvent, type AioPoll } from '../ipc/aio.ts';
 import type { Task } from '../kernel/task.ts';
 import { withSignalMask } from '../kernel/temporary_mask.ts';
+import { TimeShare } from '../kernel/time_share.ts';
 import { type Blocking, type SyscallResult, waitFor } from '../kernel/wait.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import { wakeEvents } from '../vfs/poll_events.ts';
@@ -61,9 +62,11 @@ function io_submit(task: Task, id: number, count: number, list: number): Syscall
 }
 /** How many requests it took; the first errno only if that is none. */
 function* submitFrom(task: Task, context: AioContext, list: number, count: number): Blocking {
+  const share = new TimeShare(task);
   for (let i = 0; i < count; i++) {
     const r = yield* submitOne(task, context, list + i * 8);
     if (r < 0) return i > 0 ? i : r;
+    if (share.isOver && (yield* share.pass())) return i + 1;
   }
   return count;
 }

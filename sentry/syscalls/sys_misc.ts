@@ -2,7 +2,10 @@
 import { EBADF, EFAULT, EINVAL, EPERM, type Errno, ESRCH, isErrno } from '../../abi/errno.ts';
 import { CAP_SYSLOG, hasCap } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
+import { TimeShare } from '../kernel/time_share.ts';
 import { mayTrace } from '../kernel/trace_access.ts';
+import type { Blocking, SyscallResult } from '../kernel/wait.ts';
+import type { UserBuffer } from '../vfs/io.ts';
 import { addr, int, size, syscall, uint } from './definition.ts';
 
 /** personality(2): asks without setting. */
@@ -80,7 +83,7 @@ function copyBetween(
   remote: number,
   remoteCount: number,
   options: number,
-): number {
+): SyscallResult {
   if (options !== 0) return EINVAL;
   const mine = task.userVector(local, localCount);
   if (isErrno(mine)) return mine;
@@ -89,10 +92,14 @@ function copyBetween(
   const target = task.pidNamespace.tasks.get(pid);
   if (target === undefined || target.state === 'dead') return ESRCH;
   if (!mayTrace(task, target)) return EPERM;
+  return copy(task, write, mine, theirs, target);
+}
+function* copy(task: Task, write: boolean, mine: UserBuffer, theirs: UserBuffer, target: Task): Blocking {
   const { space } = target.thread;
-  const chunk = task.kernel.ioScratch.subarray(0, COPY_CHUNK);
+  const share = new TimeShare(task);
   let done = 0;
   while (mine.remaining > 0 && theirs.remaining > 0) {
+    const chunk = task.kernel.ioScratch.subarray(0, COPY_CHUNK);
     const { address, length } = theirs.next();
     const want = Math.min(length, mine.remaining, COPY_CHUNK);
     const got = write ? mine.take(chunk, 0, want) : space.read(address, chunk, 0, want);
@@ -101,7 +108,7 @@ function copyBetween(
     if (put <= 0) break;
     theirs.skip(put);
     done += put;
-    if (put < want) break;
+    if (put < want || (share.isOver && ((yield* share.pass()) || target.thread.space !== space))) break; // it may have got another program
   }
   return done > 0 || mine.remaining === 0 || theirs.remaining === 0 ? done : EFAULT;
 }

@@ -10,8 +10,9 @@ import { sendToTask } from '../kernel/signal_send.ts';
 import type { Task } from '../kernel/task.ts';
 import { type Blocking, type SyscallResult, waitFor } from '../kernel/wait.ts';
 import type { FileDescription } from '../vfs/file.ts';
-import { LimitedSource, type Sink, type Source } from '../vfs/io.ts';
+import { LimitedSink, LimitedSource, type Sink, type Source } from '../vfs/io.ts';
 import { addr, fd, flags, int, long, size, syscall } from './definition.ts';
+import { inPieces, PIECE } from './pieces.ts';
 
 /** size_t counts that are negative as ssize_t. */
 const SSIZE_LIMIT = 2 ** 63;
@@ -66,11 +67,18 @@ function writev(task: Task, number: number, list: number, count: number): Syscal
 
 /** read(2) from an open file into anything, waiting if the file may wait. */
 export function readInto(task: Task, file: FileDescription, dst: Sink, nonblocking = file.nonblocking): SyscallResult {
-  const n = file.impl.read(dst, file, task);
+  const n = dst.remaining > PIECE && file.impl.inPieces ? readPieces(task, file, dst) : file.impl.read(dst, file, task);
   if (typeof n !== 'number') return heldDuring(task, file, n, IN_ACCESS);
   if (n === EAGAIN && !nonblocking && file.impl.queue !== null) return readBlocking(task, file, dst);
   told(task, file, n, IN_ACCESS);
   return n < 0 ? directoryOr(file, n) : n;
+}
+
+function readPieces(task: Task, file: FileDescription, dst: Sink): Blocking {
+  return inPieces(task, dst.remaining, (count) => file.impl.read(new LimitedSink(dst, count), file, task));
+}
+function writePieces(task: Task, file: FileDescription, src: Source): Blocking {
+  return inPieces(task, src.remaining, (count) => file.impl.write(new LimitedSource(src, count), file, task));
 }
 
 /** Whatever a filesystem says about reading its directories, it is EISDIR. */
@@ -99,7 +107,7 @@ function* readBlocking(task: Task, file: FileDescription, dst: Sink): Blocking {
 export function writeFrom(task: Task, file: FileDescription, source: Source, nonblocking = file.nonblocking): SyscallResult {
   const src = limited(task, file, source, null);
   if (typeof src === 'number') return src;
-  const n = file.impl.write(src, file, task);
+  const n = src.remaining > PIECE && file.impl.inPieces ? writePieces(task, file, src) : file.impl.write(src, file, task);
   if (typeof n !== 'number') return heldDuring(task, file, n, IN_MODIFY);
   if (n === EAGAIN && !nonblocking && file.impl.queue !== null) return writeBlocking(task, file, src);
   return told(task, file, n, IN_MODIFY);
@@ -165,7 +173,11 @@ export function fileTooLarge(task: Task): Errno {
 
 export function positionedRead(task: Task, file: FileDescription, dst: Sink | Errno, offset: number): SyscallResult {
   if (typeof dst === 'number') return dst;
-  const n = file.impl.pread(dst, offset, file, task);
+  const { impl } = file;
+  const n =
+    dst.remaining > PIECE && impl.inPieces
+      ? inPieces(task, dst.remaining, (count, done) => impl.pread(new LimitedSink(dst, count), offset + done, file, task))
+      : impl.pread(dst, offset, file, task);
   if (typeof n !== 'number') return heldDuring(task, file, n, IN_ACCESS);
   told(task, file, n, IN_ACCESS);
   return n < 0 ? directoryOr(file, n) : n;
@@ -174,7 +186,11 @@ export function positionedWrite(task: Task, file: FileDescription, source: Sourc
   if (typeof source === 'number') return source;
   const src = limited(task, file, source, offset);
   if (typeof src === 'number') return src;
-  const n = file.impl.pwrite(src, offset, file, task);
+  const { impl } = file;
+  const n =
+    src.remaining > PIECE && impl.inPieces
+      ? inPieces(task, src.remaining, (count, done) => impl.pwrite(new LimitedSource(src, count), offset + done, file, task))
+      : impl.pwrite(src, offset, file, task);
   if (typeof n !== 'number') return heldDuring(task, file, n, IN_MODIFY);
   return told(task, file, n, IN_MODIFY);
 }

@@ -6,6 +6,7 @@ import { POLLHUP, POLLOUT } from '../../abi/poll.ts';
 import { off64, setLen64 } from '../../abi/struct.ts';
 import { RLIMIT_FSIZE } from '../kernel/rlimits.ts';
 import { MAX_RW_COUNT, type Task } from '../kernel/task.ts';
+import { TimeShare } from '../kernel/time_share.ts';
 import { type Blocking, type SyscallResult, waitFor } from '../kernel/wait.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import { BufferIo } from '../vfs/io.ts';
@@ -76,6 +77,7 @@ function* send(
   try {
     const start = given ?? positionOf(input);
     const buffer = new Uint8Array(Math.min(CHUNK, count));
+    const share = new TimeShare(task);
     let total = 0;
     let error = 0;
     while (total < count) {
@@ -91,7 +93,7 @@ function* send(
         break;
       }
       total += n;
-      if (n < got) break;
+      if (n < got || (share.isOver && (yield* share.pass()))) break;
     }
     if (total === 0 && error < 0) return error;
     tellBoth(task, input, output, total);
@@ -166,6 +168,7 @@ function* copy(task: Task, input: FileDescription, output: FileDescription, plac
     const served = output.impl.copyFrom(input, source, output, target, count, task);
     const copied = served === null ? EOPNOTSUPP : yield* served;
     const buffer = new Uint8Array(copied === EOPNOTSUPP ? Math.min(CHUNK * 4, count) : 0);
+    const share = new TimeShare(task);
     let total = Math.max(0, copied);
     let error = copied === EOPNOTSUPP ? 0 : copied;
     while (copied === EOPNOTSUPP && total < count) {
@@ -181,7 +184,7 @@ function* copy(task: Task, input: FileDescription, output: FileDescription, plac
         break;
       }
       total += n;
-      if (n < got) break;
+      if (n < got || (share.isOver && (yield* share.pass()))) break;
     }
     if (total === 0 && error < 0) return error;
     tellBoth(task, input, output, total);

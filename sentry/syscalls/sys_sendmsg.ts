@@ -12,6 +12,7 @@ import {
 } from '../../abi/socket.ts';
 import { getLen64, setLen64 } from '../../abi/struct.ts';
 import { type Task, UIO_MAXIOV } from '../kernel/task.ts';
+import { TimeShare } from '../kernel/time_share.ts';
 import type { Blocking, SyscallResult } from '../kernel/wait.ts';
 import { ControlWriter, deliverControl, dropFiles, parseControl } from '../socket/control_message.ts';
 import { IncomingMessage, type OutgoingMessage, type Socket } from '../socket/socket.ts';
@@ -195,34 +196,15 @@ function recvmsg(task: Task, number: number, address: number, bits: number): Sys
 type Step = (at: number, index: number) => SyscallResult;
 
 /** Runs `step` over an array of struct mmsghdr: how many succeeded; the first errno only if none did. */
-function eachMessage(task: Task, address: number, count: number, step: Step, stop: () => boolean): SyscallResult {
+function* eachMessage(task: Task, address: number, count: number, step: Step, stop: () => boolean): Blocking {
+  const share = new TimeShare(task);
   for (let i = 0; i < count; i++) {
     const at = address + i * MMSGHDR_SIZE;
     const result = step(at, i);
-    if (typeof result !== 'number') return eachMessageFrom(task, address, count, step, stop, i, result);
-    if (result < 0) return i > 0 ? i : result;
-    if (task.writeU32(at + MSG_LEN_OFFSET, result) !== 0) return i > 0 ? i : EFAULT;
-    if (stop()) return i + 1;
-  }
-  return count;
-}
-function* eachMessageFrom(
-  task: Task,
-  address: number,
-  count: number,
-  step: Step,
-  stop: () => boolean,
-  first: number,
-  pending: Blocking,
-): Blocking {
-  let result: SyscallResult = pending;
-  for (let i = first; i < count; i++) {
-    const at = address + i * MMSGHDR_SIZE;
-    if (i > first) result = step(at, i);
-    const n: number = typeof result === 'number' ? result : yield* result;
+    const n = typeof result === 'number' ? result : yield* result;
     if (n < 0) return i > 0 ? i : n;
     if (task.writeU32(at + MSG_LEN_OFFSET, n) !== 0) return i > 0 ? i : EFAULT;
-    if (stop()) return i + 1;
+    if (stop() || (share.isOver && (yield* share.pass()))) return i + 1;
   }
   return count;
 }

@@ -5,7 +5,7 @@ import { POLLOUT, POLLWRNORM } from '../../abi/poll.ts';
 import { NSIG } from '../../abi/signal.ts';
 import { TIOCGPKT, TIOCGPTLCK, TIOCGPTN, TIOCGPTPEER, TIOCPKT, TIOCSIG, TIOCSPTLCK } from '../../abi/termios.ts';
 import type { Task } from '../kernel/task.ts';
-import { type Blocking, type SyscallResult, type WaitQueue, waitFor } from '../kernel/wait.ts';
+import { type Blocking, type SyscallResult, TURN, type WaitQueue, waitFor } from '../kernel/wait.ts';
 import { FileDescription, FileImpl } from '../vfs/file.ts';
 import type { Sink, Source } from '../vfs/io.ts';
 import type { VfsPath } from '../vfs/path.ts';
@@ -13,6 +13,9 @@ import { controlAtOpen } from './job_control.ts';
 import { SlaveFile } from './slave_file.ts';
 import type { Terminal } from './terminal.ts';
 import { terminalIoctl } from './tty_ioctl.ts';
+
+/** Bytes that one write gives to the line discipline before others run. */
+const AT_ONCE = 8 << 10;
 
 export class MasterFile extends FileImpl {
   readonly terminal: Terminal;
@@ -37,10 +40,11 @@ export class MasterFile extends FileImpl {
     if (file.nonblocking) return n > 0 ? n : EAGAIN;
     return this.writeRest(src, task, n);
   }
+  /** At most AT_ONCE: a line that is too long swallows whatever comes. */
   private writeNow(src: Source, task: Task): number {
     const scratch = task.kernel.ioScratch;
     let total = 0;
-    while (src.remaining > 0) {
+    while (src.remaining > 0 && total < AT_ONCE) {
       const room = Math.min(this.terminal.masterRoom, src.remaining);
       if (room === 0) break;
       const n = src.take(scratch, 0, room);
@@ -51,9 +55,10 @@ export class MasterFile extends FileImpl {
     return total;
   }
   private *writeRest(src: Source, task: Task, already: number): Blocking {
+    const { terminal } = this;
     let total = already;
     while (src.remaining > 0) {
-      const wake = yield waitFor(this.terminal.masterQueue, POLLOUT | POLLWRNORM);
+      const wake = yield terminal.masterRoom > 0 ? TURN : waitFor(terminal.masterQueue, POLLOUT | POLLWRNORM);
       const n = this.writeNow(src, task);
       if (isErrno(n)) return total > 0 ? total : n;
       total += n;

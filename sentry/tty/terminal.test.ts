@@ -29,6 +29,7 @@ import { DevptsFilesystem, openSlave, parseDevptsOptions } from '../fs/devpts/de
 import { joinGroup, startGroup } from '../kernel/session.ts';
 import { ALL_SIGNALS } from '../kernel/signal_state.ts';
 import type { Task } from '../kernel/task.ts';
+import { writeFrom } from '../syscalls/sys_readwrite.ts';
 import { FakeMachine, type FakeTask } from '../testing/fake_task.ts';
 import { FileDescription, type FileImpl } from '../vfs/file.ts';
 import { BufferIo } from '../vfs/io.ts';
@@ -360,6 +361,19 @@ test('a bridge carries bytes both ways, waits for a slow host, and drains at the
   expect([done, got.length]).toEqual([true, text.length]);
   expect(host.read(outer, chunk)).toBe(0); // closed
   host.close(outer);
+});
+
+test('a line that is too long swallows what comes, a little at a time', () => {
+  const w = new World();
+  const shell = w.process();
+  const { master } = w.pair(shell);
+  const wanted = 1 << 20;
+  const source = new BufferIo(new Uint8Array(wanted).fill(97));
+  expect(w.start(shell, writeFrom(shell, master, source))).toBeNull();
+  expect(source.moved).toBeLessThan(wanted / 10);
+  expect(w.result(shell)).toBe(wanted);
+  master.flags |= O_NONBLOCK;
+  expect(w.start(shell, writeFrom(shell, master, new BufferIo(new Uint8Array(wanted).fill(97))))).toBeLessThan(wanted);
 });
 
 test('the host side goes away: the session is hung up', () => {

@@ -59,6 +59,10 @@ export abstract class FileImpl {
   pwrite(_src: Source, _offset: number, _file: FileDescription, _task: Task): SyscallResult {
     return ESPIPE;
   }
+  /** Reads and writes of any length are done at once, so that the caller makes long ones in pieces (syscalls/pieces.ts). */
+  get inPieces(): boolean {
+    return false;
+  }
   /** New position or an errno. */
   seek(_file: FileDescription, _offset: number, _whence: number): number {
     return ESPIPE;
@@ -140,6 +144,9 @@ export abstract class FileImpl {
 /** Base of files with a position: read and write through pread and pwrite, seek by size. */
 export abstract class PositionedFile extends FileImpl {
   abstract size(file: FileDescription): number;
+  override get inPieces(): boolean {
+    return true;
+  }
 
   override read(dst: Sink, file: FileDescription, task: Task): SyscallResult {
     const n = this.pread(dst, file.position, file, task);

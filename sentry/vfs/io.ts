@@ -66,6 +66,24 @@ export class LimitedSource implements Source {
   }
 }
 
+/** Takes no more than `left` bytes. */
+export class LimitedSink implements Sink {
+  private readonly sink: Sink;
+  private left: number;
+  constructor(sink: Sink, left: number) {
+    this.sink = sink;
+    this.left = left;
+  }
+  get remaining(): number {
+    return Math.min(this.left, this.sink.remaining);
+  }
+  put(bytes: Uint8Array, start = 0, end = bytes.length): number {
+    const n = this.sink.put(bytes, start, Math.min(end, start + this.left));
+    if (n > 0) this.left -= n;
+    return n;
+  }
+}
+
 /** User memory reads and writes, as AddressSpace gives them. */
 export interface UserMemory {
   read(address: number, into: Uint8Array, offset: number, count: number): number;

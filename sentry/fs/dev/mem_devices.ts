@@ -65,6 +65,9 @@ export class NullFile extends MemoryDevice {
 }
 
 class ZeroFile extends MemoryDevice {
+  override get inPieces(): boolean {
+    return true;
+  }
   override read(dst: Sink, _file: FileDescription, _task: Task): number {
     return putZeros(dst);
   }
@@ -78,6 +81,9 @@ class ZeroFile extends MemoryDevice {
 }
 
 class FullFile extends MemoryDevice {
+  override get inPieces(): boolean {
+    return true;
+  }
   override read(dst: Sink, _file: FileDescription, _task: Task): number {
     return putZeros(dst);
   }
@@ -87,6 +93,9 @@ class FullFile extends MemoryDevice {
 }
 
 class RandomFile extends MemoryDevice {
+  override get inPieces(): boolean {
+    return true;
+  }
   private readonly host: Host;
 
   constructor(host: Host) {

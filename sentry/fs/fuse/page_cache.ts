@@ -6,7 +6,7 @@
  */
 import { ENOMEM, type Errno } from '../../../abi/errno.ts';
 import { PAGE_SIZE } from '../../../abi/mman.ts';
-import { BufferIo, type Sink } from '../../vfs/io.ts';
+import { BufferIo, LimitedSink, type Sink } from '../../vfs/io.ts';
 import { FileData } from '../tmpfs/file_data.ts';
 import type { FuseInode } from './inode.ts';
 import { reloadPages } from './page_fetch.ts';
@@ -174,22 +174,4 @@ function padded(bytes: Uint8Array, length: number): Uint8Array {
 }
 function pageOf(bytes: Uint8Array, at: number): Uint8Array {
   return padded(bytes.subarray(at, at + PAGE_SIZE), PAGE_SIZE);
-}
-
-/** Takes no more than `left` bytes. */
-class LimitedSink implements Sink {
-  private readonly sink: Sink;
-  private left: number;
-  constructor(sink: Sink, left: number) {
-    this.sink = sink;
-    this.left = left;
-  }
-  get remaining(): number {
-    return Math.min(this.left, this.sink.remaining);
-  }
-  put(bytes: Uint8Array, start = 0, end = bytes.length): number {
-    const n = this.sink.put(bytes, start, Math.min(end, start + this.left));
-    if (n > 0) this.left -= n;
-    return n;
-  }
 }

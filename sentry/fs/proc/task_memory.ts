@@ -62,6 +62,9 @@ export class TaskMemoryFile extends FileImpl {
     super();
     this.target = target;
   }
+  override get inPieces(): boolean {
+    return true;
+  }
   override read(dst: Sink, file: FileDescription, task: Task): number {
     const n = this.pread(dst, file.position, file, task);
     if (n > 0) file.position += n;
