@@ -64,8 +64,8 @@ export interface Native {
 
   /** A view of `count` slots, empty. */
   slotWindow(count: number): ArrayBuffer | number;
-  /** Shows page `page` of the memfd as slot `index`; fd -1: zeros. 0 or a negative errno. */
-  slotMap(window: ArrayBuffer, index: number, fd: number, page: number): number;
+  /** Shows `count` slots of the memfd from slot `page` on as slots `index` and following; fd -1: zeros. 0 or a negative errno. */
+  slotMap(window: ArrayBuffer, index: number, fd: number, page: number, count: number): number;
   /** The processor has the instructions that stub/fast.S needs. */
   canPatchCalls(): boolean;
   slotWake(window: ArrayBuffer, index: number): void;

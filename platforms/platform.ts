@@ -142,6 +142,18 @@ export interface RseqArea {
 export interface ThreadMemory {
   read(address: number, into: Uint8Array, offset: number, count: number): number;
   write(address: number, from: Uint8Array, offset: number, count: number): number;
+  /**
+   * Place in the Sentry's own memory (an address) for up to `count` bytes that a host call is about to bring and that the thread is to find at
+   * `address`; 0: there is none, and `write` serves. `filled` says how many have come, before anything else is done here.
+   */
+  room?(address: number, count: number): number;
+  filled?(count: number): void;
+}
+
+/** What the Sentry knows of the memory of an application. */
+export interface OwnedMemory {
+  /** The range is private and anonymous, and may be written: as long as the application leaves it alone, writing there cannot fail. */
+  isOwned(address: number, count: number): boolean;
 }
 
 /** Which futex(2) calls on private words a platform may answer by itself: waiting with a timeout is among them in `all` alone. */
@@ -280,6 +292,8 @@ export interface AddressSpace {
   readonly futexes?: SpaceFutexes;
   /** membarrier(2): what the command says about the threads of this space. A platform without it: none is offered. */
   membarrier?(via: ThreadContext, command: number, flags: number, cpu: number): 0 | Errno;
+  /** What calls give may be written as late as the thread goes on, where `owned` says that it cannot fail. Absent: all is written at once. */
+  lateWrites?(owned: OwnedMemory): void;
   /** The platform may rewrite system calls in this space from now on. A forked space needs it anew. */
   patchCalls?(policy: CodePolicy): void;
   /** All code is what it was, and stays so: somebody debugs it. */

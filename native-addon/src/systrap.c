@@ -36,8 +36,8 @@ static napi_value slot_window(napi_env env, napi_callback_info info)
 }
 
 /*
- * slotMap(window, index, fd, page) -> 0 or -errno: page `page` of the memfd appears as slot `index` of the window; fd -1: zeros again.
- * Safe: the index is checked, and the memfd is sealed against shrinking, so that a look at it cannot fault.
+ * slotMap(window, index, fd, page, count) -> 0 or -errno: `count` slots of the memfd from slot `page` on appear as slots `index` and following of the
+ * window; fd -1: zeros again. Safe: the index is checked, and the memfd is sealed against shrinking, so that a look at it cannot fault.
  */
 static napi_value slot_map(napi_env env, napi_callback_info info)
 {
@@ -46,10 +46,11 @@ static napi_value slot_map(napi_env env, napi_callback_info info)
 	char *window = arg_bytes(&a, 0, &length);
 	int64_t index = arg_i64(&a, 1);
 	int fd = (int)arg_i64(&a, 2);
-	if (window == NULL || index < 0 || (size_t)index >= length / SLOT_SIZE)
+	int64_t count = arg_i64(&a, 4);
+	if (window == NULL || index < 0 || count < 1 || (size_t)count > length / SLOT_SIZE || (size_t)index > length / SLOT_SIZE - (size_t)count)
 		return make_double(env, -EINVAL);
 	int flags = MAP_FIXED | (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED);
-	void *p = mmap(window + index * SLOT_SIZE, SLOT_SIZE, PROT_READ | PROT_WRITE, flags, fd, fd < 0 ? 0 : arg_i64(&a, 3) * SLOT_SIZE);
+	void *p = mmap(window + index * SLOT_SIZE, (size_t)count * SLOT_SIZE, PROT_READ | PROT_WRITE, flags, fd, fd < 0 ? 0 : arg_i64(&a, 3) * SLOT_SIZE);
 	return make_double(env, p == MAP_FAILED ? -errno : 0);
 }
 

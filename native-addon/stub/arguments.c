@@ -172,6 +172,16 @@ void gather(struct slot *slot)
 	memory->gathered = 1;
 }
 
+/* Where what is to be written lies; NULL: nowhere. */
+static const void *source_of(const struct slot *slot, struct piece piece)
+{
+	uint32_t offset = piece.offset & ~IN_ROOM;
+	uint64_t size = piece.offset & IN_ROOM ? ROOM_SIZE : DATA_SIZE;
+	if (piece.length > size || offset > size - piece.length)
+		return 0;
+	return piece.offset & IN_ROOM ? (const void *)(ROOM + offset) : slot->data + offset;
+}
+
 int scatter(const struct slot *slot)
 {
 	int done = 1;
@@ -179,8 +189,8 @@ int scatter(const struct slot *slot)
 		const struct piece piece = slot->memory.written[i];
 		if (piece.length == 0)
 			continue;
-		done &= piece.length <= DATA_SIZE && piece.offset <= DATA_SIZE - piece.length &&
-			stub_copy((void *)piece.address, slot->data + piece.offset, piece.length) == 0;
+		const void *source = source_of(slot, piece);
+		done &= source != 0 && stub_copy((void *)piece.address, source, piece.length) == 0;
 	}
 	return done;
 }

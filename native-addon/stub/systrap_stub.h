@@ -15,9 +15,11 @@
 #define SLOTS (STUB_BASE + 0x2000000UL)
 #define NEXT_SLOTS (STUB_BASE + 0x4000000UL)
 #define MAX_THREADS 4096UL
-/* The last slot is no thread's: struct futex_counts. */
+/* The last slots are no thread's: struct futex_counts, and below it the room (piece.offset). */
 #define FUTEX_COUNTS (SLOTS + (MAX_THREADS - 1) * SLOT_SIZE)
 #define SLOT_SIZE 8192UL
+#define ROOM_SIZE (128 * SLOT_SIZE)
+#define ROOM (FUTEX_COUNTS - ROOM_SIZE)
 #define SLOTS_LENGTH (MAX_THREADS * SLOT_SIZE)
 /* Signal stacks, one block a thread; the block's number is the thread's. */
 #define STACKS (STUB_BASE + 0x8000000UL)
@@ -72,8 +74,9 @@ struct command {
 struct piece {
 	uint64_t address;
 	uint32_t length; /* 0: none */
-	uint32_t offset; /* in `data`, of what is to be written */
+	uint32_t offset; /* in `data`, of what is to be written; with IN_ROOM in the room, where large results are */
 };
+#define IN_ROOM 0x80000000U
 struct call_memory {
 	struct piece in[PIECES];
 	struct piece out[PIECES];     /* can be written */

@@ -2,10 +2,12 @@ import { EFAULT } from '../../abi/errno.ts';
 import { CallMemory, type ProcessMemory } from './call_memory.ts';
 import {
   DATA_SIZE,
+  IN_ROOM,
   M_LENGTH,
   M_OFFSET,
   PIECE_WORDS,
   REPLY_WRITE,
+  ROOM_SIZE,
   SLOT_SIZE,
   SLOT_WORDS,
   setWords,
@@ -18,11 +20,15 @@ import {
 const AT = SLOT_WORDS;
 const IN = 0x10_0000;
 const OUT = 0x20_0000;
+/** Memory that is the application's own, and where the room is in the rooms. */
+const LARGE = 0x4000_0000;
+const ROOM_AT = 4096;
 
 /** Three slots, of which the middle one is the thread's; process memory that says of what it was asked. */
 function setUp() {
   const bytes = new Uint8Array(3 * SLOT_SIZE);
   const words = new Int32Array(bytes.buffer);
+  const room = new Uint8Array(ROOM_AT + ROOM_SIZE);
   const asked: string[] = [];
   const process: ProcessMemory = {
     read: (address, _into, _offset, count) => {
@@ -39,15 +45,18 @@ function setUp() {
     },
     writing: () => asked.push('waits'),
     written: () => asked.push('done'),
+    takeRoom: (_memory, address, count) => (address >= LARGE && address + count <= LARGE + 2 * ROOM_SIZE ? ROOM_AT : -1),
+    mayWriteLate: (address, count) => address >= LARGE && address + count <= LARGE + 2 * ROOM_SIZE,
+    room: { window: { bytes: room, address: 0x7000_0000 } },
   };
-  const memory = new CallMemory(process, { words, bytes }, AT);
+  const memory = new CallMemory(process, { words, bytes, address: 0x5000_0000 }, AT);
   const piece = (i: number, address: number, length: number): void => {
     setWords(words, AT + W_MEMORY + i * PIECE_WORDS, address);
     words[AT + W_MEMORY + i * PIECE_WORDS + M_LENGTH] = length;
     words[AT + W_GATHERED] = 1;
   };
   const fill = (offset: number, ...values: number[]): void => bytes.set(values, (AT + W_DATA) * 4 + offset);
-  return { bytes, words, asked, memory, piece, fill };
+  return { bytes, words, room, asked, memory, piece, fill };
 }
 const take = (memory: CallMemory, address: number, count: number): number[] => {
   const into = new Uint8Array(count);
@@ -174,4 +183,61 @@ test('a slot that lies reaches no byte outside of its data', () => {
     const outside = bytes.filter((byte, i) => byte === 0x22 && (i < data || i >= data + DATA_SIZE));
     expect(outside.length).toBe(0);
   }
+});
+
+test('large results go to the room, one behind the other, beside what is in the slot', () => {
+  const { memory, piece, asked, words, room } = setUp();
+  piece(2, OUT, 16);
+  memory.begin();
+  expect(memory.write(LARGE, new Uint8Array(2000).fill(1), 0, 2000)).toBe(2000);
+  expect(memory.usesRoom).toBe(true);
+  expect(memory.write(LARGE + 2000, new Uint8Array(3000).fill(2), 1000, 1500)).toBe(1500);
+  memory.write(OUT, Uint8Array.of(7), 0, 1);
+  expect([room[ROOM_AT - 1], room[ROOM_AT], room[ROOM_AT + 1999], room[ROOM_AT + 2000], room[ROOM_AT + 3499]]).toEqual([0, 1, 1, 2, 2]);
+  expect(memory.end()).toBe(REPLY_WRITE);
+  const w = AT + W_WRITTEN;
+  expect([words[w], words[w + M_LENGTH], words[w + M_OFFSET]]).toEqual([OUT, 1, 0]);
+  const large = w + PIECE_WORDS;
+  expect([words[large], words[large + M_LENGTH], words[large + M_OFFSET]]).toEqual([LARGE, 3500, IN_ROOM]);
+  expect(asked).toEqual(['waits', 'done']);
+  expect(memory.usesRoom).toBe(true); // until the thread has stopped again
+  memory.begin();
+  expect(memory.usesRoom).toBe(false);
+  expect(memory.end()).toBe(0);
+});
+
+test('a host call is sent to the slot or the room; what did not come is not told', () => {
+  const { memory, piece, words } = setUp();
+  piece(2, OUT, 16);
+  memory.begin();
+  expect(memory.room(OUT, 16)).toBe(0x5000_0000 + (AT + W_DATA) * 4);
+  memory.filled(5);
+  memory.end();
+  const w = AT + W_WRITTEN;
+  expect([words[w], words[w + M_LENGTH], words[w + M_OFFSET]]).toEqual([OUT, 5, 0]);
+  memory.begin();
+  expect(memory.room(LARGE, ROOM_SIZE + 1)).toBe(0);
+  expect(memory.room(OUT, 4096)).toBe(0); // not the application's own
+  expect(memory.room(LARGE, ROOM_SIZE)).toBe(0x7000_0000 + ROOM_AT);
+  expect(memory.end()).toBe(0); // nothing came
+  memory.begin();
+  expect(memory.room(LARGE, 8192)).toBe(0x7000_0000 + ROOM_AT);
+  memory.filled(4096);
+  expect(memory.room(LARGE + 4096, 4096)).toBe(0x7000_0000 + ROOM_AT + 4096);
+  memory.filled(4096);
+  expect(memory.room(LARGE + 4096, ROOM_SIZE)).toBe(0); // that would be a gap, and too much
+  memory.end();
+  expect([words[w], words[w + M_LENGTH], words[w + M_OFFSET]]).toEqual([LARGE, 8192, IN_ROOM]);
+  expect(memory.room(LARGE, 10)).toBe(0); // the thread runs
+});
+
+test('who looks at the memory has large results written first', () => {
+  const { memory, asked } = setUp();
+  memory.begin();
+  memory.write(LARGE, new Uint8Array(600), 0, 600);
+  memory.complete();
+  expect(asked.map((line) => line.slice(0, 12))).toEqual(['waits', 'done', 'now 40000000']);
+  expect(memory.usesRoom).toBe(false);
+  expect(memory.failure).toBe(EFAULT); // this process refuses all above
+  expect(memory.end()).toBe(0);
 });

@@ -1,7 +1,7 @@
 /**
  * Memory that a thread's system call names, while the thread is stopped at it: the stub has copied what is small and read
- * (native-addon/stub/arguments.c), and puts what is small and written into its place when the thread goes on. Everything else is read and
- * written in the process, at once.
+ * (native-addon/stub/arguments.c), and puts what is written into its place when the thread goes on: what is small from the slot, what is large from the
+ * process's room (call_room.ts). Everything else is read and written in the process, at once.
  *
  * The slot is the application's to write: places and lengths are taken from it once a call and checked, bytes are copied out at each read.
  * What it says there it could as well have written to the memory itself.
@@ -10,11 +10,13 @@ import { EFAULT, type Errno } from '../../abi/errno.ts';
 import {
   DATA_SIZE,
   getWords,
+  IN_ROOM,
   M_LENGTH,
   M_OFFSET,
   PIECE_WORDS,
   PIECES_GATHERED,
   REPLY_WRITE,
+  ROOM_SIZE,
   setWords,
   W_DATA,
   W_GATHERED,
@@ -31,10 +33,18 @@ export interface ProcessMemory {
   /** This thread's writes wait; until `written`, `complete` must be called before anybody else looks at the memory. */
   writing(memory: CallMemory): void;
   written(memory: CallMemory): void;
+  /** Where the room is, in `room.window`, for what this thread is to find at an address; -1: there is none. */
+  takeRoom(memory: CallMemory, address: number, count: number): number;
+  mayWriteLate(address: number, count: number): boolean;
+  readonly room: { readonly window: MemoryView };
 }
-export interface SlotViews {
-  readonly words: Int32Array;
+/** Bytes, and the address of the first in our own memory. */
+export interface MemoryView {
   readonly bytes: Uint8Array;
+  readonly address: number;
+}
+export interface SlotViews extends MemoryView {
+  readonly words: Int32Array;
 }
 
 interface Piece {
@@ -49,6 +59,8 @@ interface Piece {
 const piece = (): Piece => ({ address: 0, length: 0, offset: 0, low: 0, high: 0 });
 /** Below it bytes are copied one by one: a view to copy from costs more. */
 const FEW = 32;
+/** Less is not worth room. */
+const LEAST_LARGE = 512;
 
 export class CallMemory {
   private readonly process: ProcessMemory;
@@ -65,6 +77,14 @@ export class CallMemory {
   private open = false;
   private waiting = false;
   private broken = false;
+  /** What is large: where it is to go, how much there is, where it begins in the rooms. */
+  private largeAddress = 0;
+  private large = 0;
+  private roomAt = 0;
+  /** Where `room` has sent a host call: a piece, or null: the room. */
+  private promised: Piece | null = null;
+  /** The room is this thread's: from the first byte on until it has stopped again. */
+  usesRoom = false;
 
   constructor(process: ProcessMemory, slot: SlotViews, at: number) {
     this.process = process;
@@ -78,6 +98,7 @@ export class CallMemory {
     this.fresh = true;
     this.open = true;
     this.broken = false;
+    this.usesRoom = false;
   }
   /**
    * The call has been looked at; maybe it waits now. Others may have changed on purpose what it reads; if there are other threads, they may
@@ -105,12 +126,38 @@ export class CallMemory {
       this.fresh = false;
       const [, , first, second] = this.pieces;
       if (holds(first, address, count) && this.put(first, address - first.address, from, offset, count)) return count;
-      if (holds(second, address, count) && this.put(second, address - second.address, from, offset, count)) return count;
+      if (this.large === 0 && holds(second, address, count) && this.put(second, address - second.address, from, offset, count))
+        return count;
+      if (count >= LEAST_LARGE && this.putLarge(address, from, offset, count)) return count;
     }
     return this.process.write(address, from, offset, count);
   }
+  /** See ThreadMemory. */
+  room(address: number, count: number): number {
+    if (!this.open) return 0;
+    if (!this.known) this.learn();
+    const [, , piece] = this.pieces;
+    if (piece.high === 0 && piece.address === address && holds(piece, address, count)) {
+      this.promised = piece;
+      return this.slot.address + (this.at + W_DATA) * 4 + piece.offset;
+    }
+    this.promised = null;
+    const at = this.reserve(address, count);
+    return at < 0 ? 0 : this.process.room.window.address + at;
+  }
+  filled(count: number): void {
+    this.fresh = false;
+    const { promised } = this;
+    if (promised === null) this.large += count;
+    else {
+      promised.low = 0;
+      promised.high = count;
+    }
+    if (count > 0) this.wait();
+  }
   /** What waits is written now. */
   complete(): void {
+    this.usesRoom = false;
     if (!this.waiting) return;
     this.waiting = false;
     this.process.written(this);
@@ -123,6 +170,13 @@ export class CallMemory {
       if (n !== count) this.broken = true;
       (this.pieces[i] as Piece).high = 0;
     }
+    if (
+      this.large > 0 &&
+      this.process.writeNow(this.largeAddress, this.process.room.window.bytes, this.roomAt, this.large) !== this.large
+    ) {
+      this.broken = true;
+    }
+    this.large = 0;
   }
   /** The thread goes on: what its reply has to say. */
   end(): number {
@@ -139,11 +193,48 @@ export class CallMemory {
       setWords(words, w, address + low);
       words[w + M_OFFSET] = offset + low;
     }
+    if (this.large > 0) this.tellLarge();
     return REPLY_WRITE;
   }
   /** EFAULT if memory that could be written at the call could not be any more. */
   get failure(): 0 | Errno {
     return this.broken ? EFAULT : 0;
+  }
+
+  /** In the place of a piece that has nothing to be written. */
+  private tellLarge(): void {
+    const { words } = this.slot;
+    const w = this.at + W_WRITTEN + (words[this.at + W_WRITTEN + M_LENGTH] === 0 ? 0 : PIECE_WORDS);
+    words[w + M_LENGTH] = this.large;
+    setWords(words, w, this.largeAddress);
+    words[w + M_OFFSET] = IN_ROOM;
+    this.large = 0;
+  }
+  /** Where in the rooms the next large bytes go; -1: nowhere. */
+  private reserve(address: number, count: number): number {
+    if (this.large === 0) {
+      const [, , first, second] = this.pieces;
+      if (count > ROOM_SIZE || (first.high > 0 && second.high > 0)) return -1;
+      this.roomAt = this.process.takeRoom(this, address, count);
+      this.largeAddress = address;
+      return this.roomAt;
+    }
+    const next = address === this.largeAddress + this.large && this.large + count <= ROOM_SIZE;
+    return next && this.process.mayWriteLate(address, count) ? this.roomAt + this.large : -1;
+  }
+  private putLarge(address: number, from: Uint8Array, offset: number, count: number): boolean {
+    const at = this.reserve(address, count);
+    if (at < 0) return false;
+    this.process.room.window.bytes.set(from.subarray(offset, offset + count), at);
+    this.large += count;
+    this.wait();
+    return true;
+  }
+  private wait(): void {
+    if (this.large > 0) this.usesRoom = true;
+    if (this.waiting) return;
+    this.waiting = true;
+    this.process.writing(this);
   }
 
   private learn(): void {
@@ -177,10 +268,7 @@ export class CallMemory {
     if (count > FEW) bytes.set(from.subarray(offset, offset + count), start);
     else for (let i = 0; i < count; i++) bytes[start + i] = from[offset + i] as number;
     piece.high = Math.max(piece.high, at + count);
-    if (!this.waiting) {
-      this.waiting = true;
-      this.process.writing(this);
-    }
+    this.wait();
     return true;
   }
 }

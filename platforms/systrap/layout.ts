@@ -16,6 +16,10 @@ export const SLOT_WORDS = SLOT_SIZE / 4;
 export const MAX_THREADS = 4096;
 /** The last slot of a process's memfd is no thread's: struct futex_counts. */
 export const COUNTS_PAGE = MAX_THREADS - 1;
+/** Slots below it are no threads' either: room for large results of calls. */
+export const ROOM_SLOTS = 128;
+export const ROOM_SIZE = ROOM_SLOTS * SLOT_SIZE;
+export const FIRST_ROOM_SLOT = COUNTS_PAGE - ROOM_SLOTS;
 export const FUTEX_BUCKETS = 512;
 /** Of a thread's signal stack. */
 export const STACK_SIZE = 0x8000;
@@ -117,6 +121,8 @@ export const W_MEMORY = 0x988 / 4;
 export const PIECE_WORDS = 4;
 export const M_LENGTH = 2;
 export const M_OFFSET = 3;
+/** M_OFFSET of what lies in the room. */
+export const IN_ROOM = 0x8000_0000 | 0;
 /** Of pieces: two to read, then two to write; the two that the Sentry has written; whether the first four are of this call. */
 export const PIECES_GATHERED = 4;
 export const W_WRITTEN = W_MEMORY + PIECES_GATHERED * PIECE_WORDS;

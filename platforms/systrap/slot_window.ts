@@ -17,6 +17,8 @@ export class SlotWindow {
   readonly u64: BigUint64Array<ArrayBuffer>;
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly buffer: ArrayBuffer;
+  /** Of its first byte, in our own memory. */
+  readonly address: number;
   private readonly free: number[] = [];
   private used = 0;
 
@@ -27,12 +29,13 @@ export class SlotWindow {
     this.words = new Int32Array(window);
     this.u64 = new BigUint64Array(window);
     this.bytes = new Uint8Array(window);
+    this.address = native.addressOf(window);
   }
   /** Shows page `page` of the memfd. The slot's place. */
   map(fd: number, page: number): number | Errno {
     const place = this.free.pop() ?? this.used;
     if (place >= WINDOW_SLOTS) return ENOMEM;
-    const r = native.slotMap(this.buffer, place, fd, page);
+    const r = native.slotMap(this.buffer, place, fd, page, 1);
     if (place === this.used) this.used++;
     if (r < 0) {
       this.free.push(place);
@@ -41,7 +44,7 @@ export class SlotWindow {
     return place;
   }
   unmap(place: number): void {
-    if (native.slotMap(this.buffer, place, -1, 0) === 0) this.free.push(place);
+    if (native.slotMap(this.buffer, place, -1, 0, 1) === 0) this.free.push(place);
   }
   /** Fills `count` words from `at` with random bits; what they are. */
   randomize(host: Host, at: number, count: number): Int32Array {

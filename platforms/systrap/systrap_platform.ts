@@ -16,6 +16,7 @@ import { describeEnd } from '../ptrace/stops.ts';
 import { hostRestartsSequences } from '../rseq_probe.ts';
 import { Scheduling } from '../scheduling.ts';
 import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
+import { RoomWindow } from './call_room.ts';
 import {
   KIND_BROKEN_FRAME,
   KIND_FAULT,
@@ -83,6 +84,7 @@ export class SystrapPlatform implements Platform {
   readonly host: Host;
   readonly proc: HostProc;
   readonly window = new SlotWindow();
+  readonly rooms = new RoomWindow();
   /** The processor has what the fast way needs. */
   readonly patchesCalls = native.canPatchCalls();
   readonly restartsSequences: boolean;

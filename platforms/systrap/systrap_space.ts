@@ -3,13 +3,14 @@ import { EAGAIN, EFAULT, EINVAL, type Errno } from '../../abi/errno.ts';
 import { FUTEX_WAKE_OP } from '../../abi/futex.ts';
 import { MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE, PROT_EXEC, PROT_WRITE } from '../../abi/mman.ts';
 import { native } from '../../native-addon/native.ts';
-import type { AddressSpace, CodePolicy, ThreadContext } from '../platform.ts';
+import type { AddressSpace, CodePolicy, OwnedMemory, ThreadContext } from '../platform.ts';
 import { ANONYMOUS_FLAGS, fileFlags, setBitOperation } from '../ptrace/injection.ts';
 import { HOST_CALL } from '../ptrace/requests.ts';
 import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
 import type { CallMemory, ProcessMemory } from './call_memory.ts';
+import { CallRoom } from './call_room.ts';
 import { CallSites, type CodeMemory } from './call_sites.ts';
-import { COUNTS_PAGE, OP_HOST, OP_MAP_FILE, OP_THREAD, STATE_GONE, setWords, W_RSEQ, W_STATE } from './layout.ts';
+import { FIRST_ROOM_SLOT, OP_HOST, OP_MAP_FILE, OP_THREAD, STATE_GONE, setWords, W_RSEQ, W_STATE } from './layout.ts';
 import { SystrapFutexes } from './space_futexes.ts';
 import type { SystrapPlatform } from './systrap_platform.ts';
 import { SystrapThread } from './systrap_thread.ts';
@@ -47,6 +48,9 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
   /** Of the process that this one was forked from, until `patchCalls`. */
   inherited: CallSites | null = null;
   readonly futexes: SystrapFutexes;
+  readonly room: CallRoom;
+  /** See `lateWrites`. Null: nothing is written late. */
+  private owned: OwnedMemory | null = null;
   private released = false;
 
   constructor(platform: SystrapPlatform, memfd: number, socket: number, firstIndex: number, vdsoBase: number) {
@@ -56,6 +60,7 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
     this.firstIndex = firstIndex;
     this.vdsoBase = vdsoBase;
     this.futexes = new SystrapFutexes(platform.window);
+    this.room = new CallRoom(platform.rooms, memfd);
   }
 
   mapAnonymous(via: ThreadContext, address: number, length: number, prot: number): 0 | Errno {
@@ -171,6 +176,15 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
   writeNow(address: number, from: Uint8Array, offset: number, count: number): number {
     return native.writeProcess(this.pid, address, from, offset, count);
   }
+  lateWrites(owned: OwnedMemory): void {
+    this.owned = owned;
+  }
+  takeRoom(memory: CallMemory, address: number, count: number): number {
+    return this.mayWriteLate(address, count) ? this.room.take(memory) : -1;
+  }
+  mayWriteLate(address: number, count: number): boolean {
+    return this.owned?.isOwned(address, count) ?? false;
+  }
   readForced(address: number, into: Uint8Array, offset: number, count: number): number {
     this.flush();
     const fd = this.openMem();
@@ -277,7 +291,7 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
     const free = this.free.pop();
     if (free !== undefined) return free;
     if (this.nextIndex === this.firstIndex) this.nextIndex++;
-    return { index: this.nextIndex < COUNTS_PAGE ? this.nextIndex++ : -1, place: -1 };
+    return { index: this.nextIndex < FIRST_ROOM_SLOT ? this.nextIndex++ : -1, place: -1 };
   }
 
   release(): void {
@@ -288,6 +302,7 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
     for (const thread of this.threads) this.platform.forget(thread);
     for (const { place } of [...this.threads, ...this.leaving, ...this.free]) if (place >= 0) window.unmap(place);
     this.futexes.release();
+    this.room.release();
     this.free.length = 0;
     this.threads.clear();
     this.leaving.length = 0;

@@ -47,12 +47,16 @@ export class HostFile extends PositionedFile {
     const { hostIo, ioScratch } = task.kernel;
     let done = 0;
     while (dst.remaining > 0) {
-      const want = Math.min(dst.remaining, CHUNK);
-      const n = hostIo.read(this.hostFd, want, offset + done);
+      const room = dst.room?.(dst.remaining) ?? 0;
+      const want = room !== 0 ? dst.remaining : Math.min(dst.remaining, CHUNK);
+      const n = hostIo.read(this.hostFd, want, offset + done, room !== 0 ? room : undefined);
       if (n === EAGAIN) return this.readWaiting(dst, offset, done, task);
       if (n <= 0) return done > 0 ? done : n;
-      const put = dst.put(ioScratch, 0, n);
-      if (put < n) return faulted(done, put);
+      if (room !== 0) dst.filled?.(n);
+      else {
+        const put = dst.put(ioScratch, 0, n);
+        if (put < n) return faulted(done, put);
+      }
       done += n;
       if (atEnd(n, want, offset + done)) break;
     }

@@ -31,26 +31,30 @@ const SLOW_PERIOD_NS = 50_000_000;
 export class HostIo {
   readonly worker: IoWorker;
   private readonly host: Host;
-  /** struct iovec of the scratch buffer; only its length changes. */
+  /** struct iovec. */
   private readonly iov = new Uint32Array(4);
+  private readonly scratch: number;
 
   constructor(host: Host, poll: HostPoll, scratch: Uint8Array) {
     this.host = host;
     this.worker = new IoWorker(host, poll);
-    const address = host.addressOf(scratch);
+    this.scratch = host.addressOf(scratch);
+  }
+  private aim(address: number, count: number): void {
     this.iov[0] = address % 0x1_0000_0000;
     this.iov[1] = Math.floor(address / 0x1_0000_0000);
+    this.iov[2] = count;
   }
 
-  /** Reads into the scratch buffer. Bytes, 0 at the end, EAGAIN if it would wait, or an errno. */
-  read(file: HostFd, count: number, position: number): number {
-    this.iov[2] = count;
+  /** Reads into the scratch buffer, or to an address of ours. Bytes, 0 at the end, EAGAIN if it would wait, or an errno. */
+  read(file: HostFd, count: number, position: number, to = this.scratch): number {
     if (!file.noWaitRead) return EAGAIN;
+    this.aim(to, count);
     const n = this.host.syscall(PREADV2, file.fd, this.iov, 1, position, 0, file.inMemory ? 0 : RWF_NOWAIT);
     if (n !== EOPNOTSUPP || file.inMemory) return n;
     file.inMemory = this.isInMemory(file);
     file.noWaitRead = file.inMemory;
-    return this.read(file, count, position);
+    return this.read(file, count, position, to);
   }
 
   /**
@@ -59,7 +63,7 @@ export class HostIo {
    * wait for the host's disk, for one write.
    */
   write(file: HostFd, count: number, position: number, flags: number): number {
-    this.iov[2] = count;
+    this.aim(this.scratch, count);
     if (file.noWaitWrite) {
       const n = this.host.syscall(PWRITEV2, file.fd, this.iov, 1, position, 0, flags | RWF_NOWAIT);
       if (n !== EOPNOTSUPP) return n;

@@ -22,7 +22,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../../abi/mman.ts';
-import type { AddressSpace, SpaceFutexes, ThreadContext } from '../../platforms/platform.ts';
+import type { AddressSpace, OwnedMemory, SpaceFutexes, ThreadContext } from '../../platforms/platform.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { type ResourceLimits, RLIMIT_AS, RLIMIT_DATA } from '../kernel/rlimits.ts';
 import { FileDescription, type HostMapping } from '../vfs/file.ts';
@@ -58,7 +58,7 @@ export interface Layout {
   envEnd: number;
 }
 
-export class MemoryMap {
+export class MemoryMap implements OwnedMemory {
   readonly kernel: Kernel;
   readonly space: AddressSpace;
   vmas = new VmaSet();
@@ -97,6 +97,18 @@ export class MemoryMap {
     this.space = space;
     this.mmapBase = mmapBase;
     if (kernel.patchesCalls) space.patchCalls?.(new MappedCode(this));
+    space.lateWrites?.(this);
+  }
+  /** The program's own data too: its file cannot be cut while it runs. */
+  isOwned(address: number, count: number): boolean {
+    const { vmas, program } = this;
+    for (let i = vmas.indexAt(address), at = address; at < address + count; i++) {
+      const vma = vmas.all[i];
+      if (vma === undefined || vma.start > at || vma.shared || (vma.prot & PROT_WRITE) === 0) return false;
+      if (vma.file !== null && vma.file.inode !== (program?.inode ?? null)) return false;
+      at = vma.end;
+    }
+    return true;
   }
 
   // Life

@@ -3,6 +3,7 @@
  * user memory (readv's ranges), a kernel buffer (sendfile, the loader) or a pipe is not the file's concern.
  */
 import { EFAULT } from '../../abi/errno.ts';
+import type { ThreadMemory } from '../../platforms/platform.ts';
 
 /** Takes bytes in order. */
 export interface Sink {
@@ -10,6 +11,12 @@ export interface Sink {
   readonly remaining: number;
   /** Moves bytes[start..end) in; how many it took (less than asked: end of space, or a fault part of the way), or EFAULT if none for a fault. */
   put(bytes: Uint8Array, start?: number, end?: number): number;
+  /**
+   * Place in the Sentry's own memory (an address) to which a host call may bring the next `count` bytes itself; 0: there is none, and `put` serves.
+   * `filled` says how many have come, before anything else is done.
+   */
+  room?(count: number): number;
+  filled?(count: number): void;
 }
 
 /** Gives bytes in order. */
@@ -85,10 +92,7 @@ export class LimitedSink implements Sink {
 }
 
 /** User memory reads and writes, as AddressSpace gives them. */
-export interface UserMemory {
-  read(address: number, into: Uint8Array, offset: number, count: number): number;
-  write(address: number, from: Uint8Array, offset: number, count: number): number;
-}
+export type UserMemory = ThreadMemory;
 
 /** Ranges of user memory, in order (an iovec list). Addresses and lengths were range-checked when it was made. */
 export class UserBuffer implements Sink, Source {
@@ -136,6 +140,15 @@ export class UserBuffer implements Sink, Source {
       if (n < count) break;
     }
     return at - start;
+  }
+  room(count: number): number {
+    if (this.left === 0 || this.memory.room === undefined) return 0;
+    const range = this.current();
+    return range.length - this.within < count ? 0 : this.memory.room(range.address + this.within, count);
+  }
+  filled(count: number): void {
+    this.memory.filled?.(count);
+    this.skip(count);
   }
   /** Moves on without touching memory (a host call wrote there itself). */
   skip(count: number): void {

@@ -15,6 +15,7 @@ export const IN_MEMORY_MAX = 64 << 10;
 /** s_maxbytes: the largest offset of any file. */
 export const MAX_FILE_SIZE = Number.MAX_SAFE_INTEGER;
 
+const PREAD64 = 17;
 const EMPTY = new Uint8Array(0);
 
 export function pagesOf(bytes: number): number {
@@ -48,6 +49,12 @@ export class FileData {
 
   private readHost(dst: Sink, offset: number, count: number): number {
     const { host, ioScratch } = this.fs.env;
+    const room = dst.room?.(count) ?? 0;
+    if (room !== 0) {
+      const n = host.syscall(PREAD64, this.fd, room, count, offset);
+      if (n > 0) dst.filled?.(n);
+      return n;
+    }
     let done = 0;
     while (done < count) {
       const n = host.pread(this.fd, ioScratch, 0, Math.min(count - done, ioScratch.length), offset + done);
