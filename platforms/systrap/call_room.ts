@@ -4,7 +4,7 @@
  */
 import { native } from '../../native-addon/native.ts';
 import type { CallMemory } from './call_memory.ts';
-import { FIRST_ROOM_SLOT, ROOM_SLOTS, ROOM_SIZE } from './layout.ts';
+import { FIRST_ROOM_SLOT, ROOM_SIZE, ROOM_SLOTS } from './layout.ts';
 
 /** Processes of a sandbox that have room at a time: each may fill its pages. */
 const MOST_ROOMS = 32;
