@@ -1,5 +1,5 @@
-import { checksum, pseudoSum } from './checksum.ts';
-import { finishChecksum, get16, get32, HEADROOM, IPPROTO_TCP, IPPROTO_UDP, Packet, put32, writeHeader } from './packet.ts';
+import { checksum, fold, pseudoSum } from './checksum.ts';
+import { finishChecksum, get16, get32, HEADROOM, IPPROTO_TCP, IPPROTO_UDP, Packet, put32, refreshChecksum, writeHeader } from './packet.ts';
 import { forLink, NO_OFFLOAD } from './software_offload.ts';
 
 const ENDS = { 4: ['\x0a\0\0\x01', '\x0a\0\0\x02'], 6: [`\xfd${'\0'.repeat(14)}\x01`, `\xfd${'\0'.repeat(14)}\x02`] } as const;
@@ -64,4 +64,14 @@ test('a header that says nonsense of itself gives nothing', () => {
   const packet = segment(4, 100, 10);
   packet.transportHeader = 4;
   expect(forLink(packet, NO_OFFLOAD)).toEqual([]);
+});
+
+test('segments of somebody else whose source was translated', () => {
+  const packet = segment(4, 2500, 1000);
+  packet.fields = null; // it came from a link
+  const { bytes, transport } = packet;
+  bytes.set([192, 168, 0, 1], HEADROOM + 12);
+  refreshChecksum(packet);
+  const pseudo = pseudoSum('\xc0\xa8\0\x01', ENDS[4][1], IPPROTO_TCP, bytes.length - transport);
+  expect(get16(bytes, transport + 16)).toBe(fold(pseudo));
 });

@@ -7,7 +7,11 @@ import { ANY4, addressBytes, type IpAddress } from '../address.ts';
 import { checksum, pseudoSum } from '../checksum.ts';
 import { PacketFilter } from '../filter/packet_filter.ts';
 import { ACCEPT, POST_ROUTING, PRE_ROUTING, Table } from '../filter/rules.ts';
+import { versionOf } from '../frame_taps.ts';
 import { EthernetInterface, VNET_HEADER } from '../link/ethernet.ts';
+import { checkOffload } from '../link/offload_header.ts';
+import { TunInterface } from '../link/tunnel_link.ts';
+import { QueueBudget, TunnelPort, TunnelQueue } from '../link/tunnel_port.ts';
 import { put16, put32 } from '../packet.ts';
 import { PingEndpoint } from '../ping.ts';
 import type { Binding } from '../ports.ts';
@@ -21,6 +25,9 @@ const HERE4 = '\x0a\0\0\x01';
 const THERE4 = '\x0a\0\0\x02';
 const HERE6 = `\xfd${'\0'.repeat(14)}\x01`;
 const THERE6 = `\xfd${'\0'.repeat(14)}\x02`;
+/** Beyond the tunnel, in networks of eight bits. */
+const ELSEWHERE4 = '\x08\0\0\x01';
+const ELSEWHERE6 = `\x20${'\0'.repeat(14)}\x01`;
 const ETH = 14;
 /** ns between two packets. */
 const STEP = 2e6;
@@ -47,6 +54,9 @@ export interface Footprint {
 export class PacketFuzz {
   readonly stack: Stack;
   private readonly tap: Tap;
+  /** Whose program writes what it likes; packets to elsewhere leave there. */
+  private readonly tun: TunInterface;
+  private readonly read = new TunnelQueue(new QueueBudget(1 << 20), () => {});
   private readonly filter: PacketFilter;
   private state: number;
   private time = 1e9;
@@ -78,6 +88,15 @@ export class PacketFuzz {
     for (const destination of [ANY4, '\0'.repeat(16)]) {
       const gateway = destination.length === 4 ? THERE4 : THERE6;
       stack.routes.add({ destination, prefixLength: 0, gateway, source: null, device: this.tap, metric: 0 });
+    }
+    const port = new TunnelPort();
+    port.queues.push(this.read, new TunnelQueue(new QueueBudget(1 << 16), () => {}));
+    this.tun = new TunInterface(stack, 3, 'tun0', 600, port);
+    stack.addInterface(this.tun);
+    this.tun.addAddress({ address: ELSEWHERE4, prefixLength: 8, broadcast: null });
+    this.tun.addAddress({ address: ELSEWHERE6, prefixLength: 8, broadcast: null });
+    for (const destination of [ELSEWHERE4, ELSEWHERE6]) {
+      stack.routes.add({ destination, prefixLength: 8, gateway: null, source: null, device: this.tun, metric: 0 });
     }
     this.tap.neighbours.set(THERE4, Uint8Array.of(2, 0, 0, 0, 0, 2), 0x80);
     this.tap.neighbours.set(THERE6, Uint8Array.of(2, 0, 0, 0, 0, 2), 0x80);
@@ -133,13 +152,26 @@ export class PacketFuzz {
     whole.set(frame, VNET_HEADER);
     if (this.chance(0.5)) whole[0] = 1; // the link vouches for the checksum
     if (this.chance(0.1)) {
-      whole[1] = 1;
+      whole[1] = this.pick([1, 4]);
       whole[4] = this.below(256);
       whole[5] = this.below(6);
     }
-    this.tap.receive(whole, 0, whole.length);
+    if (this.chance(0.2)) this.throughTunnel(whole.subarray(ETH), whole.subarray(0, VNET_HEADER));
+    else this.tap.receive(whole, 0, whole.length);
     this.serve();
     this.pass(this.chance(0.01) ? 40e9 : STEP);
+  }
+  /** bytes: room for the header, and a packet. */
+  private throughTunnel(bytes: Uint8Array, header: Uint8Array): void {
+    const packet = bytes.slice();
+    packet.set(header);
+    for (let at = 2; at < VNET_HEADER && this.chance(0.3); at++) packet[at] = this.below(256);
+    if (this.chance(0.1)) {
+      const checksums = this.chance(0.5);
+      this.tun.setOffload({ checksums, segments4: checksums && this.chance(0.5), segments6: false });
+    }
+    if (checkOffload(packet, false)) this.tun.take(packet, versionOf(packet, VNET_HEADER), this.read);
+    for (const queue of this.tun.port.queues) while (queue.shift() !== null);
   }
   /** The applications: they take, read, write and close. */
   private serve(): void {

@@ -73,6 +73,7 @@ function routesOf(networks: Networks, namespace: NetNamespace): RouteEntry[] {
     type: RTN_UNICAST,
     protocol: entry.protocol ?? RTPROT_BOOT,
     ...(entry.metric === 0 ? {} : { metric: entry.metric }),
+    ...(entry.device.up && !entry.device.carrier ? { linkDown: true } : {}),
   }));
 }
 

@@ -26,6 +26,7 @@ const COUNTERS = [
 ];
 
 const RTM_F_CLONED = 0x200;
+const RTNH_F_LINKDOWN = 0x10;
 const NTF_ROUTER = 0x80;
 /** Tables with larger numbers are in RTA_TABLE alone. */
 const RT_TABLE_COMPAT = 252;
@@ -91,7 +92,7 @@ export function routeMessage(route: RouteEntry, flags: number, type = L.RTM_NEWR
     rtm_protocol: route.protocol,
     rtm_scope: route.scope,
     rtm_type: route.type,
-    rtm_flags: route.cloned === true ? RTM_F_CLONED : 0,
+    rtm_flags: (route.cloned === true ? RTM_F_CLONED : 0) | (route.linkDown === true ? RTNH_F_LINKDOWN : 0),
   });
   const message = new NetlinkMessage(type, flags, body).u32(L.RTA_TABLE, route.table);
   if (route.prefixLength > 0) message.attribute(L.RTA_DST, route.destination);

@@ -37,6 +37,8 @@ export interface RouteEntry {
   /** RTPROT_*. */
   readonly protocol: number;
   readonly metric?: number;
+  /** Its interface has nobody at the other end. */
+  readonly linkDown?: boolean;
   /** The way of one packet, not an entry of a table. */
   readonly cloned?: boolean;
   /** The source that was asked for with it. */

@@ -4,6 +4,7 @@ import * as T from '../../../../abi/if_tun.ts';
 import { POLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../../abi/poll.ts';
 import { versionOf } from '../../../../netstack/frame_taps.ts';
 import { ETH_HEADER, LONGEST, VNET_HEADER } from '../../../../netstack/link/ethernet.ts';
+import { checkOffload } from '../../../../netstack/link/offload_header.ts';
 import { type QueueBudget, TunnelQueue } from '../../../../netstack/link/tunnel_port.ts';
 import { get16, put16 } from '../../../../netstack/packet.ts';
 import type { Task } from '../../../kernel/task.ts';
@@ -11,7 +12,6 @@ import { WaitQueue } from '../../../kernel/wait.ts';
 import { type FileDescription, FileImpl } from '../../../vfs/file.ts';
 import type { Sink, Source } from '../../../vfs/io.ts';
 import type { Network, Networks } from '../networks.ts';
-import { checkOffload } from './offload_header.ts';
 import type { TunDevice, TunEnd } from './tun_device.ts';
 import { tunIoctl } from './tun_ioctl.ts';
 

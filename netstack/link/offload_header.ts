@@ -1,6 +1,7 @@
 /** The virtio-net header that a program writes before a packet: is what it says of the packet true? */
-import { ETH_HEADER, ETH_P_IP, ETH_P_IPV6, GSO_TCPV4, GSO_TCPV6, NEEDS_CSUM, VNET_HEADER } from '../../../../netstack/link/ethernet.ts';
-import { get16, IP4_HEADER, IP6_HEADER, IPPROTO_TCP } from '../../../../netstack/packet.ts';
+
+import { get16, IP4_HEADER, IP6_HEADER, IPPROTO_TCP } from '../packet.ts';
+import { ETH_HEADER, ETH_P_IP, ETH_P_IPV6, GSO_TCPV4, GSO_TCPV6, NEEDS_CSUM, VNET_HEADER } from './ethernet.ts';
 
 const GSO_ECN = 0x80;
 const TCP_HEADER = 20;
