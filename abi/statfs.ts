@@ -3,6 +3,11 @@ import { array, i32, len64, pad, struct } from './struct.ts';
 
 export const TMPFS_MAGIC = 0x01021994;
 export const OVERLAYFS_SUPER_MAGIC = 0x794c7630;
+export const NFS_SUPER_MAGIC = 0x6969;
+export const V9FS_MAGIC = 0x01021997;
+export const CIFS_SUPER_MAGIC = 0xff534d42;
+export const SMB2_SUPER_MAGIC = 0xfe534d42;
+export const CEPH_SUPER_MAGIC = 0x00c36400;
 export const RAMFS_MAGIC = 0x858458f6;
 
 // f_flags

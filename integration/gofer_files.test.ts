@@ -27,7 +27,7 @@ import type { Kernel } from '../sentry/kernel/kernel.ts';
 import type { Task } from '../sentry/kernel/task.ts';
 import type { SyscallResult } from '../sentry/kernel/wait.ts';
 import { FileDescription } from '../sentry/vfs/file.ts';
-import type { Inode, OpenContext } from '../sentry/vfs/inode.ts';
+import type { FilesystemStats, Inode, OpenContext } from '../sentry/vfs/inode.ts';
 import { BufferIo } from '../sentry/vfs/io.ts';
 import { buildGofer, type GoferProcess, idleKernel, mountGofer, startGofer, temporaryFolder } from './gofer_process.ts';
 
@@ -255,7 +255,7 @@ describe.each([
 
   test('statfs', () => {
     expect(fs.stats()).toMatchObject({ namelen: 255 });
-    expect(fs.stats().blocks).toBeGreaterThan(0);
+    expect((fs.stats() as FilesystemStats).blocks).toBeGreaterThan(0);
   });
 });
 

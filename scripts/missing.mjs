@@ -24,6 +24,7 @@ const suites = {
   'integration/containerd/versions, containerd 1.7': existsSync(join(cache, 'containerd/1.7/usr/bin/containerd')) || 'containerd 1.7',
   'integration/containerd/versions, containerd 2': existsSync(join(cache, 'containerd/2/usr/bin/containerd')) || 'containerd 2',
   'integration/conformance, tunnels': existsSync('/dev/net/tun') || '/dev/net/tun',
+  'integration/filesystems, quotas': program('mkfs.btrfs') || 'mkfs.btrfs (btrfs-progs)',
   'integration/bubblewrap': program('bwrap') || 'bwrap (bubblewrap)',
   'integration/cri': existsSync('/usr/lib/cni/bridge') || 'containernetworking-plugins',
   'integration/docker': (program('dockerd') && program('docker')) || 'docker.io',

@@ -20,7 +20,7 @@ if [ "$(id -u)" != 0 ] || [ "$ID" != debian ]; then exit 0; fi
 declare -A packages=([containerd]=containerd [runc]=runc [busybox]=busybox-static [debootstrap]=debootstrap [ip]=iproute2
   [script]=bsdutils [dockerd]=docker.io [kubectl]=kubernetes-client [iptables]=iptables [strace]=strace [python3]=python3 [sqlite3]=sqlite3 [git]=git [diodls]=diod)
 wanted=()
-packages+=([ping]=iputils-ping [traceroute]=traceroute [tcpdump]=tcpdump [ifconfig]=net-tools [bwrap]=bubblewrap [openvpn]=openvpn)
+packages+=([ping]=iputils-ping [traceroute]=traceroute [tcpdump]=tcpdump [ifconfig]=net-tools [bwrap]=bubblewrap [openvpn]=openvpn [mkfs.btrfs]=btrfs-progs)
 for program in "${!packages[@]}"; do
   command -v "$program" >/dev/null 2>&1 || [ -x "/usr/sbin/$program" ] || wanted+=("${packages[$program]}")
 done

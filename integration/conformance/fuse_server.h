@@ -45,6 +45,7 @@ struct shared {
 	volatile unsigned init_flags;	/* FUSE_* that INIT takes, if offered */
 	volatile unsigned max_write, max_pages;
 	volatile int missing[64];	/* these opcodes answer ENOSYS */
+	volatile int failing[64];	/* these answer this errno; LOOKUP of "fail:OPCODE:ERRNO" sets it */
 	volatile int stuck;		/* this opcode is read and never answered */
 	volatile int broken;		/* how to answer LOOKUP of "broken" */
 	volatile int interruptible;	/* a stuck request is answered with EINTR when it is interrupted */
@@ -340,6 +341,16 @@ static void serve(int fd, char *message)
 	memset(&attr, 0, sizeof attr);
 	if (in->opcode < 64 && shared->missing[in->opcode]) {
 		reply(fd, in->unique, -ENOSYS, NULL, 0);
+		return;
+	}
+	int opcode, failure;
+	if (in->opcode == FUSE_LOOKUP && sscanf(text, "fail:%d:%d", &opcode, &failure) == 2 && opcode > 0 && opcode < 64) {
+		shared->failing[opcode] = failure;
+		reply(fd, in->unique, -ENOENT, NULL, 0);
+		return;
+	}
+	if (in->opcode < 64 && shared->failing[in->opcode]) {
+		reply(fd, in->unique, -shared->failing[in->opcode], NULL, 0);
 		return;
 	}
 	static uint64_t held;

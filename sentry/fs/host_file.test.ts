@@ -17,7 +17,7 @@ function memoryFile(flags = O_RDWR): { file: FileDescription; hostFd: HostFd; cl
   const hostFd = new HostFd(host, host.memfdCreate('test', 1));
   let closed = 0;
   const size = (): number => host.syscall(8 /* lseek */, hostFd.fd, 0, 2);
-  const owner = { kernel, currentSize: size, changing: () => null, closed: () => void closed++ };
+  const owner = { kernel, currentSize: size, changing: () => null, flushesAtClose: false, closed: () => void closed++ };
   return { file: new FileDescription(new HostFile(owner, hostFd, true), flags), hostFd, closed: () => closed };
 }
 function finish(result: SyscallResult): number {

@@ -2,7 +2,7 @@
 import { EAGAIN, EFAULT, EINVAL, type Errno } from '../../abi/errno.ts';
 import { __O_SYNC, O_APPEND, O_DSYNC, SEEK_DATA, SEEK_HOLE } from '../../abi/fcntl.ts';
 import type { Credentials } from '../kernel/credentials.ts';
-import { IO_FDATASYNC, IO_FSYNC, IO_READ, IO_WRITE } from '../kernel/io_worker.ts';
+import { IO_FDATASYNC, IO_FLUSH, IO_FSYNC, IO_READ, IO_WRITE } from '../kernel/io_worker.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Blocking, SyscallResult } from '../kernel/wait.ts';
@@ -25,6 +25,8 @@ export interface HostFileOwner {
   changing(creds: Credentials): (() => void) | null;
   /** One open file is gone; what the owner took for it goes back. */
   closed(file: HostFd, writable: boolean): void;
+  /** The host's filesystem tells at close(2) what went wrong with writing. */
+  readonly flushesAtClose: boolean;
 }
 
 export class HostFile extends PositionedFile {
@@ -174,6 +176,10 @@ export class HostFile extends PositionedFile {
     const r = this.owner.kernel.host.fallocate(this.hostFd.fd, mode, offset, length);
     changed?.();
     return r;
+  }
+  override beforeClose(): Blocking | null {
+    const { owner, hostFd } = this;
+    return this.writable && owner.flushesAtClose ? owner.kernel.hostIo.worker.run(IO_FLUSH, hostFd, null, 0, 0, 0) : null;
   }
   override sync(_file: FileDescription, dataOnly: boolean): SyscallResult {
     return this.owner.kernel.hostIo.worker.run(dataOnly ? IO_FDATASYNC : IO_FSYNC, this.hostFd, null, 0, 0, 0);

@@ -14,6 +14,8 @@ export const IO_READ = 0;
 export const IO_WRITE = 1;
 export const IO_FSYNC = 2;
 export const IO_FDATASYNC = 3;
+/** What close(2) of the descriptor would report. */
+export const IO_FLUSH = 4;
 
 /** Disks have more than one request under way; more threads would only wait for the same lock. */
 const THREADS = 4;

@@ -101,9 +101,23 @@ function openat2(task: Task, dirfd: number, pathAddress: number, how: number, ho
 function close(task: Task, number: number): SyscallResult {
   const file = task.fds.remove(number);
   if (typeof file === 'number') return file;
+  const flushed = file.isPath ? null : file.impl.beforeClose();
+  return flushed === null ? closeTaken(task, file) : closeFlushed(task, file, flushed);
+}
+function closeTaken(task: Task, file: FileDescription): SyscallResult {
   const { impl } = file;
   const r = task.kernel.closeFile(task, file);
   return r === 0 ? impl.afterClose(file) : r;
+}
+/** The descriptor's number is free already, as on Linux. */
+function* closeFlushed(task: Task, file: FileDescription, flushed: Blocking): Blocking {
+  let r = 0;
+  try {
+    r = yield* flushed;
+  } finally {
+    task.kernel.closeFile(task, file); // also when the task is killed
+  }
+  return r;
 }
 
 // close_range(2)
@@ -122,7 +136,7 @@ function closeRange(task: Task, first: number, last: number, flagBits: number): 
     if (number < first) continue;
     if (number > end) break;
     if ((flagBits & CLOSE_RANGE_CLOEXEC) !== 0) task.fds.setCloexec(number, true);
-    else close(task, number);
+    else closeTaken(task, task.fds.remove(number) as FileDescription);
   }
   return 0;
 }

@@ -37,17 +37,20 @@ export function writeOffset(task: Task, address: number, offset: number): number
 
 /** Writes all of `bytes` at the file's position, waiting if it has to. How many, or an errno if none. */
 export function* writeFully(task: Task, file: FileDescription, bytes: Uint8Array, nonblocking: boolean): Blocking {
-  const source = new BufferIo(bytes);
+  let done = 0;
   for (;;) {
+    // What a write has taken it may not have written: only its answer says how much.
+    const source = new BufferIo(bytes.subarray(done));
     const allowed = limited(task, file, source, null);
     const n = typeof allowed === 'number' ? allowed : yield* settle(file.impl.write(allowed, file, task));
-    if (source.remaining === 0) return bytes.length;
-    if (n < 0 && n !== EAGAIN) return source.moved > 0 ? source.moved : n;
+    if (n > 0) done += n;
+    if (done === bytes.length) return done;
+    if (n < 0 && n !== EAGAIN) return done > 0 ? done : n;
     const { queue } = file.impl;
-    if (nonblocking || queue === null) return source.moved > 0 ? source.moved : n < 0 ? n : EAGAIN;
+    if (nonblocking || queue === null) return done > 0 ? done : n < 0 ? n : EAGAIN;
     if (n !== EAGAIN) continue;
     const wake = yield waitFor(queue, POLLOUT | POLLHUP);
-    if (wake === 'signal') return source.moved > 0 ? source.moved : ERESTARTSYS;
+    if (wake === 'signal') return done > 0 ? done : ERESTARTSYS;
   }
 }
 

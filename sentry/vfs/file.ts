@@ -118,6 +118,10 @@ export abstract class FileImpl {
   flush(_file: FileDescription, _task: Task): number {
     return 0;
   }
+  /** close(2) has to ask somebody else first whether all was written; it may take long. Null: nobody, which is the rule. */
+  beforeClose(): Blocking | null {
+    return null;
+  }
   /** fcntl(2) F_SETFL of O_NONBLOCK, O_APPEND, O_ASYNC is done by the caller; a file may refuse. */
   setFlags(_file: FileDescription, _flags: number): number {
     return 0;

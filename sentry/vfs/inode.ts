@@ -256,7 +256,7 @@ export abstract class Inode {
   rmdir(_name: ByteString, _target: Inode): 0 | Errno {
     return EPERM;
   }
-  /** Same filesystem. `replaced`: what newName means now, or null. flags: RENAME_EXCHANGE, RENAME_WHITEOUT (NOREPLACE is checked before). */
+  /** Same filesystem. `replaced`: what newName means now, or null. flags: RENAME_*; the name is free for RENAME_NOREPLACE, unless others have just made it. */
   rename(
     _oldName: ByteString,
     _target: Inode,

@@ -98,7 +98,7 @@ function perform(task: Task, from: Walk, to: Walk, source: Dentry, target: Dentr
   if (replaced === inode) return 0; // two names of one file: nothing happens
   const oldParent = from.dentry.inode as Inode;
   const newParent = to.dentry.inode as Inode;
-  const r = oldParent.rename(from.name, inode, newParent, to.name, replaced, flags & ~RENAME_NOREPLACE);
+  const r = oldParent.rename(from.name, inode, newParent, to.name, replaced, flags);
   if (r !== 0) return r;
   if ((flags & RENAME_EXCHANGE) !== 0) exchangeDentries(source, target);
   else {

@@ -1,5 +1,7 @@
 /** A mount that the gofer serves: host files below one directory, or one host file. */
 import { type Errno, isErrno } from '../../../abi/errno.ts';
+import { FUSE_SUPER_MAGIC } from '../../../abi/fuse.ts';
+import { CEPH_SUPER_MAGIC, CIFS_SUPER_MAGIC, NFS_SUPER_MAGIC, SMB2_SUPER_MAGIC, V9FS_MAGIC } from '../../../abi/statfs.ts';
 import type { ByteString } from '../../../lib/byte_string.ts';
 import { attrDevice } from '../../../lib/p9/attr.ts';
 import { P9_NO_OPEN, P9_NOFID } from '../../../lib/p9/constants.ts';
@@ -52,10 +54,21 @@ const SHARED_IDLE_NS = 1e9;
 /** Files with several names that are known by identity. */
 const MAX_LINKED = 16384;
 
+/** Filesystems of the host that write, or fail to, when a descriptor is closed. */
+const REPORTS_AT_CLOSE: ReadonlySet<number> = new Set([
+  FUSE_SUPER_MAGIC,
+  NFS_SUPER_MAGIC,
+  V9FS_MAGIC,
+  CIFS_SUPER_MAGIC,
+  SMB2_SUPER_MAGIC,
+  CEPH_SUPER_MAGIC,
+]);
+
 export class GoferFilesystem extends Filesystem {
   override readonly type = '9p';
   override readonly idMappable = true;
   override readonly cachePolicy: CachePolicy;
+  private reportsAtClose: boolean | null = null;
   readonly kernel: Kernel;
   readonly client: GoferClient;
   readonly exclusive: boolean;
@@ -143,11 +156,16 @@ export class GoferFilesystem extends Filesystem {
     }
   }
 
-  stats(): FilesystemStats {
-    const fid = this.root.fid;
-    const s = this.client.call(Tstatfs, { fid }, Rstatfs);
-    if (isErrno(s)) return { type: 0, bsize: 4096, blocks: 0, bfree: 0, bavail: 0, files: 0, ffree: 0, namelen: 255 };
-    return s;
+  stats(): FilesystemStats | Errno {
+    return this.client.call(Tstatfs, { fid: this.root.fid }, Rstatfs);
+  }
+  /** Asked of the host once: what is mounted there stays. Of a mount below the root it is taken to be the same. */
+  get flushesAtClose(): boolean {
+    if (this.reportsAtClose === null) {
+      const stats = this.stats();
+      this.reportsAtClose = !isErrno(stats) && REPORTS_AT_CLOSE.has(stats.type);
+    }
+    return this.reportsAtClose;
   }
   /** syncfs(2): nothing is buffered here; the host's buffers go to its disk. */
   override sync(): number {

@@ -28,6 +28,9 @@ export class OpenFiles implements HostFileOwner {
     this.kernel = inode.fs.kernel;
   }
 
+  get flushesAtClose(): boolean {
+    return this.inode.fs.flushesAtClose;
+  }
   /** A descriptor that knows the file's attributes; null: none is open. */
   get descriptor(): HostFd | null {
     return this.writers > 0 ? this.writeFile : this.readFile;

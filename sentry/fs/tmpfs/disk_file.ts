@@ -85,6 +85,7 @@ export class DiskFile {
 
 /** The content has no owner among open files: nothing is counted. */
 class Nobody implements HostFileOwner {
+  readonly flushesAtClose = false;
   readonly kernel: Kernel;
   constructor(kernel: Kernel) {
     this.kernel = kernel;
