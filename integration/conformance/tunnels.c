@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
 #include <net/if_arp.h>
@@ -684,6 +686,57 @@ static void waiting(void)
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
+static void move_to(const char *name, pid_t process)
+{
+	struct {
+		struct nlmsghdr head;
+		struct ifinfomsg body;
+		struct rtattr attribute;
+		unsigned value;
+	} request = {
+		{ sizeof request, RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, 1, 0 },
+		{ .ifi_index = if_nametoindex(name) },
+		{ 8, IFLA_NET_NS_PID },
+		process,
+	};
+	char answer[1024];
+	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+	CHECK(fd >= 0 && send(fd, &request, sizeof request, 0) == sizeof request && recv(fd, answer, sizeof answer, 0) > 0);
+	CHECK(((struct nlmsgerr *)NLMSG_DATA((struct nlmsghdr *)answer))->error == 0 && close(fd) == 0);
+}
+/* an interface works in another network, and ends with it */
+static void in_another_network(void)
+{
+	unsigned char packet[256];
+	int ready[2], go[2], length = echo_request(packet, 1, 8);
+	alone();
+	int fd = tunnel("tun0", IFF_TUN | IFF_NO_PI);
+	CHECK(pipe(ready) == 0 && pipe(go) == 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(fd); /* it would keep the network of the others */
+		CHECK(unshare(CLONE_NEWNET) == 0 && write(ready[1], "x", 1) == 1 && read(go[0], packet, 1) == 1);
+		give_address("tun0", HERE);
+		set_up("tun0", 1);
+		CHECK(write(ready[1], "x", 1) == 1);
+		CHECK(read(go[0], packet, 1) == 1);
+		_exit(0);
+	}
+	CHECK(read(ready[0], packet + length, 1) == 1);
+	move_to("tun0", pid);
+	CHECK(if_nametoindex("tun0") == 0 && write(go[1], "x", 1) == 1 && read(ready[0], packet + length, 1) == 1);
+	CHECK(write(fd, packet, length) == length && next_ipv4(fd, packet, sizeof packet, 0) == length && packet[20] == ICMP_ECHOREPLY);
+	CHECK(fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && write(go[1], "x", 1) == 1);
+	int status;
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	struct pollfd one = { fd, POLLIN, 0 };
+	for (int i = 0; i < 1000 && !(poll(&one, 1, 10) == 1 && one.revents == POLLERR); i++)
+		while (read(fd, packet, sizeof packet) > 0)
+			;
+	FAILS(read(fd, packet, sizeof packet), EBADFD);
+	CHECK(take(fd, "tun0", IFF_TUN) == 0);
+}
+
 int main(void)
 {
 	PART(before_there_is_an_interface);
@@ -700,5 +753,6 @@ int main(void)
 	PART(roots_of_their_own);
 	PART(checksums_left_open);
 	PART(waiting);
+	PART(in_another_network);
 	return 0;
 }

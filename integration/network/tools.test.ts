@@ -113,9 +113,10 @@ except BlockingIOError: print("quiet")`;
       while [ ! -e /tmp/ready ]; do sleep 0.05; done
       ip link add va type veth peer name vb netns $!; ip addr add 10.8.0.1/24 dev va; ip link set va up
       while [ ! -e /tmp/up ]; do sleep 0.05; done
-      ping -c2 -i0.2 10.8.0.2; ip -4 neigh; touch /tmp/done; wait`;
+      ping -c2 -i0.2 10.8.0.2; ip -4 neigh; touch /tmp/done; wait; while ip link show va >/dev/null 2>&1; do sleep 0.05; done; echo va has gone`;
     const out = run(platform, script, true);
     expect(out).toContain('2 packets transmitted, 2 received, 0% packet loss');
+    expect(out).toContain('va has gone');
     expect(out).toMatch(/10\.8\.0\.2 dev va lladdr [0-9a-f:]{17} (REACHABLE|DELAY|STALE)/);
   }, 70_000);
 

@@ -4,7 +4,8 @@ import { EINVAL, ENOTTY, EPERM } from '../../abi/errno.ts';
 import { O_RDONLY } from '../../abi/fcntl.ts';
 import { S_IFREG } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { endMountsUnlessUsed } from '../kernel/namespace_end.ts';
+import { endMountsUnlessUsed, releaseNetwork } from '../kernel/namespace_end.ts';
+import { NetNamespace } from '../kernel/namespaces.ts';
 import type { PidNamespace } from '../kernel/pid_namespace.ts';
 import type { Task } from '../kernel/task.ts';
 import { ROOT_USER_NAMESPACE, type UserNamespace } from '../kernel/user_namespace.ts';
@@ -82,10 +83,11 @@ export class NamespaceFile extends FileImpl {
     this.kernel = kernel;
     this.type = type;
     this.namespace = namespace;
-    if (namespace instanceof MountNamespace) namespace.handles++;
+    if (namespace instanceof MountNamespace || namespace instanceof NetNamespace) namespace.handles++;
   }
   override release(): void {
     const { namespace } = this;
+    if (namespace instanceof NetNamespace) releaseNetwork(this.kernel, namespace);
     if (!(namespace instanceof MountNamespace)) return;
     namespace.handles--;
     endMountsUnlessUsed(this.kernel, namespace);

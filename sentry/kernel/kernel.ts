@@ -95,6 +95,8 @@ export class Kernel implements ThreadEvents {
   system: SystemInfo = DEFAULT_SYSTEM;
   /** Interfaces of a network namespace, for /sys/class/net; the network replaces it. */
   netDevices: (namespace: NetNamespace) => readonly NetDevice[] = () => [LOOPBACK];
+  /** Nobody can use the network any more; who has its interfaces replaces it. */
+  endNetwork: (namespace: NetNamespace) => void = () => {};
   /** What was written below /proc/sys, by path; absent: the value it starts with. Of networks: NetNamespace.sysctl. */
   readonly sysctl = new Map<string, string>();
   /** Options of sockets that read and change the tables of the packet filter; null: there is none. */

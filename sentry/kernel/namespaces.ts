@@ -61,6 +61,9 @@ export class NetNamespace {
   readonly sysctl = new Map<string, string>();
   /** Made by unshare(2) or clone(2): lo begins down, where a container's is up. */
   bare = false;
+  /** Open files that keep it: sockets, devices, its own in nsfs. Pair with `releaseNetwork`. */
+  handles = 0;
+  ended = false;
   constructor(id: number, owner = ROOT_USER_NAMESPACE) {
     this.id = id;
     this.owner = owner;

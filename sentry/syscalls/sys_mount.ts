@@ -21,6 +21,8 @@ import {
 } from '../../abi/mount.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import { CAP_SYS_ADMIN, hasCapIn } from '../kernel/credentials.ts';
+import { endNetworkUnlessUsed } from '../kernel/namespace_end.ts';
+import { NetNamespace } from '../kernel/namespaces.ts';
 import type { Task } from '../kernel/task.ts';
 import { attach, bindMount, discardTree, moveMount, newMount, pivotRoot, setPropagation, unmount } from '../vfs/mount.ts';
 import { checkLockedFlags, checkNewFilesystem, mayMount } from '../vfs/mount_access.ts';
@@ -149,7 +151,10 @@ function umount2(task: Task, target: number, bits: number): number {
   const detach = (bits & MNT_DETACH) !== 0;
   if (!detach && isMountUsed(task.kernel, place.mount)) return EBUSY;
   if ((bits & MNT_EXPIRE) !== 0) return EAGAIN; // the first call only marks it; marks are not kept
-  return unmount(place, detach);
+  const stood = place.mount.root.inode?.standsFor;
+  const r = unmount(place, detach);
+  if (r === 0 && stood instanceof NetNamespace) endNetworkUnlessUsed(task.kernel, stood);
+  return r;
 }
 
 function pivot(task: Task, newRootAddress: number, putOldAddress: number): number {

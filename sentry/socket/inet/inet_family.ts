@@ -63,6 +63,7 @@ export function registerInet(kernel: Kernel): Networks {
   for (const [name, table] of TABLES) kernel.procNet.set(name, (net) => table(networks.of(net)));
   kernel.packetFilters = new IptOptions();
   kernel.routeProvider = stackRoutes(networks);
+  kernel.endNetwork = (net) => networks.end(net);
   kernel.netDevices = (net) => stackDevices(networks, net);
   registerTunDevice(kernel, networks);
   return networks;

@@ -20,6 +20,7 @@ import type { IncomingPacket } from '../../../netstack/packet.ts';
 import { runFilter } from '../../../netstack/packet_filter.ts';
 import type { SendOptions, Stack } from '../../../netstack/stack.ts';
 import { CAP_NET_ADMIN, CAP_NET_BIND_SERVICE, CAP_NET_RAW } from '../../kernel/credentials.ts';
+import { releaseNetwork } from '../../kernel/namespace_end.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { FileDescription } from '../../vfs/file.ts';
 import { hasNetCap } from '../net_capability.ts';
@@ -131,6 +132,7 @@ export abstract class InetSocket extends Socket {
     this.uid = task.creds.euid;
     this.groups = new SocketGroups(network.stack);
     network.sockets.add(this);
+    network.namespace.handles++;
   }
   get stack(): Stack {
     return this.network.stack;
@@ -380,6 +382,7 @@ export abstract class InetSocket extends Socket {
     this.network.sockets.delete(this);
     this.close();
     this.stack.deliver();
+    releaseNetwork(this.kernel, this.network.namespace);
   }
   abstract close(): void;
 }

@@ -119,6 +119,9 @@ function makePair(task: Task, networks: Networks, first: Wanted, data: Uint8Arra
 function isOwn(device: NetInterface): device is VethInterface | DummyInterface | TunnelInterface {
   return device instanceof VethInterface || device instanceof DummyInterface || isTunnel(device);
 }
+export function removeOwnLinks(stack: Stack): void {
+  for (const device of [...stack.interfaces]) if (isOwn(device)) removeLink(device);
+}
 /** Only what was made here goes away. */
 function removeLink(device: NetInterface): 0 | Errno {
   if (!isOwn(device)) return EOPNOTSUPP;

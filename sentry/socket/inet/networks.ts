@@ -7,6 +7,7 @@ import type { Kernel } from '../../kernel/kernel.ts';
 import type { NetNamespace } from '../../kernel/namespaces.ts';
 import { type HostNetwork, hostNetwork } from './host/host_socket.ts';
 import type { InetSocket } from './inet_socket.ts';
+import { removeOwnLinks } from './link_making.ts';
 import type { PacketSocket } from './packet/packet_socket.ts';
 import { Capture } from './pod/capture.ts';
 import { HostSockets } from './pod/host_sockets.ts';
@@ -87,6 +88,9 @@ export interface PodDescription {
   readonly captureFd: number;
 }
 
+/** ns between looks at connections that outlive their sockets. */
+const END_INTERVAL = 1e9;
+
 export class Networks {
   private readonly kernel: Kernel;
   private readonly byNamespace = new WeakMap<NetNamespace, Network>();
@@ -104,6 +108,14 @@ export class Networks {
       this.byStack.set(network.stack, network);
     }
     return network;
+  }
+  /** Nobody is in it, and no socket is open: what is on its way still leaves, then its interfaces go, and the other ends of its pairs. */
+  end(namespace: NetNamespace): void {
+    const network = this.byNamespace.get(namespace);
+    if (network === undefined) return;
+    const { kernel } = this;
+    if (count(network.stack.tcp.all()) === 0) removeOwnLinks(network.stack);
+    else kernel.timers.add(kernel.now() + END_INTERVAL, () => this.end(namespace));
   }
   /** Every stack is some network's. */
   ofStack(stack: Stack): Network {

@@ -20,6 +20,7 @@ import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
 import { AF_NETLINK, MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, SOCK_RAW } from '../../../abi/socket.ts';
 import { NetlinkMessage } from '../../../lib/netlink_message.ts';
 import { CAP_NET_ADMIN, hasCapIn } from '../../kernel/credentials.ts';
+import { releaseNetwork } from '../../kernel/namespace_end.ts';
 import type { NetNamespace } from '../../kernel/namespaces.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { FileDescription } from '../../vfs/file.ts';
@@ -81,6 +82,7 @@ export class NetlinkSocket extends Socket {
   constructor(task: Task, type: number, protocol: number) {
     super(task.kernel, AF_NETLINK, type, protocol);
     this.namespace = task.namespaces.net;
+    this.namespace.handles++;
   }
 
   private parse(raw: Uint8Array): { port: number; groups: number } | Errno {
@@ -260,6 +262,7 @@ export class NetlinkSocket extends Socket {
     if (this.protocol === L.NETLINK_ROUTE) this.kernel.routeNotices.of(this.namespace).leave(this);
     if (this.port !== 0) this.kernel.netlinkPorts.release(this.port);
     this.datagrams = [];
+    releaseNetwork(this.kernel, this.namespace);
   }
 }
 

@@ -32,6 +32,7 @@ import { type FrameTap, PACKET_OUTGOING } from '../../../../netstack/frame_taps.
 import type { NetInterface } from '../../../../netstack/interface.ts';
 import { type FilterInstruction, runFilter } from '../../../../netstack/packet_filter.ts';
 import { CAP_NET_RAW } from '../../../kernel/credentials.ts';
+import { releaseNetwork } from '../../../kernel/namespace_end.ts';
 import type { Task } from '../../../kernel/task.ts';
 import type { FileDescription, HostMapping } from '../../../vfs/file.ts';
 import type { Sink } from '../../../vfs/io.ts';
@@ -86,6 +87,7 @@ export class PacketSocket extends Socket {
     this.tap = { protocol: swap16(protocol), device: 0, frame };
     network.stack.taps.add(this.tap);
     network.packetSockets.add(this);
+    network.namespace.handles++;
   }
   get ethertype(): number {
     return this.tap.protocol;
@@ -295,6 +297,7 @@ export class PacketSocket extends Socket {
     this.frames.length = 0;
     this.ring?.close();
     this.ring = null;
+    releaseNetwork(this.kernel, this.network.namespace);
   }
 }
 

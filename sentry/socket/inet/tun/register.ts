@@ -10,13 +10,13 @@ import { TunFile } from './tun_file.ts';
 /** Bytes that wait in all tunnels of the sandbox; nothing is told to wait, what is more is lost. */
 const MAX_WAITING = 64 << 20;
 
-export function registerTunDevice({ devices }: Kernel, networks: Networks): void {
+export function registerTunDevice(kernel: Kernel, networks: Networks): void {
   const budget = new QueueBudget(MAX_WAITING);
-  devices.registerCharacter({
+  kernel.devices.registerCharacter({
     name: 'misc',
     major: MISC_MAJOR,
     firstMinor: TUN_MINOR,
     minors: 1,
-    open: (_flags, { task }) => (task === null ? ENODEV : new TunFile(networks, networks.of(task.namespaces.net), budget)),
+    open: (_flags, { task }) => (task === null ? ENODEV : new TunFile(kernel, networks, networks.of(task.namespaces.net), budget)),
   });
 }

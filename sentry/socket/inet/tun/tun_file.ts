@@ -7,6 +7,8 @@ import { ETH_HEADER, LONGEST, VNET_HEADER } from '../../../../netstack/link/ethe
 import { checkOffload } from '../../../../netstack/link/offload_header.ts';
 import { type QueueBudget, TunnelQueue } from '../../../../netstack/link/tunnel_port.ts';
 import { get16, put16 } from '../../../../netstack/packet.ts';
+import type { Kernel } from '../../../kernel/kernel.ts';
+import { releaseNetwork } from '../../../kernel/namespace_end.ts';
 import type { Task } from '../../../kernel/task.ts';
 import { WaitQueue } from '../../../kernel/wait.ts';
 import { type FileDescription, FileImpl } from '../../../vfs/file.ts';
@@ -18,6 +20,7 @@ import { tunIoctl } from './tun_ioctl.ts';
 export class TunFile extends FileImpl implements TunEnd {
   override readonly queue = new WaitQueue();
   readonly packets: TunnelQueue;
+  private readonly kernel: Kernel;
   readonly networks: Networks;
   /** Where it was opened: interfaces are made there. */
   readonly network: Network;
@@ -26,8 +29,10 @@ export class TunFile extends FileImpl implements TunEnd {
   /** TUNSETIFINDEX; 0: any. */
   wantedIndex = 0;
 
-  constructor(networks: Networks, network: Network, budget: QueueBudget) {
+  constructor(kernel: Kernel, networks: Networks, network: Network, budget: QueueBudget) {
     super();
+    this.kernel = kernel;
+    network.namespace.handles++;
     this.networks = networks;
     this.network = network;
     this.packets = new TunnelQueue(budget, () => this.queue.notify(POLLIN | POLLRDNORM));
@@ -91,6 +96,7 @@ export class TunFile extends FileImpl implements TunEnd {
   }
   override release(): void {
     this.tun?.leave(this);
+    releaseNetwork(this.kernel, this.network.namespace);
   }
 }
 
