@@ -50,7 +50,7 @@ function start(way: string, operation: number, value: number): Stub {
   return thread;
 }
 function findSleepingPlace(thread: ThreadContext): number {
-  const text = new Uint8Array(2 * PAGE);
+  const text = new Uint8Array(4 * PAGE);
   const length = thread.space.read(STUB_BASE, text, 0, text.length);
   for (let i = 0; i + SLEEPING_PLACE.length <= length; i++)
     if (SLEEPING_PLACE.every((byte, k) => text[i + k] === byte)) return STUB_BASE + i;

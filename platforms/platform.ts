@@ -124,11 +124,16 @@ export interface ThreadOwn {
   recallMask(): bigint | null;
   /** What it is by now, without taking it back. */
   readonly mask: bigint | null;
-  /** Whether it may set the addresses below and its first rseq area. */
+  /**
+   * Whether it may set the addresses below and its first rseq area, give back memory right below its stack pointer, and end before its
+   * exit(2) is an event.
+   */
   keeps: boolean;
   /** set_robust_list(2); set_tid_address(2). 0: none. */
   robustList: number;
   clearChildTid: number;
+  /** It has ended so, held no robust lock, and set the word at clearChildTid to 0. */
+  readonly cleared: boolean;
 }
 
 /** rseq(2): a thread's registration. */
@@ -301,8 +306,11 @@ export interface AddressSpace {
 
   /** Copy-on-write copy with one thread: a stopped copy of `via`, in a new space (`result.space`). */
   fork(via: ThreadContext): ThreadContext | Errno;
-  /** Another thread of this space, stopped, registers and xstate copied from `via`. */
-  newThread(via: ThreadContext): ThreadContext | Errno;
+  /**
+   * Another thread of this space, stopped, registers and xstate copied from `via`. late: the host may make it when `via` is resumed; where
+   * it refuses then, event `notStarted`.
+   */
+  newThread(via: ThreadContext, late?: boolean): ThreadContext | Errno;
   /** Ends all its threads and frees its memory. No event follows. */
   release(): void;
   /**
@@ -331,6 +339,8 @@ export interface ThreadEvents {
   interrupted(thread: ThreadContext): void;
   /** The signal frame last ordered (SignalFrames) could not be built or taken down; the registers are as before. */
   brokenFrame?(thread: ThreadContext): void;
+  /** `thread`, whom `via` has made late, could not be made. `via` is stopped at its call; nothing has been told to it. */
+  notStarted?(via: ThreadContext, thread: ThreadContext, error: Errno): void;
   /**
    * What `PlatformMemory` granted is used up. `thread` has stopped in front of the instruction that wants more, and repeats it when it is
    * resumed; null: a read or write of the Sentry's own went beyond.

@@ -58,6 +58,21 @@ static int register_rseq(struct slot *slot, const struct own_call *call)
 	return 1;
 }
 
+#define MADV_DONTNEED 4
+#define NEAR_STACK 0x10000UL
+
+/*
+ * madvise(address, length, MADV_DONTNEED) of what lies right below the stack pointer: a thread library gives back the stack of a thread that
+ * ends. Elsewhere there may be mappings of the Sentry's (call_sites.ts), which has to know.
+ */
+static int give_back_stack(const struct own_call *call)
+{
+	uint64_t end = call->args[0] + call->args[1];
+	if ((uint32_t)call->args[2] != MADV_DONTNEED || end <= call->args[0] || end > call->sp || call->sp - end > NEAR_STACK || call->sp >= STUB_BASE)
+		return 0;
+	return host(__NR_madvise, call->args[0], call->args[1], MADV_DONTNEED) == 0;
+}
+
 static int answer(struct slot *slot, const struct own_call *call, uint64_t *result)
 {
 	struct alone *alone = &slot->alone;
@@ -73,6 +88,8 @@ static int answer(struct slot *slot, const struct own_call *call, uint64_t *resu
 		return change_mask(alone, call);
 	case __NR_rseq:
 		return alone->keeps && register_rseq(slot, call);
+	case __NR_madvise:
+		return alone->keeps && give_back_stack(call);
 	case __NR_set_robust_list:
 		if (!alone->keeps || call->args[1] != ROBUST_LIST_HEAD_SIZE)
 			return 0;
@@ -88,9 +105,44 @@ static int answer(struct slot *slot, const struct own_call *call, uint64_t *resu
 	return 0;
 }
 
+struct robust_list_head {
+	uint64_t next, futex_offset, pending;
+};
+
+/* The Sentry need not look at the list. What cannot be read has no locks in it either, but that is for the Sentry to say. */
+static int holds_no_lock(uint64_t list)
+{
+	struct robust_list_head head;
+	return list == 0 || (list < STUB_BASE && stub_copy(&head, (void *)list, sizeof(head)) == 0 && head.next == list && head.pending == 0);
+}
+
+/* The joiner may free the thread's memory as soon as the word at clear_tid is 0: it comes last. */
+int ends_alone(struct slot *slot)
+{
+	static const uint32_t none = 0;
+	struct alone *alone = &slot->alone;
+	if (!(alone->keeps & KEEPS_END) || !holds_no_lock(alone->robust_list))
+		return 0;
+	alone->robust_list = 0;
+	if (alone->clear_tid != 0 && (alone->clear_tid >= STUB_BASE || stub_copy((void *)alone->clear_tid, &none, sizeof(none)) != 0))
+		return 0;
+	alone->cleared = 1;
+	return 1;
+}
+
 static int is_own(uint64_t nr)
 {
-	return nr == __NR_rt_sigprocmask || nr == __NR_getpid || nr == __NR_gettid || nr == __NR_rseq || nr == __NR_set_robust_list || nr == __NR_set_tid_address;
+	switch (nr) {
+	case __NR_rt_sigprocmask:
+	case __NR_getpid:
+	case __NR_gettid:
+	case __NR_madvise:
+	case __NR_rseq:
+	case __NR_set_robust_list:
+	case __NR_set_tid_address:
+		return 1;
+	}
+	return 0;
 }
 
 int answer_alone(struct slot *slot, const struct own_call *call, int by_signal, uint64_t *result)

@@ -106,10 +106,41 @@ void leave(struct slot *slot)
 	__builtin_unreachable();
 }
 
+/* As leave, without an answer: the thread's exit is asked for, and it is gone. */
+void leave_asking(struct slot *slot)
+{
+	static const uint64_t one = 1;
+	uint32_t state = STATE_LEFT;
+	__asm__ volatile("xchgl %0, %1\n\t"
+			 "cmpl $0, %2\n\t"
+			 "je 1f\n\t"
+			 "movl %3, %%eax\n\t"
+			 "movl %4, %%edi\n\t"
+			 "movl $8, %%edx\n\t"
+			 "syscall\n"
+			 "1:\tmovl %5, %%eax\n\t"
+			 "xorl %%edi, %%edi\n\t"
+			 "syscall\n\tud2"
+			 : "+r"(state), "+m"(slot->state)
+			 : "m"(((struct global *)GLOBAL_PAGE)->sentry_sleeps), "i"(__NR_write), "i"(DOORBELL_FD), "i"(__NR_exit), "S"(&one)
+			 : "rax", "rcx", "rdx", "rdi", "r11", "memory");
+	__builtin_unreachable();
+}
+
+/* The host has refused the thread that the answer was about: the Sentry answers anew. */
+static uint32_t tell_not_started(struct slot *slot, int64_t error)
+{
+	slot->kind = KIND_NOT_STARTED;
+	slot->code = (uint32_t)-error;
+	post(slot);
+	return STATE_POSTED;
+}
+
 uint32_t carry_out_all(struct slot *slot, uint32_t state, struct ucontext *uc)
 {
 	uint32_t count = slot->command_count;
 	int held = -1;
+	int64_t not_started = 0;
 	for (uint32_t i = 0; i < count && i < MAX_COMMANDS; i++) {
 		struct command *c = &slot->commands[i];
 		uint32_t op = c->op; /* a child does not find it there any more: its slot is a fresh one */
@@ -117,10 +148,13 @@ uint32_t carry_out_all(struct slot *slot, uint32_t state, struct ucontext *uc)
 		if (r == 0 && op == OP_FORK)
 			return STATE_RUN; /* the child: the Sentry has prepared its slot, and waits for nothing */
 		c->result = r;
-		if (state == STATE_REPLY && (uint64_t)r > (uint64_t)-4096)
+		if (state != STATE_REPLY || (uint64_t)r <= (uint64_t)-4096)
+			continue;
+		if (op != OP_THREAD)
 			__builtin_trap(); /* a deferred operation failed: the Sentry has promised that it would not */
+		not_started = r;
 	}
-	return state;
+	return not_started == 0 ? state : tell_not_started(slot, not_started);
 }
 
 /* Carries out commands until the Sentry's answer has come. */

@@ -34,7 +34,7 @@ static uint64_t finish(struct slot *slot)
 	for (;;) {
 		uint32_t state = wait_reply(slot);
 		if (needs_frame(slot, state)) {
-			slot->upgrading = 1;
+			slot->upgrading = UPGRADE_ANSWERED;
 			stub_upgrade(slot); /* the answer is still there */
 		}
 		carry_out_all(slot, state, NULL);
@@ -61,9 +61,18 @@ static void post_request(struct slot *slot, uint32_t kind)
 __attribute__((used)) uint64_t on_fast(struct slot *slot)
 {
 	uint64_t result;
-	const struct own_call own = { slot->regs[RAX], { slot->regs[RDI], slot->regs[RSI], slot->regs[RDX], slot->regs[R10] } };
+	const struct own_call own = { slot->regs[RAX], { slot->regs[RDI], slot->regs[RSI], slot->regs[RDX], slot->regs[R10] }, slot->regs[RSP] };
 	if (answer_alone(slot, &own, 0, &result))
 		return result;
+	switch (slot->regs[RAX]) {
+	case __NR_exit: /* says more of itself there */
+	case __NR_clone:
+	case __NR_clone3:
+	case __NR_fork:
+	case __NR_vfork:
+		slot->upgrading = UPGRADE_UNASKED;
+		stub_upgrade(slot);
+	}
 	slot->regs[CS] = USER_CS;
 	slot->regs[SS] = USER_SS;
 	slot->regs[FS_BASE] = read_fs();

@@ -44,6 +44,8 @@ uint32_t carry_out_all(struct slot *slot, uint32_t state, struct ucontext *uc);
 void drop_rseq(struct slot *slot);
 /* The thread ends. */
 __attribute__((noreturn)) void leave(struct slot *slot);
+/* Posts the thread's exit, which is in the slot, and ends it. */
+__attribute__((noreturn)) void leave_asking(struct slot *slot);
 void serve(struct slot *slot, struct ucontext *uc);
 
 /* arguments.c */
@@ -62,10 +64,12 @@ int64_t futex_here(struct slot *slot, const struct futex_call *call, int by_sign
 
 /* alone.c: whether the call has been answered; whether the thread has returned from its handler. */
 struct own_call {
-	uint64_t nr, args[4];
+	uint64_t nr, args[4], sp;
 };
 int answer_alone(struct slot *slot, const struct own_call *call, int by_signal, uint64_t *result);
 int return_alone(struct slot *slot, struct ucontext *uc);
+/* exit(2): whether the thread may go before the Sentry has heard of it. From here on it touches no memory of the application's. */
+int ends_alone(struct slot *slot);
 
 /* descriptors.c */
 /* Receives up to four descriptors; how many bytes the message had, or an errno. */

@@ -36,9 +36,10 @@ enum slot_state {
 	STATE_REPLY = 3,    /* carry out the commands and go on */
 	STATE_COMMAND = 4,  /* carry out the commands and post again */
 	STATE_GONE = 5,     /* the thread will not touch slot or stack again */
+	STATE_LEFT = 6,     /* the same, and a request waits: its exit */
 };
 
-enum request_kind { KIND_SYSCALL = 1, KIND_FAULT = 2, KIND_INTERRUPT = 3, KIND_STARTED = 4, KIND_BROKEN_FRAME = 5 };
+enum request_kind { KIND_SYSCALL = 1, KIND_FAULT = 2, KIND_INTERRUPT = 3, KIND_STARTED = 4, KIND_BROKEN_FRAME = 5, KIND_NOT_STARTED = 6 };
 
 enum command_op {
 	OP_HOST = 0,
@@ -114,33 +115,40 @@ enum futex_grant { FUTEXES_ASKED = 0, FUTEXES_UNTIMED = 1, FUTEXES_TIMED = 2 };
  * SIGKILL in it.
  */
 #define MASK_LENT (1UL << 8)
+enum keeps {
+	KEEPS_ADDRESSES = 1, /* robust_list, clear_tid and rseq are its to set, what is left of its stack its to give back */
+	KEEPS_END = 2,       /* it ends without being told to */
+};
 struct alone {
 	uint32_t known; /* 1: pid and tid are what getpid and gettid give */
 	uint32_t pid, tid;
 	uint32_t answered; /* the stub's own */
-	uint32_t keeps;    /* 1: robust_list, clear_tid and rseq are its to set */
-	uint32_t pad;
+	uint32_t keeps;    /* enum keeps */
+	uint32_t cleared;  /* the stub's: it has cleared the word at clear_tid, and ends */
 	_Atomic uint64_t mask; /* 0: not lent */
 	struct altstack stack; /* what a handler must come back with where the mask is all that its return changes */
 	uint64_t robust_list;
 	uint64_t clear_tid;
 };
 
+enum upgrade { UPGRADE_ANSWERED = 1, UPGRADE_UNASKED = 2 };
+
 /* In the order of struct user_regs_struct. */
 enum { R15, R14, R13, R12, RBP, RBX, R11, R10, R9, R8, RAX, RCX, RDX, RSI, RDI, ORIG_RAX, RIP, CS, EFLAGS, RSP, SS, FS_BASE, GS_BASE, DS, ES, FS, GS };
 
 struct slot {
 	_Atomic uint32_t state;
-	uint32_t pad0[15];
+	uint32_t host_tid; /* the host's: the thread's number from before its first instruction until after its last; 0: it does not run */
+	uint32_t pad0[14];
 	/* Written by the stub. */
 	uint32_t kind;   /* 0x40 */
-	uint32_t code;   /* KIND_SYSCALL: 1 if by the 64-bit instruction; KIND_FAULT: si_code */
+	uint32_t code;   /* KIND_SYSCALL: 1 if by the 64-bit instruction; KIND_FAULT: si_code; KIND_NOT_STARTED: errno */
 	uint32_t signal; /* 0x48 */
 	uint32_t kick;   /* 0x4c: the stub's own: it is to stop once more before it goes on */
 	uint64_t address;     /* 0x50: si_addr */
 	uint64_t fpstate;     /* 0x58: where the extended state lies; 0: in the processor (fast.S) */
 	uint64_t regs[27];    /* 0x60 */
-	uint64_t upgrading; /* the stub's own: a call that came the fast way is about to get its signal frame */
+	uint64_t upgrading; /* the stub's own, enum upgrade: a call that came the fast way is about to get its signal frame */
 	/* Written by the Sentry. */
 	uint32_t flags;         /* 0x140 */
 	uint32_t command_count; /* 0x144 */

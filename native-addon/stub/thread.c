@@ -2,7 +2,7 @@
 #include "registers.h"
 #include "stub.h"
 
-__attribute__((visibility("hidden"))) int64_t stub_clone_thread(uint64_t flags, uint64_t stack, struct ucontext *uc);
+__attribute__((visibility("hidden"))) int64_t stub_clone_thread(uint64_t flags, uint64_t stack, struct ucontext *uc, uint32_t *tid);
 
 /*
  * A thread with number args[0]: it starts with a copy of our signal frame at the same place of its own block, from which it will
@@ -21,7 +21,8 @@ int64_t start_thread(const struct command *c, struct ucontext *uc)
 	theirs->mcontext.fpstate += delta;
 	/* Below the frame; the word at the frame's bottom is the return address that rt_sigreturn's caller leaves out. */
 	uint64_t stack = ((uint64_t)theirs - 256) & ~15UL;
-	return stub_clone_thread(0x50f00 /* VM FS FILES SIGHAND THREAD SYSVSEM */, stack, theirs);
+	/* VM FS FILES SIGHAND THREAD SYSVSEM CHILD_SETTID CHILD_CLEARTID */
+	return stub_clone_thread(0x1250f00, stack, theirs, &slot_of(c->args[0])->host_tid);
 }
 
 /* First code of a new thread, on its own block; returns through the frame there. The Sentry has prepared its slot. */
@@ -35,9 +36,10 @@ __attribute__((used)) struct departure stub_thread_main(struct ucontext *uc)
 }
 
 __asm__(".text\n"
-	/* stub_clone_thread(flags, stack, uc): the child has nothing but its registers. */
+	/* stub_clone_thread(flags, stack, uc, tid): the child has nothing but its registers. */
 	".globl stub_clone_thread\n"
 	"stub_clone_thread:\n"
+	"	mov %rcx, %r10\n"
 	"	mov $56, %eax\n"
 	"	syscall\n"
 	"	test %rax, %rax\n"

@@ -80,7 +80,7 @@ static int is_done_alone(struct slot *slot, struct ucontext *uc)
 		return 1;
 	}
 	if (c->rax != __NR_rt_sigreturn) {
-		const struct own_call call = { c->rax, { c->rdi, c->rsi, c->rdx, c->r10 } };
+		const struct own_call call = { c->rax, { c->rdi, c->rsi, c->rdx, c->r10 }, c->rsp };
 		uint64_t result;
 		if (!answer_alone(slot, &call, 1, &result))
 			return 0;
@@ -96,11 +96,16 @@ __attribute__((used)) struct departure on_trap(struct siginfo *info, struct ucon
 {
 	struct slot *slot = slot_of(thread_index(uc));
 	if (uc->mcontext.rip == (uint64_t)stub_upgraded && slot->upgrading) {
+		uint64_t upgrade = slot->upgrading;
 		slot->upgrading = 0;
+		slot->regs[CS] = uc->mcontext.cs;
+		slot->regs[SS] = uc->mcontext.ss;
 		load_general(&uc->mcontext, slot->regs);
-		slot->fpstate = uc->mcontext.fpstate;
-		serve(slot, uc);
-		return departure(slot, uc);
+		if (upgrade == UPGRADE_ANSWERED) {
+			slot->fpstate = uc->mcontext.fpstate;
+			serve(slot, uc);
+			return departure(slot, uc);
+		}
 	}
 	if (info->arch == AUDIT_ARCH_X86_64 && is_done_alone(slot, uc))
 		return departure(slot, uc);
@@ -110,8 +115,11 @@ __attribute__((used)) struct departure on_trap(struct siginfo *info, struct ucon
 	look_ahead(slot, uc);
 	slot->fpstate = uc->mcontext.fpstate;
 	save_registers(slot->regs, &uc->mcontext);
-	if (slot->code == 1)
+	if (slot->code == 1) {
 		gather(slot);
+		if (uc->mcontext.rax == __NR_exit && ends_alone(slot))
+			leave_asking(slot);
+	}
 	post(slot);
 	serve(slot, uc);
 	return departure(slot, uc);

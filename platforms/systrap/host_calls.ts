@@ -13,8 +13,8 @@ const WAKE_OP = 5;
 const WAIT_BITSET = 9;
 const PRIVATE = 128;
 const CLOCK_REALTIME = 256;
-/** Thread: VM FS FILES SIGHAND THREAD SYSVSEM. */
-const CLONE_THREAD_FLAGS = 0x50f00;
+/** Thread: VM FS FILES SIGHAND THREAD SYSVSEM CHILD_SETTID CHILD_CLEARTID: the host writes its number to its own memory. */
+const CLONE_THREAD_FLAGS = 0x125_0f00;
 /** Process: CLONE_PARENT with SIGCHLD. */
 const CLONE_FORK_FLAGS = 0x8011;
 /** MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_NORESERVE may vary. */

@@ -33,12 +33,14 @@ export const STATE_SLEEPING = 2;
 export const STATE_REPLY = 3;
 export const STATE_COMMAND = 4;
 export const STATE_GONE = 5;
+export const STATE_LEFT = 6;
 
 // enum request_kind
 export const KIND_SYSCALL = 1;
 export const KIND_FAULT = 2;
 export const KIND_INTERRUPT = 3;
 export const KIND_BROKEN_FRAME = 5;
+export const KIND_NOT_STARTED = 6;
 
 // enum command_op
 export const OP_HOST = 0;
@@ -64,6 +66,8 @@ export const REPLY_WRITE = 32;
 
 // Offsets in a slot, in 32-bit words.
 export const W_STATE = 0;
+/** While it runs; else 0. */
+export const W_HOST_TID = 1;
 export const W_KIND = 0x40 / 4;
 export const W_CODE = 0x44 / 4;
 export const W_SIGNAL = 0x48 / 4;
@@ -134,10 +138,14 @@ export const W_KNOWN = W_ALONE;
 export const W_KNOWN_PID = W_ALONE + 1;
 export const W_KNOWN_TID = W_ALONE + 2;
 export const W_KEEPS = W_ALONE + 4;
+export const W_CLEARED = W_ALONE + 5;
 export const W_MASK = W_ALONE + 6;
 export const W_MASK_STACK = W_ALONE + 8;
 export const W_ROBUST_LIST = W_ALONE + 14;
 export const W_CLEAR_TID = W_ALONE + 16;
+// enum keeps
+export const KEEPS_ADDRESSES = 1;
+export const KEEPS_END = 2;
 /** In the word of the mask: SIGKILL, which no mask has. */
 export const MASK_LENT = 1n << 8n;
 /** OP_MAP_FILE, argument 4. */

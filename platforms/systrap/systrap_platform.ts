@@ -21,6 +21,7 @@ import {
   KIND_BROKEN_FRAME,
   KIND_FAULT,
   KIND_INTERRUPT,
+  KIND_NOT_STARTED,
   KIND_SYSCALL,
   NEXT_SLOTS,
   NONCE_WORDS,
@@ -28,6 +29,7 @@ import {
   SLOT_SIZE,
   SLOTS,
   SLOTS_LENGTH,
+  STATE_LEFT,
   STATE_POSTED,
   STATE_SLEEPING,
   W_ADDRESS,
@@ -103,6 +105,8 @@ export class SystrapPlatform implements Platform {
   private lost: { thread: SystrapThread; cause: string }[] = [];
   /** Stopped threads of which the next wait says that their frame is broken. */
   private broken: SystrapThread[] = [];
+  /** Threads that the host has refused to make: the next wait says so. */
+  private unborn: { via: SystrapThread; thread: SystrapThread; error: Errno }[] = [];
   private busyRounds = 0;
   private looks = 0;
   private readonly status = new Int32Array(1);
@@ -294,6 +298,10 @@ export class SystrapPlatform implements Platform {
   frameBroken(thread: SystrapThread): void {
     this.broken.push(thread);
   }
+  notStarted(via: SystrapThread, thread: SystrapThread, error: number): void {
+    thread.stillborn = true;
+    this.unborn.push({ via, thread, error: error as Errno });
+  }
   /** Children that have ended. Those of released spaces have no listener. */
   private reap(): void {
     this.host.read(this.childFd, this.drain);
@@ -323,6 +331,12 @@ export class SystrapPlatform implements Platform {
       const broken = this.broken;
       this.broken = [];
       for (const thread of broken) if (!thread.dead) events.brokenFrame?.(thread);
+      return;
+    }
+    if (this.unborn.length > 0) {
+      const { unborn } = this;
+      this.unborn = [];
+      for (const { via, thread, error } of unborn) if (!thread.dead) events.notStarted?.(via, thread, error);
       return;
     }
     const handled = this.scan(events);
@@ -378,7 +392,7 @@ export class SystrapPlatform implements Platform {
     const { running } = this;
     for (let i = 0; i < running.length; i++) {
       const state = Atomics.load(this.window.words, (running[i] as SystrapThread).at + W_STATE);
-      if (state === STATE_POSTED || state === STATE_SLEEPING) return true;
+      if (isPosted(state)) return true;
     }
     return false;
   }
@@ -390,7 +404,7 @@ export class SystrapPlatform implements Platform {
     for (let i = 0, left = running.length; left > 0 && i < running.length; left--) {
       const thread = running[i] as SystrapThread;
       const state = Atomics.load(this.window.words, thread.at + W_STATE);
-      if (state !== STATE_POSTED && state !== STATE_SLEEPING) {
+      if (!isPosted(state)) {
         i++;
         continue;
       }
@@ -404,6 +418,7 @@ export class SystrapPlatform implements Platform {
   private handleSafely(events: ThreadEvents, thread: SystrapThread): void {
     try {
       this.handle(events, thread);
+      thread.startNow();
     } catch (e) {
       this.lose(thread, `broken platform: ${(e as Error).stack ?? e}`);
     }
@@ -439,6 +454,9 @@ export class SystrapPlatform implements Platform {
       thread.interruptWanted = false;
       if (wanted) events.interrupted(thread);
       else thread.resume();
+    } else if (kind === KIND_NOT_STARTED && thread.askedFor?.dead === false) {
+      this.notStarted(thread, thread.askedFor, -((words[thread.at + W_CODE] as number) & 0xfff));
+      thread.askedFor = null;
     } else if (kind === KIND_BROKEN_FRAME && events.brokenFrame !== undefined) {
       events.brokenFrame(thread);
     } else {
@@ -455,4 +473,8 @@ export class SystrapPlatform implements Platform {
     this.poll.remove(this.doorbell);
     this.host.close(this.doorbell);
   }
+}
+
+function isPosted(state: number): boolean {
+  return state === STATE_POSTED || state === STATE_SLEEPING || state === STATE_LEFT;
 }

@@ -10,7 +10,7 @@ import { MIN_ADDRESS, STUB_BASE } from '../stub_layout.ts';
 import type { CallMemory, ProcessMemory } from './call_memory.ts';
 import { CallRoom } from './call_room.ts';
 import { CallSites, type CodeMemory } from './call_sites.ts';
-import { FIRST_ROOM_SLOT, OP_HOST, OP_MAP_FILE, OP_THREAD, STATE_GONE, setWords, W_RSEQ, W_STATE } from './layout.ts';
+import { FIRST_ROOM_SLOT, OP_HOST, OP_MAP_FILE, OP_THREAD, setWords, W_RSEQ, W_STATE } from './layout.ts';
 import { SystrapFutexes } from './space_futexes.ts';
 import type { SystrapPlatform } from './systrap_platform.ts';
 import { SystrapThread } from './systrap_thread.ts';
@@ -33,6 +33,8 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
   private readonly pending = new Set<SystrapThread>();
   /** Of threads whose stubs have yet to write what their calls gave. */
   private readonly writers: CallMemory[] = [];
+  /** Threads that are to end, and have not stopped yet. */
+  readonly ending = new Set<SystrapThread>();
   /** Threads that were told to end: their numbers are free once they say so. */
   private readonly leaving: SystrapThread[] = [];
   /** Numbers of ended threads with their slots' places: both serve again. */
@@ -235,7 +237,7 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
     this.flush();
     return this.platform.forkFrom(via as SystrapThread);
   }
-  newThread(via: ThreadContext): ThreadContext | Errno {
+  newThread(via: ThreadContext, late = false): ThreadContext | Errno {
     const source = via as SystrapThread;
     this.flush();
     source.needFrame();
@@ -245,6 +247,11 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
     if (typeof thread === 'number') return thread;
     thread.startLike(source);
     source.push(OP_THREAD, 0, index);
+    // Whoever is bound to a CPU or niceness is hurried while we wait for it, and not when it makes a thread by itself.
+    if (late && !this.platform.scheduling.bound(source)) {
+      source.starting = thread;
+      return thread;
+    }
     const tid = source.runCommands();
     if (tid < 0 || !this.platform.adopt(thread, tid)) {
       this.dropThread(thread);
@@ -268,7 +275,7 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
     this.threads.add(thread);
     return thread;
   }
-  private dropThread(thread: SystrapThread): void {
+  dropThread(thread: SystrapThread): void {
     this.threads.delete(thread);
     this.free.push({ index: thread.index, place: thread.place });
   }
@@ -276,15 +283,19 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
   shareFutexes(): boolean {
     return !this.released && this.futexes.share(this.memfd);
   }
+  isFirst(index: number): boolean {
+    return index === this.firstIndex;
+  }
   /** It was told to end (or to sleep for ever, if it is the first). */
   left(thread: SystrapThread): void {
+    this.ending.delete(thread);
     this.leaving.push(thread);
   }
   /** A number that no thread has, -1 if there is none; place: of its slot, -1 if it has none. */
   private takeIndex(): { readonly index: number; readonly place: number } {
     for (let i = this.leaving.length - 1; i >= 0; i--) {
       const thread = this.leaving[i] as SystrapThread;
-      if (this.platform.window.words[thread.at + W_STATE] !== STATE_GONE) continue;
+      if (!thread.hasEnded()) continue;
       this.leaving.splice(i, 1);
       this.dropThread(thread);
     }
@@ -299,12 +310,14 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
     this.released = true;
     const { host, window } = this.platform;
     if (this.pid > 0) host.kill(this.pid, 9);
-    for (const thread of this.threads) this.platform.forget(thread);
-    for (const { place } of [...this.threads, ...this.leaving, ...this.free]) if (place >= 0) window.unmap(place);
+    const { threads, ending } = this;
+    for (const thread of [...threads, ...ending]) this.platform.forget(thread);
+    for (const { place } of [...threads, ...ending, ...this.leaving, ...this.free]) if (place >= 0) window.unmap(place);
     this.futexes.release();
     this.room.release();
     this.free.length = 0;
-    this.threads.clear();
+    threads.clear();
+    ending.clear();
     this.leaving.length = 0;
     this.pending.clear();
     this.writers.length = 0;

@@ -25,10 +25,13 @@ import {
   OP_HOST,
   OP_MAP_FILE,
   OP_STATE,
+  OP_THREAD,
   REPLY_EXIT,
   REPLY_REGISTERS,
   REPLY_RESULT,
   STACK_SIZE,
+  STATE_GONE,
+  STATE_LEFT,
   STATE_POSTED,
   STATE_REPLY,
   STATE_SLEEPING,
@@ -41,6 +44,7 @@ import {
   W_FLAGS,
   W_FPSTATE,
   W_FUTEXES,
+  W_HOST_TID,
   W_KICK,
   W_REGS,
   W_RESULT,
@@ -87,8 +91,8 @@ export class SystrapThread implements ThreadContext {
   readonly place: number;
   /** The slot's first word in the window. */
   readonly at: number;
-  /** Host thread; set once, when the host has confirmed that it belongs to the process. */
-  tid = 0;
+  /** Host thread, once the host has confirmed that it belongs to the process. */
+  private number = 0;
   readonly placement: ThreadPlacement;
   running = false;
   dead = false;
@@ -99,6 +103,14 @@ export class SystrapThread implements ThreadContext {
   readonly frames: ThreadFrames;
   readonly callMemory: CallMemory;
   readonly own: SystrapOwn;
+  /** The thread that its next reply has the stub make. */
+  starting: SystrapThread | null = null;
+  /** The one that its last reply had it make. */
+  askedFor: SystrapThread | null = null;
+  /** The host has refused to make it. */
+  stillborn = false;
+  /** It has posted its exit and ended. */
+  private left = false;
   /** REPLY_*: what the next reply tells the stub to do. */
   flags = 0;
   /** A frame was broken when somebody needed the registers before the thread was resumed: told then. */
@@ -128,10 +140,29 @@ export class SystrapThread implements ThreadContext {
     this.own = new SystrapOwn(this, platform.window);
   }
 
+  /**
+   * -1 where it does not run yet, or its slot names a number that is none of its process's. Its host keeps the number there, and the
+   * application can write it.
+   */
+  get tid(): number {
+    if (this.number !== 0) return this.number;
+    const named = this.words[this.at + W_HOST_TID] as number;
+    if (named <= 0 || this.dead || this.platform.host.syscall(HOST_CALL.tgkill, this.space.pid, named, 0) < 0) return -1;
+    this.number = named;
+    return named;
+  }
+  set tid(tid: number) {
+    this.number = tid;
+  }
+  get isFirst(): boolean {
+    return this.space.isFirst(this.index);
+  }
+
   stopped(): void {
     this.running = false;
     this.registersValid = false;
     this.flags = 0;
+    this.left = this.words[this.at + W_STATE] === STATE_LEFT;
     if (this.stepping) this.endStep();
   }
   /** Reads number and arguments of a call from the slot. */
@@ -297,6 +328,10 @@ export class SystrapThread implements ThreadContext {
   }
   private reply(flags: number): void {
     if (this.dead) return;
+    if (this.left) {
+      this.platform.lose(this, 'it has ended, and not by exit');
+      return;
+    }
     if (this.frameBroken) {
       this.flags = flags;
       this.frameBroken = false;
@@ -317,6 +352,8 @@ export class SystrapThread implements ThreadContext {
     this.commands = 0;
     this.deferredMap = -1;
     this.flags = 0;
+    this.askedFor = this.starting;
+    this.starting = null;
     if (Atomics.exchange(words, at + W_STATE, STATE_REPLY) === STATE_SLEEPING) native.slotWake(this.platform.window.buffer, this.place);
   }
 
@@ -344,8 +381,11 @@ export class SystrapThread implements ThreadContext {
     this.interruptWanted = true;
     this.kick();
   }
+  /** One that has not come to its first instruction has no number yet, and will see the mark. */
   private kick(): void {
-    this.platform.host.syscall(HOST_CALL.tgkill, this.space.pid, this.tid, KICK);
+    if (this.number === 0) Atomics.store(this.words, this.at + W_KICK, 1);
+    const { tid } = this;
+    if (tid > 0) this.platform.host.syscall(HOST_CALL.tgkill, this.space.pid, tid, KICK);
   }
   schedule(cpus: readonly number[] | null, nice: number): void {
     if (this.dead) return;
@@ -363,9 +403,16 @@ export class SystrapThread implements ThreadContext {
   }
   exit(): void {
     if (this.dead) return;
+    if (this.stillborn) {
+      this.platform.forget(this);
+      this.space.dropThread(this);
+      return;
+    }
     this.space.threads.delete(this);
-    if (this.running) this.kick();
-    else this.leave();
+    if (this.running) {
+      this.space.ending.add(this);
+      this.kick();
+    } else this.leave();
     this.dead = true;
   }
   /**
@@ -375,8 +422,19 @@ export class SystrapThread implements ThreadContext {
   leave(): void {
     this.space.flushThread(this);
     this.callMemory.complete();
-    if (this.tid !== this.space.pid) this.send(REPLY_EXIT);
+    if (!this.left && this.number !== this.space.pid) this.send(REPLY_EXIT);
     this.space.left(this);
+  }
+
+  /** After `leave`: neither it nor the host touches slot and stack again. */
+  hasEnded(): boolean {
+    const { words, at } = this;
+    const state = Atomics.load(words, at + W_STATE);
+    return (state === STATE_GONE || state === STATE_LEFT) && words[at + W_HOST_TID] === 0;
+  }
+  /** The thread that waits for this one's reply to be made is made now: this one does not go on. */
+  startNow(): void {
+    if (this.starting !== null && !this.running && !this.dead) this.runCommands();
   }
 
   /** Adds a command for the stub. Those before it run first. */
@@ -425,7 +483,10 @@ export class SystrapThread implements ThreadContext {
   /** Has the stub carry out what is pushed, the last command's result. An errno also if the thread is lost by it. */
   runCommands(): number {
     const count = this.commands;
-    if (count === 0 || this.dead) return this.dead ? ENOMEM : 0;
+    if (this.dead || (this.left && count > 0)) return ENOMEM;
+    if (count === 0) return 0;
+    const { starting } = this;
+    this.starting = null;
     this.commands = 0;
     this.deferredMap = -1;
     this.space.settled(this);
@@ -443,7 +504,10 @@ export class SystrapThread implements ThreadContext {
     for (let i = 0; i < count; i++) {
       const w = this.at + W_COMMANDS + i * COMMAND_WORDS + C_RESULT;
       last = (this.words[w + 1] as number) * 0x1_0000_0000 + ((this.words[w] as number) >>> 0);
-      if (last < 0 && i < count - 1) this.platform.lose(this, `a deferred memory operation failed (errno ${-last})`);
+      if (last >= 0) continue;
+      if (starting !== null && this.words[this.at + W_COMMANDS + i * COMMAND_WORDS] === OP_THREAD)
+        this.platform.notStarted(this, starting, last);
+      else if (i < count - 1) this.platform.lose(this, `a deferred memory operation failed (errno ${-last})`);
     }
     return last;
   }

@@ -3,10 +3,13 @@ import type { FrameStack, ThreadOwn } from '../platform.ts';
 import {
   ALONE_WORDS,
   getWords,
+  KEEPS_ADDRESSES,
+  KEEPS_END,
   MASK_LENT,
   setWords,
   W_ALONE,
   W_CLEAR_TID,
+  W_CLEARED,
   W_KEEPS,
   W_KNOWN,
   W_KNOWN_PID,
@@ -22,6 +25,8 @@ export interface SlotOwner {
   readonly at: number;
   /** Its slot may be another's. */
   readonly dead: boolean;
+  /** The process's first thread: it does not end before the process. */
+  readonly isFirst: boolean;
 }
 
 export class SystrapOwn implements ThreadOwn {
@@ -61,7 +66,11 @@ export class SystrapOwn implements ThreadOwn {
   }
 
   set keeps(keeps: boolean) {
-    if (!this.thread.dead) Atomics.store(this.window.words, this.thread.at + W_KEEPS, keeps ? 1 : 0);
+    if (!this.thread.dead)
+      Atomics.store(this.window.words, this.thread.at + W_KEEPS, keeps ? KEEPS_ADDRESSES | (this.thread.isFirst ? 0 : KEEPS_END) : 0);
+  }
+  get cleared(): boolean {
+    return !this.thread.dead && this.window.words[this.thread.at + W_CLEARED] === 1;
   }
   get robustList(): number {
     return this.address(W_ROBUST_LIST);

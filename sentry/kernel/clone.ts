@@ -70,7 +70,10 @@ export function clone(task: Task, request: CloneRequest): number {
   if (ns.dead) return ENOMEM;
   const ids = request.wantedIds.length === 0 ? (allocateIds(ns) ?? EAGAIN) : takeIds(task, ns, request.wantedIds);
   if (isErrno(ids)) return ids;
-  const thread = (request.flags & CLONE_VM) !== 0 ? task.thread.space.newThread(task.thread) : task.thread.space.fork(task.thread);
+  const thread =
+    (request.flags & CLONE_VM) !== 0
+      ? task.thread.space.newThread(task.thread, isPlainThread(task, request.flags))
+      : task.thread.space.fork(task.thread);
   if (isErrno(thread)) return thread;
   const child = makeTask(task, request, thread, ids, namespaces, ns);
   child.creds = creds;
@@ -88,6 +91,11 @@ export function clone(task: Task, request: CloneRequest): number {
     return tid;
   }
   return task.kernel.park(task, 'vfork', tid);
+}
+
+/** The one that makes it goes on at once, and nobody stops it first. */
+function isPlainThread(task: Task, flags: number): boolean {
+  return (flags & (CLONE_THREAD | CLONE_VFORK)) === CLONE_THREAD && task.trace === null;
 }
 
 /** Combinations that clone(2) refuses, RLIMIT_NPROC, and the container's own limit. */

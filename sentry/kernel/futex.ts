@@ -158,7 +158,8 @@ export function futexKey(task: Task, address: number, isPrivate: boolean): Futex
 export function clearChildTid(task: Task): void {
   const address = task.clearChildTid;
   task.clearChildTid = 0;
-  if (address === 0 || task.mm.userCount <= 1 || task.writeU32(address, 0) !== 0) return;
+  const cleared = task.thread.own?.cleared === true;
+  if (address === 0 || task.mm.userCount <= 1 || (!cleared && task.writeU32(address, 0) !== 0)) return;
   const key = futexKey(task, address, false);
   if (!isErrno(key)) task.kernel.futexes.wake(key as FutexKey, 1);
 }

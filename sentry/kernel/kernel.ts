@@ -45,7 +45,7 @@ import { type CallLog, CallRuns, endLog, Suspension } from './call_log.ts';
 import { ClockWatch } from './clock_watch.ts';
 import { describeBroken } from './contain.ts';
 import type { Container } from './container.ts';
-import { exitGroup } from './exit.ts';
+import { exitGroup, exitTask } from './exit.ts';
 import { FutexTable } from './futex.ts';
 import { park } from './job_control.ts';
 import { MemoryAccount } from './memory_account.ts';
@@ -368,6 +368,20 @@ export class Kernel implements ThreadEvents {
     task.state = 'kernel';
     try {
       frameFailed(task);
+      this.returnToUser(task, null);
+    } catch (e) {
+      this.broken(task, e);
+    }
+  }
+  notStarted(via: ThreadContext, thread: ThreadContext, error: Errno): void {
+    const task = via.data as Task;
+    const started = thread.data as Task;
+    try {
+      exitTask(started, 0);
+      if (task.state === 'dead') return;
+      via.setResult?.(error);
+      if (task.state !== 'app') return; // stopped since: it goes on with the result
+      task.state = 'kernel';
       this.returnToUser(task, null);
     } catch (e) {
       this.broken(task, e);

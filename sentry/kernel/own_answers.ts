@@ -16,8 +16,17 @@ export function lendAnswers(task: Task): void {
   const { own } = task.thread;
   if (own === undefined || !mayAnswer(task)) return;
   own.tellNumbers({ pid: task.pid, tid: task.tid });
-  own.keeps = true;
+  own.keeps = !locksMemory(task);
   lendMask(task);
+}
+
+/** Locked memory cannot be given back (madvise(2)): its threads ask. */
+function locksMemory({ mm }: Task): boolean {
+  return mm.lockFuture || mm.lockedBytes > 0;
+}
+/** The task has locked memory. */
+export function memoryLocked(task: Task): void {
+  for (const member of task.group.tasks) if (member.thread.own !== undefined) member.thread.own.keeps = false;
 }
 
 /** The task has asked for one of its numbers. */

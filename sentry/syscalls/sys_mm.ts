@@ -25,6 +25,7 @@ import {
   PROT_WRITE,
 } from '../../abi/mman.ts';
 import { CAP_IPC_LOCK, hasCap } from '../kernel/credentials.ts';
+import { memoryLocked } from '../kernel/own_answers.ts';
 import { RLIMIT_MEMLOCK } from '../kernel/rlimits.ts';
 import type { Task } from '../kernel/task.ts';
 import { type Blocking, isBlocking, type SyscallResult } from '../kernel/wait.ts';
@@ -68,6 +69,7 @@ function mmap(task: Task, address: number, length: number, prot: number, mapFlag
   if (((mapFlags & MAP_LOCKED) !== 0 || task.mm.lockFuture) && !mayLock(task, pageUp(length))) {
     return (mapFlags & MAP_LOCKED) !== 0 && task.group.limits.soft(RLIMIT_MEMLOCK) === 0 ? EPERM : EAGAIN;
   }
+  if ((mapFlags & MAP_LOCKED) !== 0) memoryLocked(task);
   return task.mm.map(task.thread, task.group.limits, address, length, prot, mapFlags, file, file === null ? 0 : offset);
 }
 
@@ -213,6 +215,7 @@ function lockRange(task: Task, address: number, bytes: number, lockFlags: number
     if (task.mm.lockedBytes + length > limit) return ENOMEM;
   }
   if (length === 0) return 0;
+  memoryLocked(task);
   return task.mm.vmas.covers(start, start + length) ? task.mm.mark(start, length, VMA_LOCKED, 0) : ENOMEM;
 }
 
@@ -232,6 +235,7 @@ function mlockall(task: Task, lockFlags: number): number {
     if (limit === 0) return EPERM;
     if ((lockFlags & MCL_CURRENT) !== 0 && task.mm.vmas.bytes > limit) return ENOMEM;
   }
+  memoryLocked(task);
   if ((lockFlags & MCL_CURRENT) !== 0)
     for (const vma of task.mm.vmas.all.slice()) task.mm.mark(vma.start, vma.end - vma.start, VMA_LOCKED, 0);
   task.mm.lockFuture = (lockFlags & MCL_FUTURE) !== 0;
