@@ -12,6 +12,7 @@
 #include <netinet/ip.h>
 #include <netinet/ip_icmp.h>
 #include <netinet/ip6.h>
+#include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <net/ethernet.h>
 #include <netinet/if_ether.h>
@@ -659,6 +660,82 @@ static void checksums_left_open(void)
 	FAILS(write(fd, packet, 42), EINVAL);
 }
 
+/* a TCP segment from port 80 of THERE, its checksum left open; its length with the header */
+static int segment(unsigned char *into, int port, unsigned sequence, unsigned acknowledged, int flags, int data, int size)
+{
+	struct iphdr *ip = (struct iphdr *)(into + 10);
+	struct tcphdr *tcp = (struct tcphdr *)(into + 30);
+	memset(into, 0, 50 + data);
+	*(struct virtio_net_hdr *)into = (struct virtio_net_hdr){
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .gso_type = size ? VIRTIO_NET_HDR_GSO_TCPV4 : 0,
+		.gso_size = size, .hdr_len = 40, .csum_start = 20, .csum_offset = 16,
+	};
+	*ip = (struct iphdr){ .version = 4, .ihl = 5, .tot_len = htons(40 + data), .ttl = 64, .protocol = IPPROTO_TCP };
+	ip->saddr = inet_addr(THERE);
+	ip->daddr = inet_addr(HERE);
+	ip->check = sum(ip, 20, 0);
+	tcp->th_sport = htons(80);
+	tcp->th_dport = htons(port);
+	tcp->th_seq = htonl(sequence);
+	tcp->th_ack = htonl(acknowledged);
+	tcp->th_off = 5;
+	tcp->th_flags = flags;
+	tcp->th_win = htons(60000);
+	tcp->th_sum = ~sum(into + 22, 8, IPPROTO_TCP + 20 + data);
+	return 50 + data;
+}
+static void segments_in_one_piece(void)
+{
+	static unsigned char packet[70000], data[8000], got[8000];
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(80), .sin_addr.s_addr = inet_addr(THERE) }, own;
+	struct tcphdr *tcp = (struct tcphdr *)(packet + 30);
+	socklen_t length = sizeof own;
+	alone();
+	int fd = tunnel("tun0", IFF_TUN | IFF_NO_PI | IFF_VNET_HDR);
+	CHECK(ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6) == 0);
+	give_address("tun0", HERE);
+	set_up("tun0", 1);
+	int stream = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	FAILS(connect(stream, (struct sockaddr *)&to, sizeof to), EINPROGRESS);
+	CHECK(getsockname(stream, (struct sockaddr *)&own, &length) == 0);
+	next_ipv4(fd, packet, sizeof packet, 10);
+	CHECK(packet[19] == IPPROTO_TCP && tcp->th_flags == TH_SYN);
+	unsigned theirs = ntohl(tcp->th_seq) + 1, ours = 1000;
+	int port = ntohs(own.sin_port), n = segment(packet, port, ours++, theirs, TH_SYN | TH_ACK, 0, 0);
+	CHECK(write(fd, packet, n) == n);
+	wait_for(stream, POLLOUT);
+	/* what it sends: 536 bytes a segment, as we did not say more */
+	CHECK(send(stream, data, 4000, 0) == 4000);
+	int seen = 0, merged = 0;
+	while (seen < 4000) {
+		n = next_ipv4(fd, packet, sizeof packet, 10);
+		struct virtio_net_hdr head = *(struct virtio_net_hdr *)packet;
+		int payload = n - 30 - tcp->th_off * 4;
+		if (packet[19] != IPPROTO_TCP || payload <= 0)
+			continue;
+		CHECK(head.flags == VIRTIO_NET_HDR_F_NEEDS_CSUM && (payload > 536) == (head.gso_type == VIRTIO_NET_HDR_GSO_TCPV4));
+		CHECK(payload <= 536 || head.gso_size == 536);
+		merged += payload > 536;
+		seen = ntohl(tcp->th_seq) - theirs + payload;
+		n = segment(packet, port, ours, theirs + seen, TH_ACK, 0, 0);
+		CHECK(write(fd, packet, n) == n);
+	}
+	CHECK(merged > 0);
+	/* what it gets */
+	n = segment(packet, port, ours, theirs + 4000, TH_ACK | TH_PUSH, 8000, 1000);
+	for (int i = 0; i < 8000; i++)
+		data[i] = packet[50 + i] = i * 7;
+	CHECK(write(fd, packet, n) == n);
+	for (int have = 0; have < 8000; have += n) {
+		wait_for(stream, POLLIN);
+		CHECK((n = recv(stream, got + have, 8000 - have, 0)) > 0);
+	}
+	CHECK(memcmp(got, data, 8000) == 0);
+	n = segment(packet, port, ours + 8000, theirs + 4000, TH_ACK, 10, 0);
+	((struct virtio_net_hdr *)packet)->gso_type = 77;
+	FAILS(write(fd, packet, n), EINVAL);
+}
+
 static void waiting(void)
 {
 	unsigned char packet[2048];
@@ -752,6 +829,7 @@ int main(void)
 	PART(who_may);
 	PART(roots_of_their_own);
 	PART(checksums_left_open);
+	PART(segments_in_one_piece);
 	PART(waiting);
 	PART(in_another_network);
 	return 0;

@@ -70,8 +70,15 @@ suite('tunnels', () => {
     async (platform, kind) => {
       const [there, here] = ['10.9.0.1', '10.9.0.2'];
       const mask = '255.255.255.0';
-      const linux = program(vpn(`${kind}`, there, kind === 'tun' ? here : mask, `--local ${PEER} --port 1194`));
-      const own = vpn(`${kind}`, here, kind === 'tun' ? there : mask, `--remote ${PEER} --port 1194 --nobind`)
+      const linux = program(
+        vpn(`${kind}`, there, kind === 'tun' ? here : mask, `--local ${PEER} --port 1194 --ifconfig-ipv6 fd99::1/64 fd99::2`),
+      );
+      const own = vpn(
+        `${kind}`,
+        here,
+        kind === 'tun' ? there : mask,
+        `--remote ${PEER} --port 1194 --nobind --ifconfig-ipv6 fd99::2/64 fd99::1`,
+      )
         .join(' ')
         .replace(key, '/data/key');
       const script = `${own} >/tmp/log 2>&1 & python3 /data/echo_stream.py serve 5000 >/tmp/served & echo ready; sleep 1000`;
@@ -83,6 +90,9 @@ suite('tunnels', () => {
       );
       expect([connected, connected ? '' : inside(id, 'cat /tmp/log; ip addr'), connected ? '' : linux.text()]).toEqual([true, '', '']);
       expect(inside(id, `ping -c3 -i0.1 ${there}`)).toContain('3 received');
+      // Both sides look first whether their address is anybody else's.
+      const six = () => world.runsc.runsc(['exec', id, 'ping', '-6', '-c1', '-W1', 'fd99::1']).status === 0;
+      expect(await eventually(six, 15_000)).toBe(true);
       expect(inside(id, `python3 /data/echo_stream.py ask ${there} 5000 ${BYTES}`)).toMatch(/ same$/m);
       expect(await eventually(() => server.text().includes(here))).toBe(true);
       expect(world.in(world.peer, `python3 ${STREAM} ask ${here} 5000 ${BYTES}`)).toMatch(/ same$/m);

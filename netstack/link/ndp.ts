@@ -169,6 +169,7 @@ export class Ndp {
     const timer = link.stack.timer(() => {
       this.tentative.delete(address);
       link.addresses = [...link.addresses, own];
+      if (isLinkLocal6(address)) this.startSearch();
     });
     this.tentative.set(address, { own, timer });
     timer.set(link.now + DUPLICATE_WAIT);

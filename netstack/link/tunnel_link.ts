@@ -115,7 +115,9 @@ export class TapInterface extends VirtualInterface {
   setOffload(offload: Offload): void {
     setOffload(this, offload);
   }
+  /** Routers at the other end are followed (net.ipv6.conf.X.accept_ra is 1), unless we are one. */
   override setUp(up: boolean): void {
+    this.ndp.acceptRouters = !this.stack.settings.forwards6;
     super.setUp(up);
     this.port.linkChanged();
   }
