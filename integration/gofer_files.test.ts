@@ -154,7 +154,7 @@ describe.each([
     file.impl.truncate(file, 100_000_000, task.creds);
     expect(file.impl.seek(file, 0, SEEK_HOLE)).toBeGreaterThan(0);
     expect(file.impl.seek(file, 50_000_000, SEEK_DATA)).toBe(-6);
-    expect(file.impl.allocate(file, 0, 0, 4096, task.creds)).toBe(0);
+    expect(file.impl.allocate(file, 0, 0, 4096, task.creds, task)).toBe(0);
     file.release();
     expect(big.attributes().size).toBe(100_000_000);
   });

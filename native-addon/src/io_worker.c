@@ -20,7 +20,7 @@
 #define MAX_JOBS 64
 #define WORKER_STACK (64 << 10)
 
-enum operation { OP_READ, OP_WRITE, OP_FSYNC, OP_FDATASYNC, OP_FLUSH, OP_COUNT };
+enum operation { OP_READ, OP_WRITE, OP_FSYNC, OP_FDATASYNC, OP_FLUSH, OP_PUNCH, OP_CLOSE, OP_COUNT };
 
 struct job {
 	double id;
@@ -61,7 +61,9 @@ static ssize_t perform(const struct job *j)
 		case OP_WRITE: n = pwritev2(j->fd, &iov, 1, j->position, j->flags); break;
 		case OP_FSYNC: n = fsync(j->fd); break;
 		case OP_FDATASYNC: n = fdatasync(j->fd); break;
-		default: n = flush(j->fd); break;
+		case OP_FLUSH: n = flush(j->fd); break;
+		case OP_PUNCH: n = fallocate(j->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, j->position, (off_t)j->count); break;
+		default: close(j->fd); n = 0; break; /* whatever it says, it is closed */
 		}
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
@@ -135,7 +137,7 @@ static napi_value io_submit(napi_env env, napi_callback_info info)
 		.buffer = arg_bytes(&a, 3, &length), .position = arg_i64(&a, 5), .flags = (int)arg_i64(&a, 6),
 	};
 	int64_t count = arg_i64(&a, 4);
-	if (j.operation < 0 || j.operation >= OP_COUNT || count < 0 || (uint64_t)count > length || pool.event_fd < 0)
+	if (j.operation < 0 || j.operation >= OP_COUNT || count < 0 || (j.operation <= OP_WRITE && (uint64_t)count > length) || pool.event_fd < 0)
 		return make_double(env, -EINVAL);
 	j.count = (size_t)count;
 	pthread_mutex_lock(&pool.lock);

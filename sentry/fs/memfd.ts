@@ -2,10 +2,10 @@
  * memfd_create(2), and the memory behind shared segments: a file that is a memfd of the host's. Its seals are the host's own: it knows
  * who has it mapped writable, and enforces them where the application writes by itself.
  */
-import { EINVAL, EPERM, type Errno } from '../../abi/errno.ts';
-import { FALLOC_FL_PUNCH_HOLE } from '../../abi/fallocate.ts';
+import { EINVAL, ENOSPC, EPERM, type Errno } from '../../abi/errno.ts';
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '../../abi/fallocate.ts';
 import { F_ADD_SEALS, F_GET_SEALS, O_APPEND, O_RDWR, O_TRUNC, SEEK_DATA, SEEK_END, SEEK_HOLE } from '../../abi/fcntl.ts';
-import { F_SEAL_EXEC, F_SEAL_FUTURE_WRITE, F_SEAL_WRITE } from '../../abi/memfd.ts';
+import { F_SEAL_EXEC, F_SEAL_FUTURE_WRITE, F_SEAL_SEAL, F_SEAL_WRITE } from '../../abi/memfd.ts';
 import { MFD_ALLOW_SEALING, MFD_CLOEXEC, PROT_WRITE } from '../../abi/mman.ts';
 import { S_IFREG } from '../../abi/stat.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
@@ -14,10 +14,12 @@ import type { Credentials } from '../kernel/credentials.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { MemoryAccount } from '../kernel/memory_account.ts';
 import type { Task } from '../kernel/task.ts';
+import type { Blocking, SyscallResult } from '../kernel/wait.ts';
 import { FileDescription, type HostMapping, PositionedFile } from '../vfs/file.ts';
 import type { AttributeChange, Attributes } from '../vfs/inode.ts';
 import type { Sink, Source } from '../vfs/io.ts';
 import { AnonymousInode } from './anonfs.ts';
+import { giveBack, reserveInSteps, STEP } from './much_memory.ts';
 
 export class MemfdInode extends AnonymousInode {
   readonly hostFd: number;
@@ -49,7 +51,7 @@ export class MemfdInode extends AnonymousInode {
   close(): void {
     this.memory.add(-this.counted);
     this.counted = 0;
-    this.host.close(this.hostFd);
+    this.kernel.closeMemory(this.hostFd, this.size);
   }
   get host(): Host {
     return this.kernel.host;
@@ -129,10 +131,32 @@ export class MemfdFile extends PositionedFile {
   override truncate(_file: FileDescription, size: number): number {
     return size < 0 ? EINVAL : this.inode.setAttributes({ size });
   }
-  override allocate(_file: FileDescription, mode: number, offset: number, length: number): number {
-    const r = this.inode.host.fallocate(this.inode.hostFd, mode, offset, length);
+  override allocate(_file: FileDescription, mode: number, offset: number, length: number, _creds: Credentials, task: Task): SyscallResult {
+    const { inode } = this;
+    const reserves = (mode & ~FALLOC_FL_KEEP_SIZE) === 0;
+    // The host would go on until there is no memory left for anybody.
+    if (reserves && length > inode.kernel.system.memory) return ENOSPC;
+    // Of one that is sealed the host knows what may be done.
+    if (length <= STEP || this.isSealed || (!reserves && mode !== (FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)))
+      return this.allocated(mode, length, inode.host.fallocate(inode.hostFd, mode, offset, length));
+    return this.allocating(mode, offset, length, task);
+  }
+  private *allocating(mode: number, offset: number, length: number, task: Task): Blocking {
+    const { hostFd } = this.inode;
+    const punches = (mode & FALLOC_FL_PUNCH_HOLE) !== 0;
+    const steps = punches ? giveBack(task, hostFd, offset, offset + length) : reserveInSteps(task, hostFd, mode, offset, length);
+    return this.allocated(mode, length, yield* steps);
+  }
+  private allocated(mode: number, length: number, r: number): number {
     if (r === 0 && (mode & FALLOC_FL_PUNCH_HOLE) === 0) this.inode.recount(length);
     return r;
+  }
+  override giveBack(size: number, task: Task): Blocking | null {
+    const { inode } = this;
+    return inode.size - size > STEP && !this.isSealed ? giveBack(task, inode.hostFd, size, inode.size) : null;
+  }
+  private get isSealed(): boolean {
+    return (this.seals() & ~F_SEAL_SEAL) !== 0;
   }
   override addSeals(seals: number): number {
     const r = this.inode.host.fcntl(this.inode.hostFd, F_ADD_SEALS, seals & ~F_SEAL_EXEC);

@@ -16,6 +16,8 @@ export const IO_FSYNC = 2;
 export const IO_FDATASYNC = 3;
 /** What close(2) of the descriptor would report. */
 export const IO_FLUSH = 4;
+export const IO_PUNCH = 5;
+const IO_CLOSE = 6;
 
 /** Disks have more than one request under way; more threads would only wait for the same lock. */
 const THREADS = 4;
@@ -76,6 +78,11 @@ export class IoWorker {
     this.jobs.set(number, job);
     while (job.result === null) yield waitFor(job.done, POLLIN);
     return job.result;
+  }
+
+  /** Closes a descriptor whose end takes long. Nobody waits for it. */
+  close(fd: number): void {
+    if (!this.start() || this.host.ioSubmit(this.nextJob++, IO_CLOSE, fd, null, 0, 0, 0) !== 0) this.host.close(fd);
   }
 
   private start(): boolean {

@@ -69,6 +69,8 @@ import { type Blocking, isBlocking, type SyscallResult } from './wait.ts';
 
 /** Results below it are kernel-internal (ERESTARTSYS and the like) and need the slow way back. */
 const LOWEST_ERRNO = -511;
+/** Bytes of memory whose end is not waited for. */
+const MUCH_MEMORY = 16 << 20;
 /** Tasks of one sandbox: host threads each. */
 const DEFAULT_MAX_TASKS = 32_768;
 /** Waits of the platform that throw, in a row: nothing will come of the next one either. */
@@ -204,6 +206,11 @@ export class Kernel implements ThreadEvents {
   get hostIo(): HostIo {
     this.hostTransfers ??= new HostIo(this.host, this.poll, this.ioScratch);
     return this.hostTransfers;
+  }
+  /** Closes a memfd of `size` bytes, whose memory the host gives back page by page. */
+  closeMemory(fd: number, size: number): void {
+    if (size > MUCH_MEMORY && this.host.fileBlocks(fd) * 512 > MUCH_MEMORY) this.hostIo.worker.close(fd);
+    else this.host.close(fd);
   }
   /** Kernel monotonic time, ns: the host's CLOCK_MONOTONIC. */
   now(): number {

@@ -65,21 +65,30 @@ function withoutPrivileges(inode: Inode, creds: Credentials, wanted: number): At
   return kept === bits ? { size: wanted } : { size: wanted, mode: kept & S_IALLUGO };
 }
 
-function ftruncate(task: Task, number: number, wanted: number): number {
+function ftruncate(task: Task, number: number, wanted: number): SyscallResult {
   if (wanted < 0) return EINVAL;
   const file = task.fds.get(number);
   if (typeof file === 'number') return file;
   if (file.isPath) return EBADF;
   if (!file.writable) return EINVAL;
-  const r = checkSize(task, wanted) || file.impl.truncate(file, wanted, credentialsOn(file.path?.mount, task.creds));
+  const r = checkSize(task, wanted);
+  if (r !== 0) return r;
+  const before = file.impl.giveBack(wanted, task);
+  return before === null ? modified(task, file, cutOpen(task, file, wanted)) : finishing(task, file, cutLater(task, file, wanted, before));
+}
+function* cutLater(task: Task, file: FileDescription, wanted: number, before: Blocking): Blocking {
+  const r = yield* before;
+  return r !== 0 ? r : cutOpen(task, file, wanted);
+}
+function cutOpen(task: Task, file: FileDescription, wanted: number): number {
+  const r = file.impl.truncate(file, wanted, credentialsOn(file.path?.mount, task.creds));
   if (r === 0 && file.inode !== null) dropCutCopies(task.kernel, file.inode, wanted);
-  if (r === 0 && file.path !== null) task.kernel.notify?.done(IN_MODIFY, file.path, task);
   return r;
 }
 
 const FALLOC_KNOWN = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE;
 
-function fallocate(task: Task, number: number, allocateMode: number, offset: number, length: number): number {
+function fallocate(task: Task, number: number, allocateMode: number, offset: number, length: number): SyscallResult {
   const file = task.fds.get(number);
   if (typeof file === 'number') return file;
   if (file.isPath) return EBADF;
@@ -95,7 +104,19 @@ function fallocate(task: Task, number: number, allocateMode: number, offset: num
     const r = checkSize(task, offset + length);
     if (r !== 0) return r;
   }
-  const r = file.impl.allocate(file, allocateMode, offset, length, credentialsOn(file.path?.mount, task.creds));
+  const r = file.impl.allocate(file, allocateMode, offset, length, credentialsOn(file.path?.mount, task.creds), task);
+  return typeof r === 'number' ? modified(task, file, r) : finishing(task, file, r);
+}
+function* finishing(task: Task, file: FileDescription, change: Blocking): Blocking {
+  file.hold();
+  try {
+    return modified(task, file, yield* change);
+  } finally {
+    file.release();
+  }
+}
+/** Tells who watches; gives the result. */
+function modified(task: Task, file: FileDescription, r: number): number {
   if (r === 0 && file.path !== null) task.kernel.notify?.done(IN_MODIFY, file.path, task);
   return r;
 }

@@ -108,8 +108,12 @@ export abstract class FileImpl {
   truncate(_file: FileDescription, _size: number, _creds: Credentials): number {
     return EINVAL;
   }
-  allocate(_file: FileDescription, _mode: number, _offset: number, _length: number, _creds: Credentials): number {
+  allocate(_file: FileDescription, _mode: number, _offset: number, _length: number, _creds: Credentials, _task: Task): SyscallResult {
     return ENODEV;
+  }
+  /** Before it is cut to `size`: gives back what lies behind, where doing that at once would take long. Null: there is nothing to do. */
+  giveBack(_size: number, _task: Task): Blocking | null {
+    return null;
   }
   sync(_file: FileDescription, _dataOnly: boolean): SyscallResult {
     return EINVAL;

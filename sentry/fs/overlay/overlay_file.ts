@@ -158,8 +158,8 @@ class OverlayFileImpl extends TmpFileImpl {
     }
     return lower.impl.mapping(lower, shared, prot, offset, length);
   }
-  override allocate(file: FileDescription, mode: number, offset: number, length: number, creds: Credentials): number {
+  override allocate(file: FileDescription, mode: number, offset: number, length: number, creds: Credentials, task: Task): SyscallResult {
     const r = this.inode.copyUp();
-    return r !== 0 ? r : super.allocate(file, mode, offset, length, creds);
+    return r !== 0 ? r : super.allocate(file, mode, offset, length, creds, task);
   }
 }

@@ -6,7 +6,10 @@ import { EFAULT, EFBIG, ENOSPC, ENXIO, EOPNOTSUPP, type Errno } from '../../../a
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '../../../abi/fallocate.ts';
 import { SEEK_DATA } from '../../../abi/fcntl.ts';
 import { MFD_CLOEXEC, PAGE_SIZE } from '../../../abi/mman.ts';
+import type { Task } from '../../kernel/task.ts';
+import type { Blocking, SyscallResult } from '../../kernel/wait.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
+import { giveBack, reserveInSteps, STEP } from '../much_memory.ts';
 import { DiskFile } from './disk_file.ts';
 import type { TmpFs } from './tmpfs.ts';
 
@@ -164,7 +167,7 @@ export class FileData {
     return 0;
   }
 
-  allocate(mode: number, offset: number, length: number): 0 | Errno {
+  allocate(mode: number, offset: number, length: number, task: Task): SyscallResult {
     if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)) !== 0) return EOPNOTSUPP;
     const punch = (mode & FALLOC_FL_PUNCH_HOLE) !== 0;
     if (punch && (mode & FALLOC_FL_KEEP_SIZE) === 0) return EOPNOTSUPP;
@@ -172,9 +175,9 @@ export class FileData {
     if (end > MAX_FILE_SIZE) return EFBIG;
     if (this.fd < 0 && !punch && end > IN_MEMORY_MAX) {
       const r = this.promote();
-      if (r < 0) return r as Errno;
+      if (r < 0) return r;
     }
-    if (this.fd >= 0) return this.allocateHost(mode, offset, length, punch);
+    if (this.fd >= 0) return this.allocateHost(mode, offset, length, punch, task);
     if (punch) this.bytes.fill(0, offset, Math.min(end, this.bytes.length));
     else {
       if (!this.charge(Math.max(this.charged, pagesOf(end)))) return ENOSPC;
@@ -184,13 +187,27 @@ export class FileData {
     return 0;
   }
 
-  private allocateHost(mode: number, offset: number, length: number, punch: boolean): 0 | Errno {
+  private allocateHost(mode: number, offset: number, length: number, punch: boolean, task: Task): SyscallResult {
     if (!punch && !this.chargeHost(offset, length)) return ENOSPC;
-    const r = this.fs.env.host.fallocate(this.fd, mode, offset, length);
-    if (r < 0) return r as Errno;
-    if (!punch && (mode & FALLOC_FL_KEEP_SIZE) === 0) this.size = Math.max(this.size, offset + length);
-    if (punch) this.recount();
-    return 0;
+    const { fd, disk } = this;
+    const end = offset + length;
+    if (disk === null && length > STEP) {
+      return this.allocating(punch ? giveBack(task, fd, offset, end) : reserveInSteps(task, fd, mode, offset, length), mode, end);
+    }
+    return this.allocated(this.fs.env.host.fallocate(fd, mode, offset, length), mode, end);
+  }
+  private *allocating(steps: Blocking, mode: number, end: number): Blocking {
+    return this.allocated(yield* steps, mode, end);
+  }
+  /** The host has answered: sizes follow. */
+  private allocated(r: number, mode: number, end: number): number {
+    if (this.fd >= 0 && (mode & FALLOC_FL_PUNCH_HOLE) !== 0) this.recount();
+    else if (r === 0 && (mode & FALLOC_FL_KEEP_SIZE) === 0) this.size = Math.max(this.size, end);
+    return r;
+  }
+  /** FileImpl.giveBack. */
+  giveBack(size: number, task: Task): Blocking | null {
+    return this.fd >= 0 && this.disk === null && this.size - size > STEP ? giveBack(task, this.fd, size, this.size) : null;
   }
 
   /** lseek(2) SEEK_DATA and SEEK_HOLE. */
@@ -264,13 +281,14 @@ export class FileData {
 
   /** Nobody can reach the bytes any more. */
   release(): void {
+    const { size } = this;
     this.charge(0);
     this.bytes = EMPTY;
     this.size = 0;
     if (this.fd < 0) return;
     this.fs.hosted.delete(this);
     if (this.disk !== null) this.disk.release();
-    else this.fs.env.host.close(this.fd);
+    else this.fs.env.closeMemory(this.fd, size);
     this.disk = null;
     this.fd = -1;
   }

@@ -4,7 +4,7 @@ import { O_APPEND, SEEK_DATA, SEEK_HOLE } from '../../../abi/fcntl.ts';
 import { S_ISGID, S_ISUID } from '../../../abi/stat.ts';
 import type { Credentials } from '../../kernel/credentials.ts';
 import type { Task } from '../../kernel/task.ts';
-import type { SyscallResult } from '../../kernel/wait.ts';
+import type { Blocking, SyscallResult } from '../../kernel/wait.ts';
 import { type FileDescription, type FileImpl, type HostMapping, PositionedFile } from '../../vfs/file.ts';
 import type { OpenContext } from '../../vfs/inode.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
@@ -101,10 +101,19 @@ export class TmpFileImpl extends PositionedFile {
     if (r === 0) this.inode.dropPrivileges(creds);
     return r;
   }
-  override allocate(_file: FileDescription, mode: number, offset: number, length: number, creds: Credentials): number {
-    const r = this.inode.data.allocate(mode, offset, length);
+  override allocate(_file: FileDescription, mode: number, offset: number, length: number, creds: Credentials, task: Task): SyscallResult {
+    const r = this.inode.data.allocate(mode, offset, length, task);
+    if (typeof r !== 'number') return this.allocated(r, creds);
     if (r === 0) this.inode.written(creds);
     return r;
+  }
+  private *allocated(allocating: Blocking, creds: Credentials): Blocking {
+    const r = yield* allocating;
+    if (r === 0) this.inode.written(creds);
+    return r;
+  }
+  override giveBack(size: number, task: Task): Blocking | null {
+    return this.inode.data.giveBack(size, task);
   }
   override release(): void {
     this.inode.openers--;

@@ -20,6 +20,8 @@ export interface TmpFsEnvironment {
   readonly system: { readonly memory: number };
   /** ns since the epoch. */
   realtime(): number;
+  /** Closes a memfd of `size` bytes. */
+  closeMemory(fd: number, size: number): void;
 }
 
 /** Objects of one tmpfs that sets no limit itself (nr_inodes=): each costs the Sentry some hundred bytes. */
