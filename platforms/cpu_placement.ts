@@ -1,16 +1,23 @@
 /**
  * Which CPU application threads run on. A stop and its answer cost a few microseconds if thread and kernel share a CPU, and ten times
- * that if the answer has to wake an idle CPU; but threads that compute must spread. So the kernel thread stays on one CPU ("home"),
- * a thread starts at home, is set free when it computes, and comes back when it calls often.
+ * that if the answer has to wake an idle CPU; but threads that compute must spread. So threads that call run on one CPU ("home"), where
+ * a thread starts; it is set free when it computes, and comes back when it calls often.
+ *
+ * The kernel thread is at home too, or apart: on a CPU of its own, if there are many calls and that brings more of them. Then both sides look for each
+ * other's answer for a while before they sleep; threads that take turns (client and server, both ends of a pipe) stop looking as soon as their call
+ * waits for somebody, and the next one runs. Where that brings nothing, or CPUs are left, single threads get CPUs of their own (hot_callers.ts).
  *
  * Interface: `started` for each new thread, `stopped` at each stop, `resumed` at each resume, `round` once a wait; `deadline` bounds the
  * wait while a thread at home runs. What the application itself allows a thread (sched_setaffinity(2)) holds throughout: `restrict`. An idle sandbox has no thread that runs at home for longer than one tick, so it does not tick.
  */
 import type { Host } from '../lib/host.ts';
-import { Heat, HotCallers } from './hot_callers.ts';
+import { HOT_CALLS, Heat, HotCallers } from './hot_callers.ts';
+import { Trial } from './trial.ts';
 
 /** ns between looks at who computes. A thread that runs through one without a stop is set free. */
 const TICK = 5e6;
+/** The kernel thread apart is in nobody's way, and who called all the time may have had to wait for a slice. */
+const STILL_TICKS = 3;
 /** Waits between looks at the clock. */
 const ROUNDS_PER_CLOCK = 16;
 /** A free thread that stops so often in one tick (a gap below TICK / 8) comes home. */
@@ -22,6 +29,14 @@ const CALLS_TO_STAY = 50;
 const AWAY_TICKS = 100;
 /** Ticks after which the kernel thread lets the host choose its CPU again: another sandbox may have come to this one. */
 const TICKS_PER_CHOICE = 100;
+
+/** Changes of the caller in a tick from which threads count as taking turns. */
+const TURNS = 8;
+/** What a stub's `spin` means: cycles of the time stamp counter. 30 to 50 µs; less where another thread could run instead. */
+const SPIN_CYCLES = 120_000;
+const SHARED_SPIN_CYCLES = 30_000;
+/** And the kernel thread's, ns. */
+export const SPIN_NS = 40_000;
 
 const SCHED_SETAFFINITY = 203;
 const SCHED_GETAFFINITY = 204;
@@ -41,6 +56,8 @@ export class ThreadPlacement {
   cpu: number;
   stops = 0;
   stopsAtTick = 0;
+  /** Ticks in a row that it has run through at home without a stop. */
+  still = 0;
   /** It comes home at its next stop. */
   returning = false;
   /** Tick before which it stays free. */
@@ -59,8 +76,10 @@ export class ThreadPlacement {
 }
 
 export class CpuPlacement {
-  /** The kernel thread's CPU; new stub processes inherit it. */
+  /** Where threads that call run. */
   home = -1;
+  /** The kernel thread's; `home` unless it is apart. */
+  private kernel = -1;
   private readonly host: Host;
   private readonly threads: Iterable<PlacedThread>;
   private readonly allowed = new Uint8Array(MASK_BYTES);
@@ -74,13 +93,24 @@ export class CpuPlacement {
   private quiet = true;
   /** Null where the platform cannot spin. */
   readonly hot: HotCallers | null;
+  /** The kernel thread's being apart. */
+  private readonly apart = new Trial();
+  private readonly cpus: readonly number[];
+  /** Stops of all threads; the last one's thread, and how often it was another than the one before. */
+  private calls = 0;
+  private callsAtTick = 0;
+  private callsInTick = 0;
+  private caller: PlacedThread | null = null;
+  private turns = 0;
+  private takingTurns = false;
 
   /** threads: all of the platform's that run, or more, iterated once a tick. spins: stubs can wait awake. Pins the calling thread. */
   constructor(host: Host, threads: Iterable<PlacedThread>, spins: boolean) {
     this.host = host;
     this.threads = threads;
     host.syscall(SCHED_GETAFFINITY, 0, MASK_BYTES, this.allowed);
-    this.hot = spins ? new HotCallers(cpusOf(this.allowed)) : null;
+    this.cpus = cpusOf(this.allowed);
+    this.hot = spins ? new HotCallers(this.cpus) : null;
     this.choose();
   }
 
@@ -107,6 +137,11 @@ export class CpuPlacement {
   stopped(thread: PlacedThread): void {
     const placement = thread.placement;
     placement.stops++;
+    this.calls++;
+    if (thread !== this.caller) {
+      this.caller = thread;
+      this.turns++;
+    }
     if (this.home < 0 || placement.heat.cpu >= 0) return;
     if (placement.returning || (placement.cpu >= 0 && placement.cpu !== this.home)) {
       placement.returning = false;
@@ -115,6 +150,29 @@ export class CpuPlacement {
   }
   resumed(): void {
     this.quiet = false;
+  }
+  private get isApart(): boolean {
+    return this.kernel !== this.home;
+  }
+  /** Cycles for which the thread's stub is to look for its next answer before it sleeps. */
+  spinOf(placement: ThreadPlacement): number {
+    if (placement.heat.cpu >= 0) return SPIN_CYCLES;
+    if (!this.isApart || placement.cpu !== this.home) return 0;
+    return this.takingTurns ? SHARED_SPIN_CYCLES : SPIN_CYCLES;
+  }
+  /** Another thread may want the CPU of one whose call waits. */
+  shares(placement: ThreadPlacement): boolean {
+    return this.takingTurns && placement.heat.cpu < 0 && this.isApart;
+  }
+  /** Whether the kernel thread should look again before it sleeps: who has another CPU will call in no time. */
+  get expecting(): boolean {
+    if (this.hot === null) return false;
+    if (!this.isApart) return this.hot.callers.some(isAwake);
+    for (const thread of this.threads) {
+      const { heat, cpu } = thread.placement;
+      if ((heat.cpu >= 0 || cpu === this.home) && isAwake(thread)) return true;
+    }
+    return false;
   }
   /** `deadline` (CLOCK_MONOTONIC ns), or the time before it by which a round must come so that the ticks go on. */
   deadline(deadline: number): number {
@@ -135,6 +193,13 @@ export class CpuPlacement {
 
   private look(): void {
     this.tick++;
+    const before = this.callsInTick;
+    const all = this.calls - this.callsAtTick;
+    this.callsAtTick = this.calls;
+    this.callsInTick = all;
+    this.takingTurns = this.turns >= TURNS;
+    this.turns = 0;
+    this.judgeHot();
     let atHome = 0;
     let rarest: PlacedThread | null = null;
     let fewest = CALLS_TO_STAY;
@@ -144,7 +209,7 @@ export class CpuPlacement {
     this.quiet = true;
     for (const thread of this.threads) {
       const p = thread.placement;
-      if (p.heat.cpu >= 0) continue;
+      if (p.heat.cpu >= 0 || (p.returning && p.cpu >= 0)) continue;
       const calls = p.stops - p.stopsAtTick;
       p.stopsAtTick = p.stops;
       if (p.cpu < 0) {
@@ -155,7 +220,8 @@ export class CpuPlacement {
           stranger = thread;
         }
       } else if (thread.running) {
-        if (calls === 0) {
+        p.still = calls === 0 ? p.still + 1 : 0;
+        if (p.still >= (this.isApart ? STILL_TICKS : 1)) {
           this.place(thread, -1);
           continue;
         }
@@ -168,29 +234,58 @@ export class CpuPlacement {
         }
       }
     }
-    this.judgeHot();
+    this.judgeApart(all, before, computing);
     this.contended = atHome >= 2 ? this.contended + 1 : 0;
     if (this.contended >= CONTENDED_TICKS && rarest !== null) {
       this.contended = 0;
       rarest.placement.awayUntil = this.tick + AWAY_TICKS;
       this.place(rarest, -1);
     }
-    if (stranger !== null && atHome === 0) {
+    if (stranger !== null && atHome === 0 && !this.isApart) {
       this.moveTo(stranger);
-    } else if (++this.ticksOnCpu >= TICKS_PER_CHOICE && !this.hot?.any) {
+    } else if (++this.ticksOnCpu >= TICKS_PER_CHOICE && !this.hot?.any && !this.isApart) {
       this.ticksOnCpu = 0;
       // The host may move us until the next choice; threads at home follow at their next stop.
       if (this.home >= 0) this.setMask(0, this.allowed);
       this.home = -1;
+      this.kernel = -1;
     } else if (this.home < 0) {
       this.choose();
     }
   }
   /** A thread that calls very often may get a CPU of its own. */
   private consider(thread: PlacedThread, calls: number, computing: number): void {
-    if (this.hot === null || this.home < 0) return;
-    const cpu = this.hot.consider(thread, calls, this.tick, this.home, computing);
+    if (this.hot === null || this.home < 0 || !(this.isApart ? this.takingTurns : this.apart.hasFailed)) return;
+    const taken = computing + (this.isApart ? 2 : 1);
+    const cpu = this.hot.consider(thread, calls, this.tick, taken, (c) => c !== this.home && c !== this.kernel);
     if (cpu >= 0) this.place(thread, cpu);
+  }
+  /** The kernel thread parts from those that call, or joins them. all, before: calls of the last tick and of that before. computing: threads elsewhere. */
+  private judgeApart(all: number, before: number, computing: number): void {
+    if (this.hot === null || this.home < 0) return;
+    if (this.isApart) {
+      if (!this.apart.goesOn(all, this.tick)) this.moveKernel(this.home);
+    } else if (Math.min(all, before) >= HOT_CALLS && this.apart.isDue(this.tick)) {
+      this.part((all + before) / 2, computing);
+    }
+  }
+  /** Calls of a tick go up and down: `calls` is a mean. */
+  private part(calls: number, computing: number): void {
+    const [first] = this.hot?.callers ?? [];
+    if (first === undefined) {
+      const cpu = this.cpus.find((c) => c !== this.home);
+      if (cpu === undefined || computing + 1 >= this.cpus.length) return;
+      this.moveKernel(cpu);
+    } else {
+      if (!this.takingTurns) return;
+      this.home = first.placement.heat.cpu; // the others come to it
+      while (this.hot?.callers[0] !== undefined) this.hot.drop(this.hot.callers[0]);
+    }
+    this.apart.start(calls);
+  }
+  private moveKernel(cpu: number): void {
+    this.kernel = cpu;
+    this.setMask(0, this.only(cpu));
   }
   private judgeHot(): void {
     if (this.hot === null) return;
@@ -206,19 +301,20 @@ export class CpuPlacement {
   }
   /** It runs no more. */
   ended(thread: PlacedThread): void {
+    if (this.caller === thread) this.caller = null;
     this.hot?.drop(thread);
   }
   private choose(): void {
     const cpu = new Uint32Array(1);
     if (this.host.syscall(GETCPU, cpu, null, null) < 0) return;
     this.home = cpu[0] as number;
-    this.setMask(0, this.only(this.home));
+    this.moveKernel(this.home);
   }
   /** A caller that may not come home: nobody else is there, so the kernel thread comes to it. */
   private moveTo(thread: PlacedThread): void {
     this.ticksOnCpu = 0;
     this.home = thread.placement.allowed?.[0] ?? this.home;
-    this.setMask(0, this.only(this.home));
+    this.moveKernel(this.home);
     this.place(thread, this.home);
   }
   private place(thread: PlacedThread, cpu: number): void {
@@ -242,6 +338,9 @@ export class CpuPlacement {
   }
 }
 
+function isAwake(thread: PlacedThread): boolean {
+  return thread.running && thread.asleep !== true;
+}
 function isIn(mask: Uint8Array, cpu: number): boolean {
   return ((mask[cpu >> 3] ?? 0) & (1 << (cpu & 7))) !== 0;
 }

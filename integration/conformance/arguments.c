@@ -2,7 +2,7 @@
  * Memory that system calls read and write: at the edges of what is mapped, read-only, taken away meanwhile, the same for both; nothing is
  * lost by a call that fails.
  */
-#include "check.h"
+#include "task_state.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -106,24 +106,15 @@ static void *reader(void *unused)
 	CHECK(read(reader_fds[0], text, 16) == 2 && memcmp(text, "hi", 2) == 0);
 	return NULL;
 }
-static int sleeps(pid_t tid)
-{
-	char name[64], line[256] = "";
-	snprintf(name, sizeof name, "/proc/self/task/%d/stat", tid);
-	int fd = open(name, O_RDONLY);
-	CHECK(fd >= 0 && read(fd, line, sizeof line - 1) > 0);
-	close(fd);
-	char *end = strrchr(line, ')');
-	return end != NULL && end[2] == 'S';
-}
 static void unmapped_while_it_waits(void)
 {
 	pthread_t thread;
 	reader_page = edge();
 	CHECK(pipe(reader_fds) == 0);
 	CHECK(pthread_create(&thread, NULL, reader, NULL) == 0);
-	while (reader_tid == 0 || !sleeps(reader_tid))
+	while (reader_tid == 0)
 		sched_yield();
+	until_asleep(getpid(), reader_tid);
 	CHECK(munmap(reader_page, PAGE) == 0);
 	CHECK(write(reader_fds[1], "hi", 2) == 2);
 	CHECK(pthread_join(thread, NULL) == 0);

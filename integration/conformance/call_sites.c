@@ -1,5 +1,5 @@
 /* System calls that are made often enough to be made cheaper: nothing may change but their cost. */
-#include "check.h"
+#include "task_state.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -138,22 +138,10 @@ static void *read_in_thread(void *argument)
 	}
 	return NULL;
 }
-/* The first thread sleeps: in its read, for it makes no other call that waits. */
-static int waits(void)
-{
-	char name[64], line[256] = "";
-	snprintf(name, sizeof(name), "/proc/self/task/%d/stat", getpid());
-	int fd = open(name, O_RDONLY);
-	CHECK(fd >= 0 && read(fd, line, sizeof(line) - 1) > 0);
-	close(fd);
-	char *end = strrchr(line, ')');
-	return end != NULL && end[2] == 'S';
-}
 static void *wait_and_write(void *argument)
 {
 	int before = counted;
-	while (!waits())
-		usleep(1000);
+	until_asleep(getpid(), getpid()); /* the first thread, in its read: it makes no other call that waits */
 	CHECK(pthread_kill(*(pthread_t *)argument, SIGUSR1) == 0);
 	while (counted == before)
 		usleep(1000);

@@ -1,5 +1,5 @@
 /* futex(2): words, timeouts, requeue, shared memory, robust and priority-inheritance mutexes, condition variables under load */
-#include "check.h"
+#include "task_state.h"
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
@@ -38,18 +38,23 @@ static void simple_answers(void)
 }
 
 static uint32_t words[2];
-static void *sleeper(void *unused)
+static void *sleeper(void *tid)
 {
-	(void)unused;
+	__atomic_store_n((pid_t *)tid, (pid_t)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
 	CHECK(futex(&words[0], FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0) == 0);
 	return NULL;
 }
 static void requeue_and_wake(void)
 {
 	pthread_t threads[4];
+	pid_t tids[4] = { 0 };
 	for (int i = 0; i < 4; i++)
-		pthread_create(&threads[i], NULL, sleeper, NULL);
-	usleep(30000);
+		pthread_create(&threads[i], NULL, sleeper, &tids[i]);
+	for (int i = 0; i < 4; i++) {
+		while (__atomic_load_n(&tids[i], __ATOMIC_SEQ_CST) == 0)
+			sched_yield();
+		until_asleep(getpid(), tids[i]);
+	}
 	FAILS(futex(&words[0], FUTEX_CMP_REQUEUE_PRIVATE, 1, (void *)9, &words[1], 5), EAGAIN);
 	CHECK(futex(&words[0], FUTEX_CMP_REQUEUE_PRIVATE, 1, (void *)2, &words[1], 0) == 3);
 	CHECK(futex(&words[0], FUTEX_WAKE_PRIVATE, 9, NULL, NULL, 0) == 1);
@@ -69,7 +74,7 @@ static void shared_between_processes(void)
 			futex(word, FUTEX_WAIT, 0, NULL, NULL, 0);
 		_exit(*word);
 	}
-	usleep(10000);
+	until_asleep(pid, pid);
 	*word = 5;
 	futex(word, FUTEX_WAKE, 1, NULL, NULL, 0);
 	int status;
@@ -82,7 +87,7 @@ static void shared_between_processes(void)
 		FAILS(futex(mine, FUTEX_WAIT, 0, &while_, NULL, 0), ETIMEDOUT);
 		_exit(0);
 	}
-	usleep(10000);
+	until_asleep(pid, pid);
 	CHECK(futex(mine, FUTEX_WAKE, 1, NULL, NULL, 0) == 0);
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
@@ -167,13 +172,17 @@ static void robust_mutexes(void)
 	pthread_create(&thread, NULL, die_with, lock);
 	pthread_join(thread, NULL);
 	CHECK(pthread_mutex_lock(lock) == EOWNERDEAD && pthread_mutex_consistent(lock) == 0 && pthread_mutex_unlock(lock) == 0);
+	int owned[2];
+	CHECK(pipe(owned) == 0);
 	pid_t pid = fork();
 	if (pid == 0) {
 		pthread_mutex_lock(lock);
-		usleep(20000);
+		CHECK(write(owned[1], "", 1) == 1);
+		until_asleep(getppid(), getppid());
 		kill(getpid(), SIGKILL);
 	}
-	usleep(5000);
+	char byte;
+	CHECK(read(owned[0], &byte, 1) == 1);
 	CHECK(pthread_mutex_lock(lock) == EOWNERDEAD); /* slept for it while its owner died */
 	waitpid(pid, NULL, 0);
 }
@@ -203,8 +212,8 @@ static void interrupted_waits(void)
 	uint32_t word = 0;
 	struct sigaction action = { .sa_handler = nothing };
 	sigaction(SIGALRM, &action, NULL);
-	struct itimerval timer = { .it_value = { .tv_usec = 5000 } };
-	setitimer(ITIMER_REAL, &timer, NULL);
+	struct itimerval again = { { .tv_usec = 5000 }, { .tv_usec = 5000 } }, timer = { .it_value = { .tv_usec = 5000 } };
+	setitimer(ITIMER_REAL, &again, NULL); /* the first may come before the call */
 	FAILS(futex(&word, FUTEX_WAIT, 0, NULL, NULL, 0), EINTR);
 	action.sa_flags = SA_RESTART;
 	sigaction(SIGALRM, &action, NULL);

@@ -1,5 +1,5 @@
 /* futex(2) with many sleepers of all kinds at once, among signals, stops, debuggers, execve and kill: no wake-up is lost */
-#include "check.h"
+#include "task_state.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -50,23 +50,6 @@ static void join_all(void)
 {
 	for (int i = 0; i < CROWD; i++)
 		CHECK(pthread_join(threads[i], NULL) == 0);
-}
-static char state_of(pid_t pid, pid_t tid)
-{
-	char path[64], text[512];
-	snprintf(path, sizeof path, "/proc/%d/task/%d/stat", pid, tid);
-	int fd = open(path, O_RDONLY);
-	CHECK(fd >= 0);
-	ssize_t n = read(fd, text, sizeof text - 1);
-	close(fd);
-	CHECK(n > 0);
-	text[n] = 0;
-	return strrchr(text, ')')[2];
-}
-static void until_asleep(pid_t pid, pid_t tid)
-{
-	while (state_of(pid, tid) != 'S')
-		usleep(1000);
 }
 static void until_all_asleep(void)
 {

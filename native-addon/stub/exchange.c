@@ -6,16 +6,16 @@
 /* Sleeps until the Sentry has changed the state. A spurious look costs nothing but itself. */
 uint32_t wait_reply(struct slot *slot)
 {
-	uint32_t spin = slot->spin;
-	uint64_t start = spin > 0 ? __builtin_ia32_rdtsc() : 0;
+	int spin = slot->spin > 0;
+	uint64_t start = spin ? __builtin_ia32_rdtsc() : 0;
 	for (;;) {
 		uint32_t state = __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE);
 		if (state == STATE_REPLY || state == STATE_COMMAND)
 			return state;
-		if (spin > 0) {
+		if (spin) {
 			__builtin_ia32_pause();
-			if (__builtin_ia32_rdtsc() - start > spin)
-				spin = 0;
+			/* The Sentry makes it 0 where the call waits and others want the CPU. */
+			spin = __builtin_ia32_rdtsc() - start <= *(volatile uint32_t *)&slot->spin;
 			continue;
 		}
 		if (state == STATE_POSTED) {

@@ -5,10 +5,9 @@
 import { EAGAIN, type Errno } from '../../abi/errno.ts';
 import type { Host } from '../../lib/host.ts';
 import { native } from '../../native-addon/native.ts';
-import { CpuPlacement } from '../cpu_placement.ts';
+import { CpuPlacement, SPIN_NS } from '../cpu_placement.ts';
 import type { HostPoll } from '../host_poll.ts';
 import { HostProc } from '../host_proc.ts';
-import { SPIN_NS } from '../hot_callers.ts';
 import { Niceness } from '../niceness.ts';
 import type { Platform, SpaceSource, ThreadContext, ThreadEvents } from '../platform.ts';
 import { __WALL, HOST_CALL } from '../ptrace/requests.ts';
@@ -351,7 +350,7 @@ export class SystrapPlatform implements Platform {
       return;
     }
     this.busyRounds = 0;
-    if (deadline !== 0 && this.placement.hot?.expecting && this.lookAgain()) {
+    if (deadline !== 0 && this.placement.expecting && this.lookAgain()) {
       this.scan(events);
       this.placement.round(false);
       return;
@@ -437,6 +436,7 @@ export class SystrapPlatform implements Platform {
       thread.considerSite();
       this.placement.stopped(thread);
       events.syscall(thread);
+      if (!thread.running && !thread.dead) thread.waits();
       thread.callMemory.settle(thread.space.threaded);
     } else if (kind === KIND_FAULT) {
       thread.interruptWanted = false;

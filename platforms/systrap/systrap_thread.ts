@@ -4,7 +4,6 @@ import { RSEQ_FLAG_UNREGISTER, RSEQ_SIZE } from '../../abi/rseq.ts';
 import { SI_KERNEL, SIGTRAP } from '../../abi/signal.ts';
 import { native } from '../../native-addon/native.ts';
 import type { ThreadPlacement } from '../cpu_placement.ts';
-import { SPIN_CYCLES } from '../hot_callers.ts';
 import { type FutexGrant, REG, REGISTER_COUNT, Registers, type RseqArea, type ThreadContext } from '../platform.ts';
 import { HOST_CALL } from '../ptrace/requests.ts';
 import { CallMemory } from './call_memory.ts';
@@ -346,7 +345,7 @@ export class SystrapThread implements ThreadContext {
     const { words, at } = this;
     words[at + W_FLAGS] = flags | this.callMemory.end();
     if (this.callMemory.failure !== 0) setWords(words, at + W_RESULT, this.callMemory.failure);
-    words[at + W_SPIN] = this.placement.heat.cpu >= 0 ? SPIN_CYCLES : 0;
+    words[at + W_SPIN] = this.platform.placement.spinOf(this.placement);
     words[at + W_COMMAND_COUNT] = this.commands;
     if (this.commands > 0) this.space.settled(this);
     this.commands = 0;
@@ -360,6 +359,10 @@ export class SystrapThread implements ThreadContext {
   grantFutexes(grant: FutexGrant): void {
     if (this.dead) return; // the slot may be another's
     this.words[this.at + W_FUTEXES] = grant !== 'none' && this.space.shareFutexes() ? GRANTS[grant] : FUTEXES_ASKED;
+  }
+  /** Its call has been looked at, and waits for somebody: its stub need not look for the answer while others could run there. */
+  waits(): void {
+    if (this.platform.placement.shares(this.placement)) this.words[this.at + W_SPIN] = 0;
   }
   /** As its stub says. */
   get asleep(): boolean {
