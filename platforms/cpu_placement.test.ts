@@ -170,7 +170,10 @@ test('what has passed is compared again, less and less often', () => {
     tick(isApart ? 2000 : 500);
   }
   const apart = moves.map((at, i) => (moves[i + 1] ?? 600) - at).filter((_, i) => i % 2 === 0);
-  const together = moves.slice(1).map((at, i) => at - (moves[i] as number)).filter((_, i) => i % 2 === 1);
+  const together = moves
+    .slice(1)
+    .map((at, i) => at - (moves[i] as number))
+    .filter((_, i) => i % 2 === 1);
   expect(apart.slice(0, 3)).toEqual([65, 129, 257]);
   expect(Math.max(...together)).toBeLessThan(6);
 });

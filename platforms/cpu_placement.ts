@@ -11,7 +11,9 @@
  * wait while a thread at home runs. What the application itself allows a thread (sched_setaffinity(2)) holds throughout: `restrict`. An idle sandbox has no thread that runs at home for longer than one tick, so it does not tick.
  */
 import type { Host } from '../lib/host.ts';
-import { HOT_CALLS, Heat, HotCallers } from './hot_callers.ts';
+import { CallRhythm } from './call_rhythm.ts';
+import { cpusOf, isIn, MASK_BYTES, setIn } from './cpu_mask.ts';
+import { Heat, HOT_CALLS, HotCallers } from './hot_callers.ts';
 import { Trial } from './trial.ts';
 
 /** ns between looks at who computes. A thread that runs through one without a stop is set free. */
@@ -30,8 +32,6 @@ const AWAY_TICKS = 100;
 /** Ticks after which the kernel thread lets the host choose its CPU again: another sandbox may have come to this one. */
 const TICKS_PER_CHOICE = 100;
 
-/** Changes of the caller in a tick from which threads count as taking turns. */
-const TURNS = 8;
 /** What a stub's `spin` means: cycles of the time stamp counter. 30 to 50 µs; less where another thread could run instead. */
 const SPIN_CYCLES = 120_000;
 const SHARED_SPIN_CYCLES = 30_000;
@@ -41,7 +41,6 @@ export const SPIN_NS = 40_000;
 const SCHED_SETAFFINITY = 203;
 const SCHED_GETAFFINITY = 204;
 const GETCPU = 309;
-const MASK_BYTES = 128;
 
 /** The placement's part of a thread. */
 export interface PlacedThread {
@@ -96,13 +95,7 @@ export class CpuPlacement {
   /** The kernel thread's being apart. */
   private readonly apart = new Trial();
   private readonly cpus: readonly number[];
-  /** Stops of all threads; the last one's thread, and how often it was another than the one before. */
-  private calls = 0;
-  private callsAtTick = 0;
-  private callsInTick = 0;
-  private caller: PlacedThread | null = null;
-  private turns = 0;
-  private takingTurns = false;
+  private readonly rhythm = new CallRhythm();
 
   /** threads: all of the platform's that run, or more, iterated once a tick. spins: stubs can wait awake. Pins the calling thread. */
   constructor(host: Host, threads: Iterable<PlacedThread>, spins: boolean) {
@@ -137,11 +130,7 @@ export class CpuPlacement {
   stopped(thread: PlacedThread): void {
     const placement = thread.placement;
     placement.stops++;
-    this.calls++;
-    if (thread !== this.caller) {
-      this.caller = thread;
-      this.turns++;
-    }
+    this.rhythm.stopped(thread);
     if (this.home < 0 || placement.heat.cpu >= 0) return;
     if (placement.returning || (placement.cpu >= 0 && placement.cpu !== this.home)) {
       placement.returning = false;
@@ -158,11 +147,11 @@ export class CpuPlacement {
   spinOf(placement: ThreadPlacement): number {
     if (placement.heat.cpu >= 0) return SPIN_CYCLES;
     if (!this.isApart || placement.cpu !== this.home) return 0;
-    return this.takingTurns ? SHARED_SPIN_CYCLES : SPIN_CYCLES;
+    return this.rhythm.takingTurns ? SHARED_SPIN_CYCLES : SPIN_CYCLES;
   }
   /** Another thread may want the CPU of one whose call waits. */
   shares(placement: ThreadPlacement): boolean {
-    return this.takingTurns && placement.heat.cpu < 0 && this.isApart;
+    return this.rhythm.takingTurns && placement.heat.cpu < 0 && this.isApart;
   }
   /** Whether the kernel thread should look again before it sleeps: who has another CPU will call in no time. */
   get expecting(): boolean {
@@ -193,12 +182,7 @@ export class CpuPlacement {
 
   private look(): void {
     this.tick++;
-    const before = this.callsInTick;
-    const all = this.calls - this.callsAtTick;
-    this.callsAtTick = this.calls;
-    this.callsInTick = all;
-    this.takingTurns = this.turns >= TURNS;
-    this.turns = 0;
+    this.rhythm.tick();
     this.judgeHot();
     let atHome = 0;
     let rarest: PlacedThread | null = null;
@@ -234,7 +218,7 @@ export class CpuPlacement {
         }
       }
     }
-    this.judgeApart(all, before, computing);
+    this.judgeApart(computing);
     this.contended = atHome >= 2 ? this.contended + 1 : 0;
     if (this.contended >= CONTENDED_TICKS && rarest !== null) {
       this.contended = 0;
@@ -255,18 +239,19 @@ export class CpuPlacement {
   }
   /** A thread that calls very often may get a CPU of its own. */
   private consider(thread: PlacedThread, calls: number, computing: number): void {
-    if (this.hot === null || this.home < 0 || !(this.isApart ? this.takingTurns : this.apart.hasFailed)) return;
+    if (this.hot === null || this.home < 0 || !(this.isApart ? this.rhythm.takingTurns : this.apart.hasFailed)) return;
     const taken = computing + (this.isApart ? 2 : 1);
     const cpu = this.hot.consider(thread, calls, this.tick, taken, (c) => c !== this.home && c !== this.kernel);
     if (cpu >= 0) this.place(thread, cpu);
   }
-  /** The kernel thread parts from those that call, or joins them. all, before: calls of the last tick and of that before. computing: threads elsewhere. */
-  private judgeApart(all: number, before: number, computing: number): void {
+  /** The kernel thread parts from those that call, or joins them. computing: threads elsewhere. */
+  private judgeApart(computing: number): void {
     if (this.hot === null || this.home < 0) return;
+    const { last, before } = this.rhythm;
     if (this.isApart) {
-      if (!this.apart.goesOn(all, this.tick)) this.moveKernel(this.home);
-    } else if (Math.min(all, before) >= HOT_CALLS && this.apart.isDue(this.tick)) {
-      this.part((all + before) / 2, computing);
+      if (!this.apart.goesOn(last, this.tick)) this.moveKernel(this.home);
+    } else if (Math.min(last, before) >= HOT_CALLS && this.apart.isDue(this.tick)) {
+      this.part((last + before) / 2, computing);
     }
   }
   /** Calls of a tick go up and down: `calls` is a mean. */
@@ -277,7 +262,7 @@ export class CpuPlacement {
       if (cpu === undefined || computing + 1 >= this.cpus.length) return;
       this.moveKernel(cpu);
     } else {
-      if (!this.takingTurns) return;
+      if (!this.rhythm.takingTurns) return;
       this.home = first.placement.heat.cpu; // the others come to it
       while (this.hot?.callers[0] !== undefined) this.hot.drop(this.hot.callers[0]);
     }
@@ -301,7 +286,6 @@ export class CpuPlacement {
   }
   /** It runs no more. */
   ended(thread: PlacedThread): void {
-    if (this.caller === thread) this.caller = null;
     this.hot?.drop(thread);
   }
   private choose(): void {
@@ -340,16 +324,4 @@ export class CpuPlacement {
 
 function isAwake(thread: PlacedThread): boolean {
   return thread.running && thread.asleep !== true;
-}
-function isIn(mask: Uint8Array, cpu: number): boolean {
-  return ((mask[cpu >> 3] ?? 0) & (1 << (cpu & 7))) !== 0;
-}
-function setIn(mask: Uint8Array, cpu: number): void {
-  const byte = (cpu >> 3) % MASK_BYTES;
-  mask[byte] = (mask[byte] as number) | (1 << (cpu & 7));
-}
-function cpusOf(mask: Uint8Array): number[] {
-  const cpus: number[] = [];
-  for (let cpu = 0; cpu < mask.length * 8; cpu++) if (isIn(mask, cpu)) cpus.push(cpu);
-  return cpus;
 }
