@@ -4,13 +4,16 @@
  */
 export type ByteString = string;
 
+/** It takes any view: no Buffer is made for it. */
+const { latin1Slice } = Buffer.prototype as unknown as { latin1Slice(this: Uint8Array, start: number, end: number): string };
+
 export function bytesOf(text: ByteString): Uint8Array {
   return Buffer.from(text, 'latin1');
 }
 
 /** `bytes[start..end)` as a byte string. */
 export function byteString(bytes: Uint8Array, start = 0, end = bytes.length): ByteString {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1', start, end);
+  return latin1Slice.call(bytes, start, end);
 }
 
 /** A JavaScript string (from JSON, a command line) as the UTF-8 bytes the guest sees. */

@@ -8,6 +8,7 @@ import { AF_NETLINK, AF_UNIX } from '../../abi/socket.ts';
 import type { ByteString } from '../../lib/byte_string.ts';
 import type { Host } from '../../lib/host.ts';
 import { RandomPool } from '../../lib/random_pool.ts';
+import { RecentStrings } from '../../lib/recent_strings.ts';
 import type { HostPoll } from '../../platforms/host_poll.ts';
 import { type Platform, REG, type ThreadContext, type ThreadEvents, type Trap } from '../../platforms/platform.ts';
 import { AnonymousFiles } from '../fs/anonfs.ts';
@@ -126,6 +127,8 @@ export class Kernel implements ThreadEvents {
   /** Length of a thread's XSAVE image; 0 until the first signal frame. */
   xstateSize = 0;
   readonly stringScratch = new Uint8Array(4096);
+  /** Paths, and names in them. */
+  readonly recentStrings = new RecentStrings();
   /** For transfers between host files and user memory; valid until the next use. */
   readonly ioScratch = new Uint8Array(1 << 20);
   readonly ioView = new DataView(this.ioScratch.buffer);

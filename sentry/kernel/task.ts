@@ -253,6 +253,10 @@ export class Task {
   copyOut(address: number, bytes: Uint8Array): 0 | Errno {
     return this.userMemory.write(address, bytes, 0, bytes.length) === bytes.length ? 0 : EFAULT;
   }
+  /** The first `count` bytes of a buffer. */
+  copyOutFirst(address: number, bytes: Uint8Array, count: number): 0 | Errno {
+    return this.userMemory.write(address, bytes, 0, count) === count ? 0 : EFAULT;
+  }
   /** `length` bytes, or EFAULT. The caller has capped the length. */
   readBytes(address: number, length: number): Uint8Array | Errno {
     const bytes = new Uint8Array(length);
@@ -276,8 +280,8 @@ export class Task {
       const want = Math.min(4096 - (at % 4096), max + 1 - text.length, text === '' ? 256 : 4096);
       const n = this.userMemory.read(at, chunk, 0, want);
       if (n <= 0) return EFAULT;
-      const end = chunk.subarray(0, n).indexOf(0);
-      if (end >= 0) return text + byteString(chunk, 0, end);
+      const end = chunk.indexOf(0);
+      if (end >= 0 && end < n) return text === '' ? this.kernel.recentStrings.of(chunk, 0, end) : text + byteString(chunk, 0, end);
       text += byteString(chunk, 0, n);
       at += n;
     }

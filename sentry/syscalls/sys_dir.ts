@@ -49,7 +49,7 @@ function getdents(task: Task, number: number, address: number, count: number, wi
   const r = file.impl.readdir(file, emit, task);
   if (r < 0) return r;
   if (used === 0) return refused ? EINVAL : 0;
-  const copied = task.copyOut(address, bytes.subarray(0, used));
+  const copied = task.copyOutFirst(address, bytes, used);
   if (copied === 0) return used;
   file.position = before;
   return copied;

@@ -69,7 +69,7 @@ function setTime(view: DataView, offset: number, time: Timestamp): void {
 function copyStat(task: Task, inode: Inode, mount: Mount, address: number): number {
   const { kernel } = task;
   writeStat(kernel.ioView, inode.fs.dev, inode.attributes(), mount, task.creds.namespace);
-  return task.copyOut(address, kernel.ioScratch.subarray(0, Stat.size));
+  return task.copyOutFirst(address, kernel.ioScratch, Stat.size);
 }
 
 /** Where no walk has just asked a revalidating filesystem (the end is no looked-up name), asks it. */
@@ -122,7 +122,7 @@ function statx(task: Task, dirfd: number, pathAddress: number, atFlags: number, 
   const inode = refreshed(task, found, text);
   if (typeof inode === 'number') return inode;
   writeStatx(task.kernel.ioView, inode.fs.dev, inode.attributes(), found, task.creds.namespace);
-  return task.copyOut(address, task.kernel.ioScratch.subarray(0, Statx.size));
+  return task.copyOutFirst(address, task.kernel.ioScratch, Statx.size);
 }
 
 function writeStatx(view: DataView, dev: number, a: Attributes, place: VfsPath, { uids, gids }: UserNamespace): void {

@@ -88,7 +88,7 @@ export class Walk {
       const directory = this.dentry.inode as Inode;
       const denied = directory.isDirectory ? checkSearch(directory, credentialsOn(this.mount, this.creds)) : ENOTDIR;
       if (denied !== 0) return denied;
-      const name = text.slice(at, stop);
+      const name = this.task === null ? text.slice(at, stop) : this.task.kernel.recentStrings.part(text, at, stop);
       at = next;
       this.component++;
       if (final && end === 'parent') return this.stopBefore(name);

@@ -3,6 +3,7 @@
  * follow, descriptors of the files that follow. A round trip then serves dozens of them. Exclusive mounts alone: elsewhere every use asks anyway.
  */
 import { isErrno } from '../../../abi/errno.ts';
+import type { ByteString } from '../../../lib/byte_string.ts';
 import { P9_MAX_AHEAD, P9_MAX_DESCRIPTORS, P9_MAX_STRING, P9_NOT_TOLD } from '../../../lib/p9/constants.ts';
 import { Rlistx, Ropenx, Tlistx, Topenx } from '../../../lib/p9/messages.ts';
 import { HostFd } from '../host_fd.ts';
@@ -14,8 +15,6 @@ import { following, pathBelowRoot, type Step } from './tree_order.ts';
 
 /** Most bytes of entries that one look ahead brings. */
 const MAX_BYTES = 512 << 10;
-/** Most entries that are passed over in search of what to fetch. */
-const MAX_STEPS = 2048;
 /** So far behind the last opened file the next one of a program may be that goes through a directory: others it has passed over. */
 const NEAR = 8;
 /** How much more is fetched each time that it was of use. */
@@ -74,8 +73,8 @@ export class ReadAhead {
     const count = this.listings.miss(inode.parent !== null && inode.parent.listing !== null);
     const path = count === 0 ? null : pathBelowRoot(inode);
     if (path === null || path.length > P9_MAX_STRING) return null;
-    const steps = select(inode, count - 1, ({ listing, index }) => listing.isDirectory(index) && !listing.below.has(index));
-    const paths = [path, ...steps.map((step) => step.path)];
+    const steps = following(inode, count - 1, (listing, index) => listing.isDirectory(index) && !listing.below.has(index));
+    const paths = pathsOf(path, steps);
     const answer = fs.client.call(Tlistx, { fid: fs.root.fid, count: MAX_BYTES, paths }, Rlistx);
     if (isErrno(answer)) return null;
     const [own, ...others] = readListings(answer.data, fs.device);
@@ -99,8 +98,8 @@ export class ReadAhead {
     const count = this.files.miss(this.follows(inode));
     const path = count === 0 ? null : pathBelowRoot(inode);
     if (path === null || path.length > P9_MAX_STRING) return -1;
-    const steps = select(inode, count - 1, ({ listing, index }) => listing.isRegular(index));
-    const paths = [path, ...steps.map((step) => step.path)];
+    const steps = following(inode, count - 1, (listing, index) => listing.isRegular(index));
+    const paths = pathsOf(path, steps);
     const answer = fs.client.call(Topenx, { fid: fs.root.fid, paths }, Ropenx);
     if (isErrno(answer)) return -1;
     this.release();
@@ -151,15 +150,10 @@ export class ReadAhead {
   }
 }
 
-/** The next entries behind an object that are wanted. */
-function select(inode: GoferInode, count: number, wanted: (step: Step) => boolean): Step[] {
-  const found: Step[] = [];
-  let passed = 0;
-  for (const step of following(inode)) {
-    if (found.length >= count || ++passed > MAX_STEPS) break;
-    if (wanted(step) && step.path.length <= P9_MAX_STRING) found.push(step);
-  }
-  return found;
+/** For a request: the path of what is asked for, then those of what follows. One that is too long ends them. */
+function pathsOf(path: ByteString, steps: readonly Step[]): ByteString[] {
+  const end = steps.findIndex((step) => step.path.length > P9_MAX_STRING);
+  return [path, ...steps.slice(0, end < 0 ? steps.length : end).map((step) => step.path)];
 }
 
 /** Of an Rlistx, in its order; null: not told, or malformed. */

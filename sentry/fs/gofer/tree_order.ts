@@ -9,6 +9,10 @@ export interface Step {
   readonly index: number;
   readonly path: ByteString;
 }
+export type Wanted = (listing: Listing, index: number) => boolean;
+
+/** Most entries that are passed over in search of those that are wanted. */
+const MAX_PASSED = 2048;
 
 /** Names from the mount's root on, joined; null: it has lost its name. */
 export function pathBelowRoot(inode: GoferInode): ByteString | null {
@@ -17,24 +21,39 @@ export function pathBelowRoot(inode: GoferInode): ByteString | null {
   return above === null ? null : join(above, inode.name);
 }
 
-/** What follows an object, as far as listings are known. */
-export function* following(inode: GoferInode): Generator<Step> {
-  for (let at = inode; at.parent !== null; at = at.parent) {
+/** The next `count` entries behind an object that are wanted, as far as listings are known. */
+export function following(inode: GoferInode, count: number, wanted: Wanted): Step[] {
+  const search = { found: [] as Step[], count, wanted, passed: 0 };
+  for (let at = inode; at.parent !== null && !isOver(search); at = at.parent) {
     const { listing } = at.parent;
     const path = pathBelowRoot(at.parent);
     const position = listing === null ? -1 : listing.position(at.name);
-    if (listing === null || path === null || position < 0) return;
-    yield* within(listing, path, position + 1);
+    if (listing === null || path === null || position < 0) break;
+    searchListing(search, listing, path, position + 1);
   }
+  return search.found;
 }
 
-function* within(listing: Listing, path: ByteString, from: number): Generator<Step> {
-  for (let index = from; index < listing.names.length; index++) {
+interface Search {
+  readonly found: Step[];
+  readonly count: number;
+  readonly wanted: Wanted;
+  passed: number;
+}
+function isOver(search: Search): boolean {
+  return search.found.length >= search.count || search.passed > MAX_PASSED;
+}
+
+function searchListing(search: Search, listing: Listing, path: ByteString, from: number): void {
+  for (let index = from; index < listing.names.length && !isOver(search); index++) {
+    search.passed++;
     if (listing.inos[index] === 0) continue; // removed
-    const step = { listing, index, path: join(path, listing.names[index] as string) };
-    yield step;
     const below = listing.below.get(index);
-    if (below !== undefined) yield* within(below, step.path, 0);
+    const wanted = search.wanted(listing, index);
+    if (!wanted && below === undefined) continue;
+    const name = join(path, listing.names[index] as string);
+    if (wanted) search.found.push({ listing, index, path: name });
+    if (below !== undefined) searchListing(search, below, name, 0);
   }
 }
 

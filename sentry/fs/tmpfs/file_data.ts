@@ -32,6 +32,9 @@ export class FileData {
   private fd = -1;
   /** The same descriptor, if it is a file of the filesystem's store: transfers may wait for the disk. */
   disk: DiskFile | null = null;
+  /** What a memfd takes, as long as nobody but this object can change that; -1: it must be asked. */
+  private memfdBlocks = -1;
+  private mapped = false;
   /** Pages that count against the filesystem's size. */
   private charged = 0;
   private readonly fs: TmpFs;
@@ -96,6 +99,7 @@ export class FileData {
 
   private writeHost(src: Source, offset: number, count: number): number {
     const { host, ioScratch } = this.fs.env;
+    this.memfdBlocks = -1;
     let done = 0;
     while (done < count) {
       const n = src.take(ioScratch, 0, Math.min(count - done, ioScratch.length));
@@ -152,6 +156,7 @@ export class FileData {
       if (r < 0) return r as Errno;
     }
     if (this.fd >= 0) {
+      this.memfdBlocks = -1;
       const r = this.fs.env.host.ftruncate(this.fd, size);
       if (r < 0) return r as Errno;
       if (size < this.size) this.recount();
@@ -201,13 +206,21 @@ export class FileData {
   }
   /** The host has answered: sizes follow. */
   private allocated(r: number, mode: number, end: number): number {
+    this.memfdBlocks = -1;
     if (this.fd >= 0 && (mode & FALLOC_FL_PUNCH_HOLE) !== 0) this.recount();
     else if (r === 0 && (mode & FALLOC_FL_KEEP_SIZE) === 0) this.size = Math.max(this.size, end);
     return r;
   }
   /** FileImpl.giveBack. */
   giveBack(size: number, task: Task): Blocking | null {
-    return this.fd >= 0 && this.disk === null && this.size - size > STEP ? giveBack(task, this.fd, size, this.size) : null;
+    return this.fd >= 0 && this.disk === null && this.size - size > STEP ? this.givingBack(size, task) : null;
+  }
+  private *givingBack(size: number, task: Task): Blocking {
+    try {
+      return yield* giveBack(task, this.fd, size, this.size);
+    } finally {
+      this.memfdBlocks = -1;
+    }
   }
 
   /** lseek(2) SEEK_DATA and SEEK_HOLE. */
@@ -219,12 +232,18 @@ export class FileData {
 
   /** The memfd for a mapping, ours still; moves the bytes there if they are not. */
   hostFd(): number {
+    this.mapped = true;
+    this.memfdBlocks = -1;
     return this.fd >= 0 ? this.fd : this.promote();
   }
 
   /** 512-byte units. */
   get blocks(): number {
-    return this.fd < 0 ? pagesOf(this.size) * 8 : Math.max(0, this.fs.env.host.fileBlocks(this.fd));
+    if (this.fd < 0) return pagesOf(this.size) * 8;
+    if (this.memfdBlocks >= 0) return this.memfdBlocks;
+    const blocks = Math.max(0, this.fs.env.host.fileBlocks(this.fd));
+    if (this.disk === null && !this.mapped) this.memfdBlocks = blocks;
+    return blocks;
   }
 
   /** The descriptor, or an errno. */
