@@ -202,7 +202,11 @@ export class FileData {
     return this.allocated(this.fs.env.host.fallocate(fd, mode, offset, length), mode, end);
   }
   private *allocating(steps: Blocking, mode: number, end: number): Blocking {
-    return this.allocated(yield* steps, mode, end);
+    try {
+      return this.allocated(yield* steps, mode, end);
+    } finally {
+      this.memfdBlocks = -1;
+    }
   }
   /** The host has answered: sizes follow. */
   private allocated(r: number, mode: number, end: number): number {
