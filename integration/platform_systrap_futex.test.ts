@@ -18,6 +18,8 @@ const WORD = 0x50_0000;
 const OTHER_WORD = WORD + 64;
 /** Of 5 the word is 5: whoever waits for it sleeps. */
 const VALUE = 5;
+/** struct timespec. */
+const TIMEOUT = WORD + 128;
 /** syscall; ret; mov $-4, %rax: where the stub goes to sleep. */
 const SLEEPING_PLACE = [...SYSCALL, 0xc3, 0x48, 0xc7, 0xc0, 0xfc, 0xff, 0xff, 0xff];
 
@@ -170,6 +172,43 @@ test('a kick ends a sleep: the Sentry is asked', () => {
   thread.interrupt();
   expect(stepper.next()).toBe(`syscall ${FUTEX}`);
   expect([thread.asleep, rip(thread)]).toEqual([false, BEHIND]);
+  thread.space.release();
+});
+
+/** Set up for a wait of `seconds`. */
+function startTimed(seconds: number): Stub {
+  const thread = start('by a signal', FUTEX_WAIT_PRIVATE, VALUE);
+  thread.space.write(TIMEOUT, new Uint8Array(new BigInt64Array([BigInt(seconds), 0n]).buffer), 0, 16);
+  stepper.set(thread, CODE);
+  const timeout = CODE + setup(0, 0).flat().length - 8; // what goes to r10
+  thread.space.write(timeout, new Uint8Array(new BigInt64Array([BigInt(TIMEOUT)]).buffer), 0, 8);
+  return thread;
+}
+
+test('a wait for a relative time is the stub’s: it ends there, or says when it began', () => {
+  const short = startTimed(0);
+  short.resume();
+  while (rip(short) !== BEHIND) {
+    short.interrupt();
+    if (stepper.next() === `syscall ${FUTEX}`) short.registers().set(REG.rip, CODE); // it was kicked before it could wait
+    if (rip(short) !== BEHIND) short.setRegisters(), short.resume();
+  }
+  short.space.release();
+
+  const thread = startTimed(1000);
+  const before = host.monotonicNow();
+  thread.resume();
+  untilAsleep(thread);
+  const asleep = host.monotonicNow();
+  thread.interrupt();
+  expect(stepper.next()).toBe(`syscall ${FUTEX}`);
+  expect(thread.waitsSince).toBeGreaterThanOrEqual(before);
+  expect(thread.waitsSince).toBeLessThanOrEqual(asleep);
+  // A call that is asked for another reason does not say so.
+  thread.grantFutexes?.('none');
+  stepper.set(thread, CODE);
+  thread.resume();
+  expect([stepper.next(), thread.waitsSince]).toEqual([`syscall ${FUTEX}`, 0]);
   thread.space.release();
 });
 

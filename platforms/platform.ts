@@ -161,7 +161,7 @@ export interface OwnedMemory {
   isOwned(address: number, count: number): boolean;
 }
 
-/** Which futex(2) calls on private words a platform may answer by itself: waiting with a timeout is among them in `all` alone. */
+/** Which futex(2) calls on private words a platform may answer by itself: waiting until an absolute time is among them in `all` alone. */
 export type FutexGrant = 'none' | 'untimed' | 'all';
 
 /** The private futexes of a space whose threads' waits and wakes the platform answers without an event, as far as they were granted. */
@@ -230,6 +230,11 @@ export interface ThreadContext {
   grantFutexes?(grant: FutexGrant): void;
   /** It runs, and sleeps in a futex call that was granted. */
   readonly asleep?: boolean;
+  /**
+   * At a stop for FUTEX_WAIT with a timeout: when it began to wait in the platform, before somebody asked it to stop, CLOCK_MONOTONIC ns;
+   * 0: it did not. As the application says.
+   */
+  readonly waitsSince?: number;
   /** CPU time it has used in the application, ns. */
   cpuTime(): number;
   /** Ends this thread alone; stopped or running. No event follows. The last thread of a space: use space.release(). */

@@ -283,6 +283,36 @@ static void processes_that_sleep(void)
 	CHECK(WEXITSTATUS(go_on(pid)) == 7);
 }
 
+static void *waits_a_while(void *unused)
+{
+	static unsigned never = 1;
+	const struct timespec while_ = { 0, 300000000 };
+	(void)unused;
+	errno = 0;
+	CHECK(futex(&never, FUTEX_WAIT_PRIVATE, 1, &while_, NULL, 0) == -1 && errno == ETIMEDOUT);
+	_exit(3);
+}
+/* A wait for a time that is stopped all the while ends when the time is over: it does not begin anew. */
+static void stopped_while_it_waits(void)
+{
+	int status;
+	pid_t pid = fork();
+	if (pid == 0) {
+		pthread_t thread;
+		CHECK(pthread_create(&thread, NULL, waits_a_while, NULL) == 0);
+		for (;;)
+			pause();
+	}
+	do {
+		const struct timespec moment = { 0, 5000000 };
+		kill(pid, SIGSTOP);
+		CHECK(waitpid(pid, &status, WUNTRACED) == pid);
+		kill(pid, SIGCONT);
+		nanosleep(&moment, NULL);
+	} while (WIFSTOPPED(status));
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1)
@@ -293,5 +323,6 @@ int main(int argc, char **argv)
 	PART(conditions);
 	PART(long_sleep);
 	PART(processes_that_sleep);
+	PART(stopped_while_it_waits);
 	return 0;
 }

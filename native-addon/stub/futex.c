@@ -77,8 +77,19 @@ static int64_t wake_here(const struct futex_call *call)
 	return r == -EFAULT ? FUTEX_NOT_HERE : r;
 }
 
+/* The timeout is relative: if the Sentry is asked after a kick, it has to know how much of it is left. */
+static int64_t wait_for_here(struct slot *slot, const struct futex_call *call)
+{
+	slot->waits_since = clock_now(CLOCK_MONOTONIC);
+	int64_t r = wait_here(slot, call);
+	if (r != FUTEX_NOT_HERE)
+		slot->waits_since = 0;
+	return r;
+}
+
 int64_t futex_here(struct slot *slot, const struct futex_call *call, int by_signal)
 {
+	slot->waits_since = 0;
 	uint32_t granted = slot->futexes, operation = (uint32_t)call->operation;
 	if (granted == FUTEXES_ASKED || call->word >= STUB_BASE)
 		return FUTEX_NOT_HERE;
@@ -90,8 +101,10 @@ int64_t futex_here(struct slot *slot, const struct futex_call *call, int by_sign
 	switch (operation) {
 	case FUTEX_WAKE_PRIVATE:
 		return wake_here(call);
-	case FUTEX_WAIT_PRIVATE: /* its timeout would be relative: after a kick nobody knew how much of it is left */
-		return call->timeout == 0 ? wait_here(slot, call) : FUTEX_NOT_HERE;
+	case FUTEX_WAIT_PRIVATE:
+		if (call->timeout >= STUB_BASE)
+			return FUTEX_NOT_HERE;
+		return call->timeout == 0 ? wait_here(slot, call) : wait_for_here(slot, call);
 	case FUTEX_WAIT_BITSET_PRIVATE:
 	case FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME:
 		if ((uint32_t)call->bitset != FUTEX_BITSET_MATCH_ANY || call->timeout >= STUB_BASE)

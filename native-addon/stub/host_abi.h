@@ -79,4 +79,14 @@ static inline int64_t host6(uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uin
 }
 #define host(nr, a, b, c) host6(nr, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), 0, 0, 0)
 
+#define CLOCK_MONOTONIC 1
+#define CLOCK_THREAD_CPUTIME_ID 3
+/* ns */
+static inline uint64_t clock_now(int clock)
+{
+	uint64_t time[2] = { 0, 0 };
+	host(__NR_clock_gettime, clock, time, 0);
+	return time[0] * 1000000000UL + time[1];
+}
+
 #endif

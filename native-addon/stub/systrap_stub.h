@@ -107,7 +107,7 @@ struct frame_peek {
 	uint32_t valid, pad;
 };
 
-/* Which futex calls the stub may answer itself: none, those without a timeout, all that it knows. */
+/* Which futex calls the stub may answer itself: none, those without an absolute time, all that it knows. */
 enum futex_grant { FUTEXES_ASKED = 0, FUTEXES_UNTIMED = 1, FUTEXES_TIMED = 2 };
 
 /*
@@ -139,7 +139,8 @@ enum { R15, R14, R13, R12, RBP, RBX, R11, R10, R9, R8, RAX, RCX, RDX, RSI, RDI, 
 struct slot {
 	_Atomic uint32_t state;
 	uint32_t host_tid; /* the host's: the thread's number from before its first instruction until after its last; 0: it does not run */
-	uint32_t pad0[14];
+	uint64_t waits_since; /* the stub's: when the futex call that is asked for began to wait for a relative time, CLOCK_MONOTONIC ns; 0: it did not */
+	uint32_t pad0[12];
 	/* Written by the stub. */
 	uint32_t kind;   /* 0x40 */
 	uint32_t code;   /* KIND_SYSCALL: 1 if by the 64-bit instruction; KIND_FAULT: si_code; KIND_NOT_STARTED: errno */

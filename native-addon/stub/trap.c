@@ -43,26 +43,17 @@ static struct departure departure(struct slot *slot, const struct ucontext *uc)
 	return (struct departure){ slot, uc->link != LINK_FIRST && c->rcx == c->rip && !(c->eflags & (TRAP_FLAG | RESUME_FLAG)) };
 }
 
-#define CLOCK_THREAD_CPUTIME_ID 3
-
-static uint64_t cpu_time(void)
-{
-	uint64_t time[2] = { 0, 0 };
-	host(__NR_clock_gettime, CLOCK_THREAD_CPUTIME_ID, time, 0);
-	return time[0] * 1000000000UL + time[1];
-}
-
 /* What the Sentry will want to know of this call, and would have to ask the host for. */
 static void look_ahead(struct slot *slot, const struct ucontext *uc)
 {
 	switch (uc->mcontext.rax) {
 	case __NR_exit:
 		drop_rseq(slot);
-		slot->cpu_time = cpu_time();
+		slot->cpu_time = clock_now(CLOCK_THREAD_CPUTIME_ID);
 		break;
 	case __NR_exit_group:
 	case __NR_execve:
-		slot->cpu_time = cpu_time();
+		slot->cpu_time = clock_now(CLOCK_THREAD_CPUTIME_ID);
 		break;
 	}
 }

@@ -67,6 +67,8 @@ test('constraints hold', () => {
   expect(run(9, [0n, 4096n, 3n, 0x8012n, 2n])).toBe(TRAP); // MAP_POPULATE
   expect(run(56, [0x1250f00n])).toBe(ALLOW);
   expect(run(56, [0x8011n])).toBe(ALLOW);
+  for (const clock of [1n, 3n]) expect(run(228, [clock])).toBe(ALLOW);
+  for (const clock of [0n, 2n, 4n, 7n, 0xffff_fffen]) expect(run(228, [clock])).toBe(TRAP);
   for (const flags of [0x11n, 0x10008011n, 0x1_0000_8011n, 0x50f01n]) expect(run(56, [flags])).toBe(TRAP);
   expect(run(28, [0n, 0n, 4n])).toBe(ALLOW);
   expect(run(28, [0n, 0n, 100n])).toBe(TRAP);

@@ -97,7 +97,12 @@ export const HOST_CALLS: readonly HostCall[] = [
     ],
     reason: 'PR_SET_PDEATHSIG, SIGKILL: a child process ends with the Sentry',
   },
-  { name: 'clock_gettime', nr: 228, when: [{ arg: 0, values: [3] }], reason: 'CPU time of the thread itself, told at its end' },
+  {
+    name: 'clock_gettime',
+    nr: 228,
+    when: [{ arg: 0, values: [1, 3] }],
+    reason: 'CPU time of the thread itself, told at its end; the time at which a wait begins',
+  },
   {
     name: 'membarrier',
     nr: 324,

@@ -68,6 +68,7 @@ export const REPLY_WRITE = 32;
 export const W_STATE = 0;
 /** While it runs; else 0. */
 export const W_HOST_TID = 1;
+export const W_WAITS_SINCE = 2;
 export const W_KIND = 0x40 / 4;
 export const W_CODE = 0x44 / 4;
 export const W_SIGNAL = 0x48 / 4;

@@ -52,6 +52,7 @@ import {
   W_SLEEPS,
   W_SPIN,
   W_STATE,
+  W_WAITS_SINCE,
 } from './layout.ts';
 import { readXstate, writeXstate } from './signal_xstate.ts';
 import type { SystrapPlatform } from './systrap_platform.ts';
@@ -367,6 +368,9 @@ export class SystrapThread implements ThreadContext {
   /** As its stub says. */
   get asleep(): boolean {
     return this.running && this.words[this.at + W_ASLEEP] === 1;
+  }
+  get waitsSince(): number {
+    return getWords(this.words, this.at + W_WAITS_SINCE);
   }
   /** In one and the same sleep. */
   sleptSinceLastAsked(): boolean {

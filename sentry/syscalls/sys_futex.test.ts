@@ -130,6 +130,22 @@ test('a robust lock says that its owner died', () => {
   expect(w.machine.result(w.b)).toBe(0);
 });
 
+test('a wait that has begun in the platform takes what is left of its time', () => {
+  const w = new World();
+  const timeout = w.a.memory.place(new Uint8Array(new BigInt64Array([10n, 0n]).buffer));
+  w.set(w.word, 1);
+  Object.assign(w.a.fake, { waitsSince: w.machine.monotonic - 9e9 });
+  expect(w.futex(w.a, w.word, FUTEX_WAIT, 1, timeout)).toBeNull();
+  w.machine.advance(1.5e9);
+  expect(w.machine.result(w.a)).toBe(ETIMEDOUT);
+  Object.assign(w.b.fake, { waitsSince: w.machine.monotonic + 9e9 }); // a lie
+  expect(w.futex(w.b, w.word, FUTEX_WAIT, 1, timeout)).toBeNull();
+  w.machine.advance(9e9);
+  expect(w.machine.result(w.b)).toBeNull();
+  w.machine.advance(1.5e9);
+  expect(w.machine.result(w.b)).toBe(ETIMEDOUT);
+});
+
 test('joining a thread', () => {
   const w = new World();
   w.a.mm.futexKey = (offset) => ({ owner: w.a.mm, offset, held: null });

@@ -109,7 +109,11 @@ function deadlineFrom(task: Task, timeout: number, absolute: boolean, realtime: 
   if (timeout === 0) return Number.POSITIVE_INFINITY;
   const ns = readTimespec(task, timeout);
   if (ns < 0) return ns;
-  if (!absolute) return deadlineAfter(task, ns);
+  if (!absolute) {
+    const now = task.kernel.now();
+    const since = task.thread.waitsSince ?? 0;
+    return deadlineAfter(task, ns) - (since > 0 && since < now ? now - since : 0);
+  }
   const deadline = realtime ? task.kernel.now() + (ns - task.kernel.realtime()) : ns - task.namespaces.time.monotonic;
   return Math.max(deadline, 0); // a time before boot has passed as well
 }
