@@ -15,3 +15,5 @@ export const LOCK_SH = 1;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
 export const LOCK_UN = 8;
+/** Once asked for locks that bind everybody; Linux 5.17 and later say yes and do nothing. */
+export const LOCK_MAND = 32;

@@ -7,3 +7,5 @@ export const FIOCLEX = 0x5451;
 export const FIOQSIZE = 0x5460;
 /** Block size of the file's filesystem. */
 export const FIGETBSZ = 2;
+export const FICLONE = 0x40049409;
+export const FICLONERANGE = 0x4020940d;

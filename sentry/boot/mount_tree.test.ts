@@ -8,7 +8,7 @@ import { TmpFs } from '../fs/tmpfs/tmpfs.ts';
 import { IdMap, ROOT_USER_NAMESPACE, UserNamespace } from '../kernel/user_namespace.ts';
 import { FakeMachine } from '../testing/fake_task.ts';
 import { BufferIo } from '../vfs/io.ts';
-import { inodeOf, MS_RDONLY } from '../vfs/path.ts';
+import { inodeOf, MS_NOATIME, MS_RDONLY, MS_RELATIME } from '../vfs/path.ts';
 import { registerFilesystems } from './filesystems.ts';
 import { find } from './mount_points.ts';
 import { buildMounts } from './mount_tree.ts';
@@ -131,4 +131,17 @@ test('in a user namespace: what is made belongs to its root, and a mount may sho
   expect(mapped.map((m) => [m.idMap?.uids.toKernel(3), m.idMap?.gids.toKernel(5), m.userNamespace])).toEqual([
     [65_539, 131_072, ROOT_USER_NAMESPACE],
   ]);
+});
+
+test('fifos of the specification, and access times as mount(2) keeps them', () => {
+  const devices = [
+    { path: '/dev/queue', type: 'p', fileMode: 0o640, uid: 3 },
+    { path: '/dev/disk', type: 'b', major: 8, minor: 0 },
+  ];
+  const { at, ns } = build([ROOT, mount('/a', 'tmpfs', ['noatime']), mount('/b', 'tmpfs', ['strictatime'])], { devices });
+  const queue = at('/dev/queue');
+  expect(isErrno(queue) ? queue : [inodeOf(queue).mode, inodeOf(queue).uid]).toEqual([0o010640, 3]);
+  expect(at('/dev/disk')).toBe(ENOENT);
+  const times = [...ns.mounts()].filter((m) => m.fs.type === 'tmpfs').map((m) => m.flags & (MS_NOATIME | MS_RELATIME));
+  expect([times[0], ...times.slice(-2)]).toEqual([MS_RELATIME, MS_NOATIME, 0]);
 });

@@ -3,7 +3,7 @@
  * (/proc, /dev), then read-only and masked paths.
  */
 import { ENOENT, type Errno, errnoName, isErrno } from '../../abi/errno.ts';
-import { makedev, S_IFCHR } from '../../abi/stat.ts';
+import { makedev, S_IFCHR, S_IFIFO } from '../../abi/stat.ts';
 import { fromUnicode } from '../../lib/byte_string.ts';
 import type { IdMapping, MountMessage } from '../../proto/control.ts';
 import type { Spec, SpecDevice } from '../../proto/oci_spec.ts';
@@ -18,7 +18,7 @@ import { IdMap, NO_ID, ROOT_USER_NAMESPACE, type UserNamespace } from '../kernel
 import type { Filesystem } from '../vfs/inode.ts';
 import { attach, bindMount, type MountNamespace, newMount, newNamespace, topOf } from '../vfs/mount.ts';
 import { MountIdMap } from '../vfs/mount_id_map.ts';
-import { inodeOf, type Mount, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, type VfsPath } from '../vfs/path.ts';
+import { inodeOf, type Mount, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, mountAttributes, type VfsPath } from '../vfs/path.ts';
 import { containerFilesystem } from './filesystems.ts';
 import { parseMountOptions } from './mount_options.ts';
 import { ensurePlace, find } from './mount_points.ts';
@@ -75,7 +75,7 @@ export function buildMounts(input: MountInput): MountNamespace {
   if (root === undefined) throw new MountError('the container has no root');
   const rootFs = open(root);
   if (isErrno(rootFs)) throw new MountError(`root filesystem: ${errnoName(rootFs)}`);
-  const ns = newNamespace(kernel, rootFs, 0, root.source, input.userNamespace);
+  const ns = newNamespace(kernel, rootFs, mountAttributes(0), root.source, input.userNamespace);
   const builder = new TreeBuilder(input, ns);
   for (const mount of withDefaults(rest)) builder.add(mount);
   builder.devices(spec.linux?.devices ?? [], terminal);
@@ -126,7 +126,7 @@ class TreeBuilder {
         : this.synthetic(mount.type, mount.source, data);
     this.check(mount, fs);
     const owner = mount.type === 'gofer' ? ROOT_USER_NAMESPACE : this.input.userNamespace;
-    const attached = newMount(this.kernel, fs as Filesystem, flags, fromUnicode(mount.source), owner);
+    const attached = newMount(this.kernel, fs as Filesystem, mountAttributes(flags), fromUnicode(mount.source), owner);
     attached.idMap = idMapOf(mount);
     this.check(mount, attach(this.kernel, attached, place as VfsPath));
     if (mount.destination.replace(/\/+$/, '') === '/dev' && mount.type !== 'gofer')
@@ -155,16 +155,16 @@ class TreeBuilder {
       throw new MountError(`mount ${mount.destination} (${what}, options ${mount.options.join(',')}): ${errnoName(result)}`);
   }
 
-  /** Nodes that the spec adds, as far as a driver answers for them, and /dev/console. */
+  /** Fifos and nodes that the spec adds, these as far as a driver answers for them, and /dev/console. */
   devices(devices: readonly SpecDevice[], terminal: boolean): void {
-    const wanted = devices.filter((d) => d.type === 'c' && this.hasDriver(d.major ?? -1));
+    const wanted = devices.filter((d) => d.type === 'p' || (isCharacter(d) && this.hasDriver(d.major ?? -1)));
     const console: SpecDevice = { path: '/dev/console', type: 'c', major: 5, minor: 1, fileMode: 0o620 };
     for (const device of terminal ? [...wanted, console] : wanted) {
       const path = fromUnicode(device.path);
       const slash = path.lastIndexOf('/');
       const parent = ensurePlace(this.root, path.slice(0, slash), this.creds);
       if (isErrno(parent) || !isErrno(find(this.root, path))) continue;
-      const mode = S_IFCHR | ((device.fileMode ?? 0o666) & 0o7777);
+      const mode = (isCharacter(device) ? S_IFCHR : S_IFIFO) | ((device.fileMode ?? 0o666) & 0o7777);
       const options = { mode, uid: this.kernelNumber('uids', device.uid), gid: this.kernelNumber('gids', device.gid) };
       const made = inodeOf(parent).mknod(path.slice(slash + 1), options, makedev(device.major ?? 0, device.minor ?? 0));
       // `find` has left a cached "no such file".
@@ -205,6 +205,11 @@ class TreeBuilder {
     const nothing = find(this.root, '/dev/null');
     return isErrno(nothing) ? ENOENT : bindMount(this.kernel, nothing, place, false);
   }
+}
+
+/** "u": one that is not buffered, which none is. */
+function isCharacter({ type }: SpecDevice): boolean {
+  return type === 'c' || type === 'u';
 }
 
 /** Null: the mount shows owners as they are. */

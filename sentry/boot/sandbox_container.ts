@@ -103,7 +103,9 @@ export class SandboxContainer {
     this.mounts = this.buildMounts(from, spec, ipc, taken.take(request.gofer_fd));
     this.namespaces = { ...makeNamespaces(kernel, spec, this.mounts, this.container.pidNamespace, this.userNamespace, from), ipc };
     for (const [name, value] of Object.entries(spec.linux?.sysctl ?? {})) {
-      if (!presetSysctl(kernel, this.namespaces.net, name, value)) kernel.log(`sysctl ${name} = ${value} is not to be had`);
+      // As runc lets it be: the domain name is the container's own, though it has a field of its own as well.
+      if (name === 'kernel.domainname') this.namespaces.uts.domainname = fromUnicode(value);
+      else if (!presetSysctl(kernel, this.namespaces.net, name, value)) kernel.log(`sysctl ${name} = ${value} is not to be had`);
     }
     if (request.route_fd > 0) this.attachNetwork(request, taken);
     const exitFd = taken.take(request.exit_fd);

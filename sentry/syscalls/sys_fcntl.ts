@@ -1,9 +1,10 @@
 /** fcntl(2), dup(2), ioctl(2)'s requests that every file knows. */
-import { EBADF, EFAULT, EINVAL, ENOTTY, EPERM } from '../../abi/errno.ts';
+import { EBADF, EFAULT, EINVAL, ENOTTY, EOPNOTSUPP, EPERM } from '../../abi/errno.ts';
 import {
   F_ADD_SEALS,
   F_DUPFD,
   F_DUPFD_CLOEXEC,
+  F_GET_RW_HINT,
   F_GET_SEALS,
   F_GETFD,
   F_GETFL,
@@ -17,6 +18,7 @@ import {
   F_OFD_GETLK,
   F_OFD_SETLK,
   F_OFD_SETLKW,
+  F_SET_RW_HINT,
   F_SETFD,
   F_SETFL,
   F_SETLEASE,
@@ -34,7 +36,7 @@ import {
   O_NOATIME,
   O_NONBLOCK,
 } from '../../abi/fcntl.ts';
-import { FIGETBSZ, FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, FIOQSIZE } from '../../abi/ioctl.ts';
+import { FICLONE, FICLONERANGE, FIGETBSZ, FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, FIOQSIZE } from '../../abi/ioctl.ts';
 import { NSIG } from '../../abi/signal.ts';
 import { setLen64 } from '../../abi/struct.ts';
 import { notifyOfChanges } from '../fs/inotify/directory_notice.ts';
@@ -153,10 +155,29 @@ function fileCommand(task: Task, file: FileDescription, number: number, command:
       return leaseOf(task, file);
     case F_SETLEASE:
       return setLease(task, file, number, value);
+    case F_GET_RW_HINT:
+    case F_SET_RW_HINT:
+      return lifetimeHint(task, file, command, argument);
     default:
       return EINVAL;
   }
 }
+
+/** The hint is kept, and says nothing to anybody here. */
+function lifetimeHint(task: Task, { inode }: FileDescription, command: number, address: number): number {
+  if (inode === null) return EINVAL;
+  if (command === F_GET_RW_HINT) {
+    const bytes = new Uint8Array(8);
+    bytes[0] = inode.lifetimeHint;
+    return task.copyOut(address, bytes);
+  }
+  const raw = task.readBytes(address, 8);
+  if (typeof raw === 'number') return raw;
+  if ((raw[0] as number) > RWH_WRITE_LIFE_EXTREME || raw.subarray(1).some((byte) => byte !== 0)) return EINVAL;
+  inode.lifetimeHint = raw[0] as number;
+  return 0;
+}
+const RWH_WRITE_LIFE_EXTREME = 5;
 
 /** `fd`: the number that signals of O_ASYNC tell. */
 export function setFlags(task: Task, file: FileDescription, wanted: number, fd: number): number {
@@ -208,6 +229,10 @@ function ioctl(task: Task, number: number, request: number, argument: number): S
       const bit = request === FIONBIO ? O_NONBLOCK : FASYNC;
       return setFlags(task, file, on.some((b) => b !== 0) ? file.flags | bit : file.flags & ~bit, number);
     }
+    case FICLONE:
+    case FICLONERANGE:
+      if (file.inode?.isRegular) return EOPNOTSUPP; // no filesystem here shares blocks
+      break;
     case FIOQSIZE:
     case FIGETBSZ:
     case FIONREAD: {

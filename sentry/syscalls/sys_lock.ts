@@ -13,7 +13,7 @@ import {
   SEEK_END,
   SEEK_SET,
 } from '../../abi/fcntl.ts';
-import { Flock, LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN } from '../../abi/flock.ts';
+import { Flock, LOCK_EX, LOCK_MAND, LOCK_NB, LOCK_SH, LOCK_UN } from '../../abi/flock.ts';
 import type { Infer } from '../../abi/struct.ts';
 import type { Task } from '../kernel/task.ts';
 import type { SyscallResult } from '../kernel/wait.ts';
@@ -86,6 +86,7 @@ function watchRelease(task: Task, file: FileDescription): void {
 function flock(task: Task, number: number, operation: number): SyscallResult {
   const file = task.fds.get(number);
   if (typeof file === 'number') return file;
+  if ((operation & LOCK_MAND) !== 0) return 0;
   const kind = operation & ~LOCK_NB;
   if (kind !== LOCK_SH && kind !== LOCK_EX && kind !== LOCK_UN) return EINVAL;
   const { inode } = file;

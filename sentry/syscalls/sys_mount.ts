@@ -30,14 +30,10 @@ import { isMountUsed } from '../vfs/mount_use.ts';
 import {
   inodeOf,
   MS_NOATIME,
-  MS_NODEV,
   MS_NODIRATIME,
-  MS_NOEXEC,
-  MS_NOSUID,
-  MS_NOSYMFOLLOW,
-  MS_RDONLY,
   MS_RELATIME,
   MS_STRICTATIME,
+  mountAttributes,
   type Propagation,
   samePath,
   type VfsPath,
@@ -45,20 +41,12 @@ import {
 import { LOOKUP_FOLLOW, resolve } from '../vfs/walk.ts';
 import { addr, flags, path, size, syscall } from './definition.ts';
 
-/** What a mount keeps of mount(2)'s flags. */
-const KEPT = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_NOSYMFOLLOW;
 const PROPAGATION: readonly (readonly [number, Propagation])[] = [
   [MS_PRIVATE, 'private'],
   [MS_SHARED, 'shared'],
   [MS_SLAVE, 'slave'],
   [MS_UNBINDABLE, 'unbindable'],
 ];
-
-/** Attributes of a mount from mount(2)'s flags: relatime unless another is asked for. */
-export function mountAttributes(bits: number): number {
-  const kept = bits & KEPT;
-  return (bits & (MS_NOATIME | MS_STRICTATIME)) === 0 ? kept | MS_RELATIME : kept & ~MS_RELATIME;
-}
 
 /** An optional string argument; '' for a null pointer. */
 function optionalString(task: Task, address: number): ByteString | Errno {

@@ -226,12 +226,12 @@ const RWF_DSYNC = 0x02;
 const RWF_SYNC = 0x04;
 const RWF_NOWAIT = 0x08;
 const RWF_APPEND = 0x10;
-const RWF_READ = RWF_HIPRI | RWF_NOWAIT;
-const RWF_WRITE = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND;
+/** Reads take all of them; what is about writing has no effect there. */
+const RWF_SUPPORTED = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND;
 
 /** Offset -1 means the file's position. The last argument of the ABI's five is the high half of the offset: unused on 64 bits. */
 function preadv2(task: Task, number: number, list: number, count: number, offset: number, _high: number, rwf: number): SyscallResult {
-  if ((rwf & ~RWF_READ) !== 0) return EOPNOTSUPP;
+  if ((rwf & ~RWF_SUPPORTED) !== 0) return EOPNOTSUPP;
   if (offset !== -1) return preadv(task, number, list, count, offset);
   const file = readable(task, number);
   if (typeof file === 'number') return file;
@@ -240,7 +240,7 @@ function preadv2(task: Task, number: number, list: number, count: number, offset
 }
 
 function pwritev2(task: Task, number: number, list: number, count: number, offset: number, _high: number, rwf: number): SyscallResult {
-  if ((rwf & ~RWF_WRITE) !== 0) return EOPNOTSUPP;
+  if ((rwf & ~RWF_SUPPORTED) !== 0) return EOPNOTSUPP;
   if (offset < -1) return EINVAL;
   const file = writable(task, number);
   if (typeof file === 'number') return file;

@@ -2,7 +2,17 @@
 import { EBADF, EINVAL, type Errno } from '../../abi/errno.ts';
 import { AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_STATX_SYNC_TYPE, AT_SYMLINK_NOFOLLOW } from '../../abi/fcntl.ts';
 import { PAGE_SIZE } from '../../abi/mman.ts';
-import { major, minor, STATX__RESERVED, STATX_BASIC_STATS, STATX_BTIME, STATX_MNT_ID, Stat, Statx } from '../../abi/stat.ts';
+import {
+  major,
+  minor,
+  STATX__RESERVED,
+  STATX_BASIC_STATS,
+  STATX_BTIME,
+  STATX_MNT_ID,
+  STATX_MNT_ID_UNIQUE,
+  Stat,
+  Statx,
+} from '../../abi/stat.ts';
 import {
   ST_NOATIME,
   ST_NODEV,
@@ -109,6 +119,8 @@ function fstat(task: Task, number: number, address: number): number {
 
 // statx(2)
 const STATX_ATTR_MOUNT_ROOT = 0x2000;
+/** Numbers that are never used again lie above those of /proc/PID/mountinfo; ours are not used again either. */
+const UNIQUE_MOUNT_ID = 2 ** 32;
 
 function statx(task: Task, dirfd: number, pathAddress: number, atFlags: number, mask: number, address: number): number {
   if ((mask & STATX__RESERVED) !== 0) return EINVAL;
@@ -121,14 +133,15 @@ function statx(task: Task, dirfd: number, pathAddress: number, atFlags: number, 
   if (typeof found === 'number') return found;
   const inode = refreshed(task, found, text);
   if (typeof inode === 'number') return inode;
-  writeStatx(task.kernel.ioView, inode.fs.dev, inode.attributes(), found, task.creds.namespace);
+  writeStatx(task.kernel.ioView, inode.fs.dev, inode.attributes(), found, task.creds.namespace, mask);
   return task.copyOutFirst(address, task.kernel.ioScratch, Statx.size);
 }
 
-function writeStatx(view: DataView, dev: number, a: Attributes, place: VfsPath, { uids, gids }: UserNamespace): void {
+function writeStatx(view: DataView, dev: number, a: Attributes, place: VfsPath, { uids, gids }: UserNamespace, mask: number): void {
+  const idKind = (mask & STATX_MNT_ID_UNIQUE) !== 0 ? STATX_MNT_ID_UNIQUE : STATX_MNT_ID;
   const { uid, gid } = ownerThrough(place.mount, a);
   for (let at = 0; at < Statx.size; at += 4) view.setUint32(at, 0, true);
-  view.setUint32(STATX.stx_mask, STATX_BASIC_STATS | STATX_MNT_ID | (a.btime === undefined ? 0 : STATX_BTIME), true);
+  view.setUint32(STATX.stx_mask, STATX_BASIC_STATS | idKind | (a.btime === undefined ? 0 : STATX_BTIME), true);
   view.setUint32(STATX.stx_blksize, a.blksize, true);
   view.setUint32(STATX.stx_attributes, place.dentry === place.mount.root ? STATX_ATTR_MOUNT_ROOT : 0, true);
   view.setUint32(STATX.stx_attributes_mask, STATX_ATTR_MOUNT_ROOT, true);
@@ -147,7 +160,7 @@ function writeStatx(view: DataView, dev: number, a: Attributes, place: VfsPath, 
   view.setUint32(STATX.stx_rdev_minor, minor(a.rdev), true);
   view.setUint32(STATX.stx_dev_major, major(dev), true);
   view.setUint32(STATX.stx_dev_minor, minor(dev), true);
-  setLen64(view, STATX.stx_mnt_id, place.mount.id);
+  setLen64(view, STATX.stx_mnt_id, idKind === STATX_MNT_ID ? place.mount.id : UNIQUE_MOUNT_ID + place.mount.id);
 }
 
 const STATFS_FLAGS: readonly (readonly [number, number])[] = [

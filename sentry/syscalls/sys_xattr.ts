@@ -36,9 +36,13 @@ function readName(task: Task, address: number): ByteString | Errno {
   return name === '' ? ERANGE : name;
 }
 
+/** Namespaces are no names. */
+const PREFIXES: readonly ByteString[] = ['user.', 'trusted.', 'security.', 'system.'];
+
 /** xattr(7): what each namespace asks of the caller. `mask`: MAY_READ or MAY_WRITE. */
 function checkNamespace(inode: Inode, creds: Credentials, name: ByteString, mask: number): 0 | Errno {
   const writes = mask === MAY_WRITE;
+  if (PREFIXES.includes(name)) return EINVAL;
   if (writes && isUnmapped(creds, inode)) return EPERM;
   if (name.startsWith('user.')) {
     // User attributes belong to what has content; in sticky directories to the owner.

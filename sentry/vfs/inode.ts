@@ -137,6 +137,8 @@ export abstract class Inode {
   programs = 0;
   /** FileDescriptions of it, O_PATH ones as well. */
   descriptions = 0;
+  /** fcntl(2) F_SET_RW_HINT: how long what is written will live, as the application thinks. */
+  lifetimeHint = 0;
   /** fcntl(2) F_SETLEASE; null: there was never one. */
   leases: Leases | null = null;
   /** What a file of nsfs stands for: the namespace. */

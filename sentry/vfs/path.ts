@@ -43,6 +43,15 @@ export const MS_NODIRATIME = 2048;
 export const MS_RELATIME = 1 << 21;
 export const MS_STRICTATIME = 1 << 24;
 
+/** What a mount keeps of mount(2)'s flags. */
+const KEPT = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_NOSYMFOLLOW;
+
+/** Attributes of a mount from mount(2)'s flags: relatime unless another is asked for. */
+export function mountAttributes(bits: number): number {
+  const kept = bits & KEPT;
+  return (bits & (MS_NOATIME | MS_STRICTATIME)) === 0 ? kept | MS_RELATIME : kept & ~MS_RELATIME;
+}
+
 /** What MS_SHARED and its like make of a mount (mount_namespaces(7)). */
 export type Propagation = 'private' | 'shared' | 'slave' | 'unbindable';
 

@@ -147,7 +147,8 @@ export class Walk {
     const target = this.followLink(link);
     if (typeof target === 'number') return target === 0 ? null : (target as Errno);
     if (target.charCodeAt(0) === SLASH) {
-      const r = this.toRoot();
+      // Where the root's mount is must not show in whether a link can be followed.
+      const r = (this.options & NO_XDEV) !== 0 ? EXDEV : this.toRoot();
       if (r !== 0) return r;
     }
     if (final) return this.trailingSlash ? `${target}/` : target;

@@ -1,6 +1,8 @@
 /** Regular files of a tmpfs. */
-import { EINVAL, type Errno } from '../../../abi/errno.ts';
+
+import { EINVAL, EPERM, type Errno } from '../../../abi/errno.ts';
 import { O_APPEND, SEEK_DATA, SEEK_HOLE } from '../../../abi/fcntl.ts';
+import { F_SEAL_SEAL } from '../../../abi/memfd.ts';
 import { S_ISGID, S_ISUID } from '../../../abi/stat.ts';
 import type { Credentials } from '../../kernel/credentials.ts';
 import type { Task } from '../../kernel/task.ts';
@@ -114,6 +116,13 @@ export class TmpFileImpl extends PositionedFile {
   }
   override giveBack(size: number, task: Task): Blocking | null {
     return this.inode.data.giveBack(size, task);
+  }
+  /** A file with a name can never be sealed. Overlays are no memory to those who use them. */
+  override seals(): number {
+    return this.inode.fs.type === 'tmpfs' ? F_SEAL_SEAL : super.seals();
+  }
+  override addSeals(seals: number): number {
+    return this.inode.fs.type === 'tmpfs' ? EPERM : super.addSeals(seals);
   }
   override release(): void {
     this.inode.openers--;
