@@ -32,10 +32,27 @@ function mapLine(vma: Vma, root: VfsPath): ByteString {
   return name === '' ? `${line}\n` : `${line.padEnd(NAME_COLUMN)}${name}\n`;
 }
 
-export function mapsText(task: Task, root: VfsPath): ByteString {
+/** A text of so many bytes is made at once. */
+const PART = 16 << 10;
+
+/** What `line` says of each mapping. Between two parts there may be other mappings: it goes on behind the last one that was told. */
+function* each(task: Task, line: (vma: Vma) => ByteString): Generator<ByteString, void> {
   let text = '';
-  for (const vma of memoryOf(task)?.vmas.all ?? []) text += mapLine(vma, root);
-  return text;
+  for (let at = 0; ; ) {
+    const vmas = memoryOf(task)?.vmas;
+    const vma = vmas?.all[vmas.indexAt(at)];
+    if (vma === undefined) break;
+    text += line(vma);
+    at = vma.end;
+    if (text.length < PART) continue;
+    yield text;
+    text = '';
+  }
+  if (text !== '') yield text;
+}
+
+export function mapsText(task: Task, root: VfsPath): Iterable<ByteString> {
+  return each(task, (vma) => mapLine(vma, root));
 }
 
 /** Fields of smaps in kB, in order. */
@@ -116,26 +133,22 @@ function vmFlags(vma: Vma): string {
   return `${names.join(' ')} `;
 }
 
-export function smapsText(task: Task, root: VfsPath): ByteString {
+export function smapsText(task: Task, root: VfsPath): Iterable<ByteString> {
   const residency = residencyOf(task);
-  let text = '';
-  for (const vma of memoryOf(task)?.vmas.all ?? []) {
+  return each(task, (vma) => {
     const use = { resident: residency(vma), file: vma.file !== null, shared: vma.shared, locked: (vma.advice & VMA_LOCKED) !== 0 };
-    text += mapLine(vma, root) + kb('Size', (vma.end - vma.start) / 1024) + kb('KernelPageSize', 4) + kb('MMUPageSize', 4);
-    text += `${usageText(use, false)}THPeligible:           0\nVmFlags: ${vmFlags(vma)}\n`;
-  }
-  return text;
+    const sizes = kb('Size', (vma.end - vma.start) / 1024) + kb('KernelPageSize', 4) + kb('MMUPageSize', 4);
+    return `${mapLine(vma, root)}${sizes}${usageText(use, false)}THPeligible:           0\nVmFlags: ${vmFlags(vma)}\n`;
+  });
 }
 
 /** The only node has everything, and no policy but the default one applies. */
-export function numaMapsText(task: Task, root: VfsPath): ByteString {
-  let text = '';
-  for (const vma of memoryOf(task)?.vmas.all ?? []) {
+export function numaMapsText(task: Task, root: VfsPath): Iterable<ByteString> {
+  return each(task, (vma) => {
     const name = vma.file === null ? '' : ` file=${mapLine(vma, root).slice(NAME_COLUMN).trim()}`;
     const label = vma.label === '[heap]' ? ' heap' : vma.label === '[stack]' ? ' stack' : '';
-    text += `${vma.start.toString(16).padStart(8, '0')} default${name}${label}\n`;
-  }
-  return text;
+    return `${vma.start.toString(16).padStart(8, '0')} default${name}${label}\n`;
+  });
 }
 
 export function smapsRollupText(task: Task): ByteString {
