@@ -98,6 +98,7 @@ export const RTA_PREFSRC = 7;
 export const RTA_MULTIPATH = 9;
 export const RTA_TABLE = 15;
 export const RTA_MARK = 16;
+export const RTA_PREF = 20;
 
 export const NDA_DST = 1;
 export const NDA_LLADDR = 2;

@@ -69,7 +69,8 @@ function routesOf(networks: Networks, namespace: NetNamespace): RouteEntry[] {
     ...(entry.source === null ? {} : { source: addressBytes(entry.source) }),
     index: entry.device.index,
     table: entry.table ?? RT_TABLE_MAIN,
-    scope: entry.gateway === null ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
+    // Routes of IPv6 have no scopes.
+    scope: entry.gateway === null && entry.destination.length === 4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
     type: RTN_UNICAST,
     protocol: entry.protocol ?? RTPROT_BOOT,
     ...(entry.metric === 0 ? {} : { metric: entry.metric }),

@@ -2,7 +2,7 @@
 
 import { IFF_BROADCAST } from '../../../abi/if.ts';
 import * as L from '../../../abi/netlink.ts';
-import { AF_INET, AF_UNSPEC } from '../../../abi/socket.ts';
+import { AF_INET, AF_INET6, AF_UNSPEC } from '../../../abi/socket.ts';
 import { AttributeList, NetlinkMessage } from '../../../lib/netlink_message.ts';
 import type { LinkInfo, NetDevice } from '../../fs/sys/net_class.ts';
 import type { InterfaceAddress, NeighbourEntry, RouteEntry, RuleEntry } from './route_provider.ts';
@@ -27,6 +27,7 @@ const COUNTERS = [
 
 const RTM_F_CLONED = 0x200;
 const RTNH_F_LINKDOWN = 0x10;
+const ROUTER_PREFERENCE_MEDIUM = 0;
 const NTF_ROUTER = 0x80;
 /** Tables with larger numbers are in RTA_TABLE alone. */
 const RT_TABLE_COMPAT = 252;
@@ -100,6 +101,7 @@ export function routeMessage(route: RouteEntry, flags: number, type = L.RTM_NEWR
   if (route.gateway !== undefined) message.attribute(L.RTA_GATEWAY, route.gateway);
   if (route.from !== undefined) message.attribute(L.RTA_SRC, route.from);
   else if (route.source !== undefined) message.attribute(L.RTA_PREFSRC, route.source);
+  if (route.family === AF_INET6) message.u8(L.RTA_PREF, ROUTER_PREFERENCE_MEDIUM);
   return message.u32(L.RTA_OIF, route.index);
 }
 
