@@ -814,6 +814,52 @@ static void in_another_network(void)
 	CHECK(take(fd, "tun0", IFF_TUN) == 0);
 }
 
+/* whatever a program writes and asks, the stack behind lives on */
+static void noise(void)
+{
+	static const unsigned long requests[] = { TUNSETOFFLOAD, TUNSETVNETHDRSZ, TUNSETSNDBUF, TUNSETLINK, TUNSETTXFILTER, TUNSETCARRIER, TUNATTACHFILTER,
+		TUNDETACHFILTER, TUNSETQUEUE, TUNSETIFF, TUNGETIFF, TUNSETOWNER, TUNSETPERSIST, SIOCSIFHWADDR, TUNSETVNETLE };
+	static unsigned char packet[70100];
+	unsigned seed = 4711;
+	alone();
+	int tun = tunnel("tun0", IFF_TUN | IFF_NO_PI | IFF_VNET_HDR), tap = tunnel("tap0", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE);
+	int forward = open("/proc/sys/net/ipv4/ip_forward", O_WRONLY);
+	CHECK(forward < 0 || write(forward, "1", 1) == 1);
+	give_address("tun0", HERE);
+	give_address("tap0", "10.8.0.1");
+	set_up("tun0", 1);
+	set_up("tap0", 1);
+	for (int round = 0; round < 4000; round++) {
+		int fd = rand_r(&seed) % 2 ? tun : tap, length = rand_r(&seed) % (round % 50 ? 200 : 70000);
+		int head = 10 + (fd == tap ? 14 : 0);
+		for (int i = 0; i < length && i < 120; i++)
+			packet[i] = rand_r(&seed) % 3 ? packet[i] : rand_r(&seed);
+		if (rand_r(&seed) % 4) {
+			int n = echo_request(packet + head, round, length > 28 ? length - 28 : 0);
+			packet[head + rand_r(&seed) % 28] = rand_r(&seed);
+			length = head + n;
+			memset(packet, 0, 10);
+			packet[rand_r(&seed) % 10] = rand_r(&seed) % 8;
+			if (fd == tap)
+				memcpy(packet + 22, "\x08\0", 2);
+		}
+		ssize_t n = write(fd, packet, length);
+		CHECK(n == length || n == -1);
+		if (round % 8 == 0)
+			drain(fd);
+		if (round % 5 == 0 && (fd == tap || round % 3))
+			ioctl(tap, requests[rand_r(&seed) % (sizeof requests / sizeof *requests)], rand_r(&seed) % 2 ? (unsigned long)packet : rand_r(&seed) % 16);
+	}
+	CHECK(close(tap) == 0);
+	drain(tun);
+	memset(packet, 0, 10);
+	int length = 10 + echo_request(packet + 10, 1, 8);
+	CHECK(write(tun, packet, length) == length);
+	do
+		CHECK(next_ipv4(tun, packet, sizeof packet, 10) > 0);
+	while (packet[19] != IPPROTO_ICMP || packet[30] != ICMP_ECHOREPLY);
+}
+
 int main(void)
 {
 	PART(before_there_is_an_interface);
@@ -832,5 +878,6 @@ int main(void)
 	PART(segments_in_one_piece);
 	PART(waiting);
 	PART(in_another_network);
+	PART(noise);
 	return 0;
 }
