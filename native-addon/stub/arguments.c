@@ -61,6 +61,16 @@ static const struct row rows[] = {
 	[__NR_faccessat2] = { { PATH(1) } },
 	[__NR_readlink] = { { PATH(0), { OUT_COUNTED, 1, 1 } } },
 	[__NR_readlinkat] = { { PATH(1), { OUT_COUNTED, 2, 1 } } },
+	[__NR_getdents64] = { { { OUT_COUNTED, 1, 1 } } },
+	[__NR_getxattr] = { { PATH(0), { IN_STRING, 1, 0 }, { OUT_COUNTED, 2, 1 } } },
+	[__NR_lgetxattr] = { { PATH(0), { IN_STRING, 1, 0 }, { OUT_COUNTED, 2, 1 } } },
+	[__NR_fgetxattr] = { { { IN_STRING, 1, 0 }, { OUT_COUNTED, 2, 1 } } },
+	[__NR_listxattr] = { { PATH(0), { OUT_COUNTED, 1, 1 } } },
+	[__NR_llistxattr] = { { PATH(0), { OUT_COUNTED, 1, 1 } } },
+	[__NR_symlink] = { { PATH(0), PATH(1) } },
+	[__NR_symlinkat] = { { PATH(0), PATH(2) } },
+	[__NR_link] = { { PATH(0), PATH(1) } },
+	[__NR_linkat] = { { PATH(1), PATH(3) } },
 	[__NR_getcwd] = { { { OUT_COUNTED, 0, 1 } } },
 	[__NR_chdir] = { { PATH(0) } },
 	[__NR_mkdir] = { { PATH(0) } },
@@ -113,7 +123,7 @@ static const struct row rows[] = {
 	[__NR_rseq] = { { { OUT, 0, 32 } } },
 	[__NR_getrandom] = { { { OUT_COUNTED, 0, 1 } } },
 };
-_Static_assert(2 * MAX_STRING <= DATA_SIZE && MAX_COUNTED + MAX_STRING <= DATA_SIZE, "the longest pieces fit");
+_Static_assert(2 * MAX_STRING + MAX_COUNTED <= DATA_SIZE, "the longest pieces fit");
 
 static const uint8_t argument_register[] = { RDI, RSI, RDX, R10, R8, R9 };
 
