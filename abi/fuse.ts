@@ -49,6 +49,7 @@ export const FUSE_CREATE = 35;
 export const FUSE_INTERRUPT = 36;
 export const FUSE_IOCTL = 39;
 export const FUSE_POLL = 40;
+export const FUSE_NOTIFY_REPLY = 41;
 export const FUSE_BATCH_FORGET = 42;
 export const FUSE_FALLOCATE = 43;
 export const FUSE_READDIRPLUS = 44;
@@ -298,5 +299,11 @@ export const FuseNotifyRetrieve = struct('fuse_notify_retrieve_out', 32, {
   offset: len64,
   size: u32,
   __padding: pad(4),
+});
+export const FuseNotifyRetrieveIn = struct('fuse_notify_retrieve_in', 40, {
+  __dummy1: pad(8),
+  offset: len64,
+  size: u32,
+  __dummy2: pad(20),
 });
 export const FuseNotifyPollWakeup = struct('fuse_notify_poll_wakeup_out', 8, { kh: len64 });

@@ -1,5 +1,6 @@
 /* FUSE: what a connection goes through: servers that talk nonsense, are slow, die or tell news; clients that are interrupted; mounts of every kind. */
 #include "fuse_server.h"
+#include <setjmp.h>
 #include <poll.h>
 #include <sys/time.h>
 #include <sys/xattr.h>
@@ -251,6 +252,18 @@ static void notifications(void)
 	struct fuse_notify_inval_entry_out entry = { .parent = 1, .namelen = 1 };
 	notify(FUSE_NOTIFY_INVAL_ENTRY, &entry, sizeof entry, "f");
 	CHECK(stat(at("f"), &st) == 0 && shared->count[FUSE_LOOKUP] == lookups + 1);
+	/* What is kept comes back, up to the end of the file */
+	expect(at("f"), "content");
+	struct fuse_notify_retrieve_out back = { .notify_unique = ~0ull - 7, .nodeid = ino, .offset = 3, .size = 1000 };
+	uint64_t replies = shared->count[FUSE_NOTIFY_REPLY];
+	notify(FUSE_NOTIFY_RETRIEVE, &back, sizeof back, NULL);
+	WAIT_FOR(shared->retrieved_offset == 3);
+	CHECK(shared->count[FUSE_NOTIFY_REPLY] == replies + 1);
+	CHECK(shared->retrieved_unique == ~0ull - 7 && shared->retrieved_size == 4 && memcmp(shared->retrieved, "tent", 4) == 0);
+	back.offset = 5000;
+	notify(FUSE_NOTIFY_RETRIEVE, &back, sizeof back, NULL);
+	WAIT_FOR(shared->retrieved_offset == 5000);
+	CHECK(shared->retrieved_size == 0);
 	/* Nonsense */
 	struct fuse_out_header bad = { .len = sizeof bad, .error = FUSE_NOTIFY_INVAL_INODE, .unique = 0 };
 	FAILS(write(device, &bad, sizeof bad), EINVAL);
@@ -263,6 +276,41 @@ static void notifications(void)
 	/* A buffer that requests might not fit in */
 	FAILS(read(device, text, sizeof text), EINVAL);
 	CHECK(close(device) == 0);
+	stop_server();
+}
+
+static sigjmp_buf out_of_file;
+static void on_bus(int signal)
+{
+	(void)signal;
+	siglongjmp(out_of_file, 1);
+}
+
+/* The server makes a file shorter that is mapped privately: copies beyond its end go, those before it stay. */
+static void cut_by_server(void)
+{
+	defaults();
+	start_server_keeping(",default_permissions,allow_other");
+	int fd = open(at("f"), O_CREAT | O_RDWR, 0644);
+	struct stat st;
+	CHECK(fd >= 0 && ftruncate(fd, 3 * 4096) == 0 && fstat(fd, &st) == 0);
+	CHECK(signal(SIGBUS, on_bus) != SIG_ERR);
+	volatile char *map = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	CHECK(map != MAP_FAILED);
+	map[10] = 'a';
+	map[4096 * 2 + 10] = 'b';
+	shared->cut = 4097;
+	struct fuse_notify_inval_inode_out inode = { .ino = st.st_ino, .off = -1 };
+	notify(FUSE_NOTIFY_INVAL_INODE, &inode, sizeof inode, NULL);
+	CHECK(fstat(fd, &st) == 0 && st.st_size == 4097);
+	CHECK(map[10] == 'a');
+	if (sigsetjmp(out_of_file, 1) == 0) {
+		char gone = map[4096 * 2 + 10];
+		fprintf(stderr, "still %c\n", gone);
+		CHECK(0);
+	}
+	CHECK(ftruncate(fd, 3 * 4096) == 0 && map[4096 * 2 + 10] == 0 && map[10] == 'a');
+	CHECK(munmap((void *)map, 3 * 4096) == 0 && close(fd) == 0 && close(device) == 0);
 	stop_server();
 }
 
@@ -411,6 +459,7 @@ int main(void)
 	PART(crowds);
 	PART(forgetting);
 	PART(notifications);
+	PART(cut_by_server);
 	PART(polls);
 	PART(mounts);
 	PART(by_descriptors);

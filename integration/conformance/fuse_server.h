@@ -46,6 +46,7 @@ struct shared {
 	volatile unsigned max_write, max_pages;
 	volatile int missing[64];	/* these opcodes answer ENOSYS */
 	volatile int failing[64];	/* these answer this errno; LOOKUP of "fail:OPCODE:ERRNO" sets it */
+	volatile int cut;		/* GETATTR of a longer file first cuts it to this size; 0: not */
 	volatile int stuck;		/* this opcode is read and never answered */
 	volatile int broken;		/* how to answer LOOKUP of "broken" */
 	volatile int interruptible;	/* a stuck request is answered with EINTR when it is interrupted */
@@ -58,6 +59,8 @@ struct shared {
 	volatile uint64_t big_offsets;	/* added to the offsets of READDIR */
 	/* what happened */
 	volatile uint64_t count[64], forgotten;
+	volatile uint64_t retrieved_unique, retrieved_offset, retrieved_size;	/* of FUSE_NOTIFY_REPLY */
+	char retrieved[64];
 	volatile unsigned last_uid, last_pid, last_umask, last_open_flags, largest_write, largest_read;
 	volatile uint64_t last_fh_released;
 	volatile int ended;		/* errno of the device's read */
@@ -389,6 +392,8 @@ static void serve(int fd, char *message)
 		break;
 	}
 	case FUSE_GETATTR:
+		if (shared->cut > 0 && n->size > (size_t)shared->cut)
+			node_resize(n, shared->cut);
 		attr.attr_valid = shared->attr_valid;
 		fill_attr(id, &attr.attr);
 		reply(fd, in->unique, n->used ? 0 : -ENOENT, &attr, sizeof attr);
@@ -571,6 +576,14 @@ static void serve(int fd, char *message)
 			n->xattr_name[0] = 0;
 		reply(fd, in->unique, error, NULL, 0);
 		break;
+	case FUSE_NOTIFY_REPLY: {
+		const struct fuse_notify_retrieve_in *re = arg;
+		memcpy(shared->retrieved, re + 1, re->size < sizeof shared->retrieved ? re->size : sizeof shared->retrieved);
+		shared->retrieved_unique = in->unique;
+		shared->retrieved_size = re->size;
+		shared->retrieved_offset = re->offset;
+		break;
+	}
 	case FUSE_READDIR:
 	case FUSE_READDIRPLUS:
 		read_directory(fd, in, arg, in->opcode == FUSE_READDIRPLUS);

@@ -15,6 +15,7 @@ import type { UserNamespace } from '../../kernel/user_namespace.ts';
 import { WaitQueue } from '../../kernel/wait.ts';
 import type { FuseMountOptions } from './mount_options.ts';
 import { FuseRequest, type RequestOptions, type RequestPart } from './request.ts';
+import { isRetrieval, Retrievals } from './retrievals.ts';
 import { DEFAULT_LIMITS, initMessage, type Limits, limitsFrom } from './session.ts';
 
 const IN_HEADER = F.FuseInHeader.size;
@@ -58,6 +59,7 @@ export class FuseConnection {
   private readonly sent = new Map<number, FuseRequest>();
   private forgets: { readonly nodeid: bigint; readonly nlookup: number }[] = [];
   private lost = 0;
+  private readonly retrievals = new Retrievals();
   private readonly owners = new WeakMap<object, bigint>();
   private lastOwner = 0n;
 
@@ -177,6 +179,12 @@ export class FuseConnection {
     this.forgets.push({ nodeid, nlookup });
     this.wakeReaders();
   }
+  /** Content that the server has asked for. */
+  sendBack(unique: bigint, nodeid: bigint, offset: number, bytes: Uint8Array): 0 | Errno {
+    const r = this.retrievals.add(unique, nodeid, offset, bytes);
+    this.wakeReaders();
+    return r;
+  }
   private wakeReaders(): void {
     this.readers.notify(POLLIN | POLLRDNORM);
   }
@@ -184,7 +192,7 @@ export class FuseConnection {
   // The server's side
 
   get readable(): boolean {
-    return this.pending.size > 0 || this.interrupts.size > 0 || (this.forgets.length > 0 && this.state === 'live');
+    return this.pending.size > 0 || this.interrupts.size > 0 || this.retrievals.any || (this.forgets.length > 0 && this.state === 'live');
   }
   poll(): number {
     if (this.state === 'dead') return POLLERR;
@@ -204,6 +212,8 @@ export class FuseConnection {
         return this.message(F.FUSE_INTERRUPT, request.unique + 1, F.FuseInterruptIn.encode({ unique: request.unique }));
     }
     if (this.forgets.length > MAX_WAITING_FORGETS) return this.forgetMessage(room);
+    const retrieved = this.retrievals.next(room);
+    if (retrieved !== null) return retrieved;
     for (const request of this.pending) {
       this.pending.delete(request);
       if (request.length > room) {
@@ -217,6 +227,7 @@ export class FuseConnection {
   }
   /** The server's buffer was not there: the request in it fails. */
   undelivered(message: Uint8Array): void {
+    if (isRetrieval(message)) return;
     const { unique } = F.FuseInHeader.decode(message);
     this.sent.get(unique)?.finish(EIO);
     this.sent.delete(unique);
@@ -288,6 +299,7 @@ export class FuseConnection {
     if (this.state === 'dead') return;
     this.state = 'dead';
     this.forgets = [];
+    this.retrievals.clear();
     const waiting = [...this.early, ...this.pending, ...this.sent.values()];
     this.early.clear();
     this.pending.clear();

@@ -11,6 +11,7 @@ import type { CallLog } from '../../kernel/call_log.ts';
 import type { Credentials } from '../../kernel/credentials.ts';
 import type { Task } from '../../kernel/task.ts';
 import { WaitQueue } from '../../kernel/wait.ts';
+import { dropCutCopies } from '../../mm/cut_file.ts';
 import type { FileDescription, FileImpl } from '../../vfs/file.ts';
 import type { AttributeChange, Attributes, CreateOptions, Inode, OpenContext } from '../../vfs/inode.ts';
 import { ToldInode } from '../told_inode.ts';
@@ -113,6 +114,9 @@ export class FuseInode extends ToldInode {
     const same = before.size === attributes.size && before.mtime.sec === mtime.sec && before.mtime.nsec === mtime.nsec;
     if (!same && !this.ownChange) this.pageCache?.invalidate();
     else if (before.size !== attributes.size) this.pageCache?.resize(attributes.size);
+    // Cut by the server: private copies of what is gone go as well. A call of ours sees to that by itself.
+    if (attributes.size < before.size && !this.ownChange && this.pageCache?.mapped === true)
+      dropCutCopies(this.connection.kernel, this, attributes.size);
     this.ownChange = false;
   }
   expire(): void {

@@ -1,9 +1,10 @@
 /** What a server tells without being asked: its objects have changed. */
-import { EINVAL, ENOENT, ENOSYS, type Errno } from '../../../abi/errno.ts';
+import { EINVAL, ENOENT, type Errno } from '../../../abi/errno.ts';
 import * as F from '../../../abi/fuse.ts';
 import { PAGE_SIZE } from '../../../abi/mman.ts';
 import { byteString } from '../../../lib/byte_string.ts';
 import { unhash } from '../../vfs/dentry_cache.ts';
+import { BufferIo } from '../../vfs/io.ts';
 import type { FuseFilesystem } from './filesystem.ts';
 import type { FuseInode } from './inode.ts';
 
@@ -24,7 +25,7 @@ export function handleNotice(fs: FuseFilesystem, code: number, body: Uint8Array)
       return 0;
     }
     case F.FUSE_NOTIFY_RETRIEVE:
-      return ENOSYS; // what is kept here the server has as well
+      return body.length === F.FuseNotifyRetrieve.size ? retrieve(fs, body) : EINVAL;
     default:
       return EINVAL;
   }
@@ -92,4 +93,14 @@ function store(fs: FuseFilesystem, body: Uint8Array): 0 | Errno {
     if (whole > 0) node.pages.store(offset, bytes.subarray(0, whole), whole);
   } else node.cachedPages?.invalidate(offset, size);
   return 0;
+}
+
+/** What is kept from `offset` on, up to the first byte that is not here; perhaps nothing. */
+function retrieve(fs: FuseFilesystem, body: Uint8Array): 0 | Errno {
+  const { notify_unique, nodeid, offset, size } = F.FuseNotifyRetrieve.decode(body);
+  const node = fs.nodes.find(nodeid);
+  if (node === null) return ENOENT;
+  const wanted = new Uint8Array(Math.max(0, Math.min(size, fs.connection.limits.maxWrite, node.size - offset)));
+  const kept = node.cachedPages?.read(new BufferIo(wanted), offset) ?? 0;
+  return fs.connection.sendBack(notify_unique, nodeid, offset, wanted.subarray(0, kept));
 }
