@@ -159,6 +159,28 @@ describe.each([
     expect(big.attributes().size).toBe(100_000_000);
   });
 
+  test('copies between files are the host’s', () => {
+    const content = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 7) & 255));
+    writeFileSync(at(`${kind}/original`), content);
+    const from = open(inode(root.lookup('original', null)), O_RDONLY);
+    const copied = inode(root.create('copied', { mode: 0o644, ...OWNER }));
+    const to = open(copied, O_RDWR);
+    const copy = (source: number, target: number, count: number, input = from): number =>
+      finish(to.impl.copyFrom(input, source, to, target, count, task) ?? Number.NaN);
+    expect(copy(1000, 5000, 250_000)).toBe(250_000);
+    expect(copy(299_000, 0, 2000)).toBe(1000); // the file ends
+    expect(copy(300_000, 0, 100)).toBe(0);
+    const expected = Buffer.alloc(255_000);
+    content.copy(expected, 5000, 1000, 251_000);
+    content.copy(expected, 0, 299_000);
+    expect(readFileSync(at(`${kind}/copied`)).equals(expected)).toBe(true);
+    expect(copied.attributes().size).toBe(255_000);
+    expect(copy(0, 300_000, 1000, to)).toBe(1000); // within one file
+    const reader = open(copied, O_RDONLY);
+    expect(finish(reader.impl.copyFrom(from, 0, reader, 0, 100, task) ?? Number.NaN)).not.toBe(100); // not for writing
+    for (const file of [from, to, reader]) file.release();
+  });
+
   test('data that is not in the page cache comes through the worker', () => {
     const file = open(inode(root.lookup('big', null)), O_RDONLY);
     const map = file.impl.mapping(file, false, 1);

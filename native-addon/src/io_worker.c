@@ -20,7 +20,13 @@
 #define MAX_JOBS 64
 #define WORKER_STACK (64 << 10)
 
-enum operation { OP_READ, OP_WRITE, OP_FSYNC, OP_FDATASYNC, OP_FLUSH, OP_PUNCH, OP_CLOSE, OP_COUNT };
+enum operation { OP_READ, OP_WRITE, OP_FSYNC, OP_FDATASYNC, OP_FLUSH, OP_PUNCH, OP_CLOSE, OP_COPY, OP_COUNT };
+
+/* The buffer of an OP_COPY: where the bytes go. */
+struct copy_target {
+	int64_t position;
+	int32_t fd, pad;
+};
 
 struct job {
 	double id;
@@ -51,6 +57,13 @@ static int flush(int fd)
 	return r < 0 && errno == EINTR ? 0 : r;
 }
 
+static ssize_t copy(const struct job *j)
+{
+	const struct copy_target *target = j->buffer;
+	off_t from = j->position, to = target->position;
+	return copy_file_range(j->fd, &from, target->fd, &to, j->count, 0);
+}
+
 static ssize_t perform(const struct job *j)
 {
 	struct iovec iov = { j->buffer, j->count };
@@ -63,6 +76,7 @@ static ssize_t perform(const struct job *j)
 		case OP_FDATASYNC: n = fdatasync(j->fd); break;
 		case OP_FLUSH: n = flush(j->fd); break;
 		case OP_PUNCH: n = fallocate(j->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, j->position, (off_t)j->count); break;
+		case OP_COPY: n = copy(j); break;
 		default: close(j->fd); n = 0; break; /* whatever it says, it is closed */
 		}
 	} while (n < 0 && errno == EINTR);
@@ -137,7 +151,8 @@ static napi_value io_submit(napi_env env, napi_callback_info info)
 		.buffer = arg_bytes(&a, 3, &length), .position = arg_i64(&a, 5), .flags = (int)arg_i64(&a, 6),
 	};
 	int64_t count = arg_i64(&a, 4);
-	if (j.operation < 0 || j.operation >= OP_COUNT || count < 0 || (j.operation <= OP_WRITE && (uint64_t)count > length) || pool.event_fd < 0)
+	if (j.operation < 0 || j.operation >= OP_COUNT || count < 0 || (j.operation <= OP_WRITE && (uint64_t)count > length) ||
+	    (j.operation == OP_COPY && length < sizeof(struct copy_target)) || pool.event_fd < 0)
 		return make_double(env, -EINVAL);
 	j.count = (size_t)count;
 	pthread_mutex_lock(&pool.lock);

@@ -1,5 +1,5 @@
 /** An open regular file whose bytes are in a host file, reached through a descriptor of our own. */
-import { EAGAIN, EFAULT, EINVAL, type Errno } from '../../abi/errno.ts';
+import { EAGAIN, EBADF, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, EPERM, type Errno, EXDEV } from '../../abi/errno.ts';
 import { __O_SYNC, O_APPEND, O_DSYNC, SEEK_DATA, SEEK_HOLE } from '../../abi/fcntl.ts';
 import type { Credentials } from '../kernel/credentials.ts';
 import { IO_FDATASYNC, IO_FLUSH, IO_FSYNC, IO_READ, IO_WRITE } from '../kernel/io_worker.ts';
@@ -16,6 +16,10 @@ const LSEEK = 8;
 const PAGE_SIZE = 4096;
 /** Bytes of one host read: what it brings is still in the processor's cache when it is copied on. Not above the scratch buffer's size. */
 const CHUNK = 256 << 10;
+/** Bytes of one copy on the host: a task that is killed waits for no more. */
+const COPY_STEP = 16 << 20;
+/** What the host says where it cannot copy between two files: reading and writing can. */
+const CANNOT_COPY: ReadonlySet<number> = new Set([EBADF, EINVAL, ENOSYS, EOPNOTSUPP, EPERM, EXDEV]);
 
 /** Whose file it is: told what its open files do. */
 export interface HostFileOwner {
@@ -152,6 +156,35 @@ export class HostFile extends PositionedFile {
       }
     } finally {
       worker.giveBuffer(buffer);
+    }
+  }
+
+  /** Between files of the host the host copies, or shares what lies on the disk. */
+  override copyFrom(
+    input: FileDescription,
+    source: number,
+    file: FileDescription,
+    target: number,
+    count: number,
+    task: Task,
+  ): Blocking | null {
+    const from = input.impl;
+    return from instanceof HostFile && (file.flags & O_DSYNC) === 0 ? this.copyOnHost(from.hostFd, source, target, count, task) : null;
+  }
+  private *copyOnHost(from: HostFd, source: number, target: number, count: number, task: Task): Blocking {
+    const changed = this.owner.changing(task.creds);
+    const { worker } = task.kernel.hostIo;
+    try {
+      let done = 0;
+      while (done < count) {
+        const n = yield* worker.copy(from, source + done, this.hostFd, target + done, Math.min(count - done, COPY_STEP));
+        if (n < 0 && done === 0) return CANNOT_COPY.has(n) ? EOPNOTSUPP : n;
+        if (n <= 0) break;
+        done += n;
+      }
+      return done;
+    } finally {
+      changed?.();
     }
   }
 

@@ -4,6 +4,7 @@
  */
 import { EAGAIN, EIO } from '../../abi/errno.ts';
 import { POLLIN, POLLOUT } from '../../abi/poll.ts';
+import { setLen64 } from '../../abi/struct.ts';
 import type { Host } from '../../lib/host.ts';
 import type { HostPoll } from '../../platforms/host_poll.ts';
 import type { HostFd } from '../fs/host_fd.ts';
@@ -18,6 +19,7 @@ export const IO_FDATASYNC = 3;
 export const IO_FLUSH = 4;
 export const IO_PUNCH = 5;
 const IO_CLOSE = 6;
+const IO_COPY = 7;
 
 /** Disks have more than one request under way; more threads would only wait for the same lock. */
 const THREADS = 4;
@@ -29,6 +31,8 @@ const COMPLETIONS_PER_CALL = 64;
 interface Job {
   readonly buffer: Uint8Array | null;
   readonly file: HostFd;
+  /** The other file of a copy. */
+  readonly target: HostFd | null;
   readonly done: WaitQueue;
   result: number | null;
 }
@@ -65,7 +69,25 @@ export class IoWorker {
   }
 
   /** One operation; ends with its result. Not interrupted by signals, as disk I/O is not. */
-  *run(operation: number, file: HostFd, buffer: Uint8Array | null, count: number, position: number, flags: number): Blocking {
+  run(operation: number, file: HostFd, buffer: Uint8Array | null, count: number, position: number, flags: number): Blocking {
+    return this.runJob(operation, file, null, buffer, count, position, flags);
+  }
+  /** copy_file_range(2), as `run`. */
+  copy(from: HostFd, position: number, to: HostFd, target: number, count: number): Blocking {
+    const place = new DataView(new ArrayBuffer(16)); // struct copy_target
+    setLen64(place, 0, target);
+    place.setInt32(8, to.fd, true);
+    return this.runJob(IO_COPY, from, to, new Uint8Array(place.buffer), count, position, 0);
+  }
+  private *runJob(
+    operation: number,
+    file: HostFd,
+    target: HostFd | null,
+    buffer: Uint8Array | null,
+    count: number,
+    position: number,
+    flags: number,
+  ): Blocking {
     if (!this.start()) return EIO;
     const number = this.nextJob++;
     for (;;) {
@@ -74,7 +96,7 @@ export class IoWorker {
       if (r !== EAGAIN) return r;
       yield waitFor(this.room, POLLOUT);
     }
-    const job: Job = { buffer, file: file.hold(), done: new WaitQueue(), result: null };
+    const job: Job = { buffer, file: file.hold(), target: target?.hold() ?? null, done: new WaitQueue(), result: null };
     this.jobs.set(number, job);
     while (job.result === null) yield waitFor(job.done, POLLIN);
     return job.result;
@@ -101,6 +123,7 @@ export class IoWorker {
       this.jobs.delete(number);
       job.result = this.completions[2 * i + 1] as number;
       job.file.release();
+      job.target?.release();
       if (job.buffer !== null && this.orphans.delete(job.buffer)) this.giveBuffer(job.buffer);
       job.done.notify(POLLIN);
     }
