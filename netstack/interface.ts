@@ -56,6 +56,14 @@ export abstract class NetInterface {
   setUp(up: boolean): void {
     this.up = up;
   }
+  setCarrier(carrier: boolean): void {
+    if (this.carrier === carrier) return;
+    this.carrier = carrier;
+    this.carrierChanged = true;
+    this.linkChanged();
+  }
+  /** It has come up or gone down, or its carrier has. */
+  protected linkChanged(): void {}
   /** An address is ours from now on. `_check`: look for others that have it first. */
   addAddress(own: AssignedAddress, _check = false): void {
     this.addresses = [...this.addresses, own];

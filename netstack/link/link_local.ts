@@ -3,14 +3,14 @@ import { type IpAddress, isLinkLocal6 } from '../address.ts';
 import type { AssignedAddress, NetInterface } from '../interface.ts';
 import type { Stack } from '../stack.ts';
 
-export const LINK_LOCAL_LENGTH = 64;
+const LINK_LOCAL_LENGTH = 64;
 const PREFIX: IpAddress = `\xfe\x80${'\0'.repeat(6)}`;
 const RTPROT_KERNEL = 2;
 /** net.ipv6's metric for networks that an address brings along. */
 const METRIC = 256;
 
 /** identifier: the last eight bytes. */
-export function linkLocal(identifier: string): AssignedAddress {
+function linkLocal(identifier: string): AssignedAddress {
   return { address: PREFIX + identifier, prefixLength: LINK_LOCAL_LENGTH, broadcast: null };
 }
 /** EUI-64. */
@@ -24,7 +24,7 @@ export function randomIdentifier({ environment }: Stack): string {
 }
 
 /** It has come up: an address, unless it has one of the kind or IPv6 is switched off, and the way to its network. */
-export function beginIpv6(stack: Stack, device: NetInterface, identifier: () => string): void {
+function beginIpv6(stack: Stack, device: NetInterface, identifier: () => string): void {
   if (stack.settings.disablesIpv6) return;
   if (!device.addresses.some((own) => isLinkLocal6(own.address))) device.addAddress(linkLocal(identifier()), true);
   const destination = PREFIX.padEnd(16, '\0');
@@ -35,8 +35,15 @@ export function beginIpv6(stack: Stack, device: NetInterface, identifier: () => 
   }
 }
 /** It has gone down: IPv6's addresses and what they brought along. */
-export function endIpv6(stack: Stack, device: NetInterface): void {
+function endIpv6(stack: Stack, device: NetInterface): void {
   for (const { address } of device.addresses) if (address.length === 16) device.removeAddress(address);
   const own = stack.routes.entries.filter((e) => e.device === device && e.destination.length === 16 && e.protocol === RTPROT_KERNEL);
   for (const entry of own) stack.routes.remove(entry);
+}
+
+/** After its link has come up or gone down. identifier: for the last eight bytes of an address. */
+export function followLink(stack: Stack, device: NetInterface, identifier: () => string): void {
+  if (!device.up) endIpv6(stack, device);
+  else if (device.carrier) beginIpv6(stack, device, identifier);
+  stack.onChange();
 }

@@ -8,7 +8,7 @@ const TCP_HEADER = 20;
 /** Bytes of data in a segment: with fewer one write could ask for tens of thousands of packets. */
 const LEAST_SEGMENT = 8;
 
-/** `bytes`: the header, then a packet, or with `framed` an Ethernet frame. */
+/** `bytes`: the header, whose hint about ECN is taken out, then a packet, or with `framed` an Ethernet frame. */
 export function checkOffload(bytes: Uint8Array, framed: boolean): boolean {
   const flags = bytes[0] as number;
   const kind = (bytes[1] as number) & ~GSO_ECN;

@@ -10,7 +10,7 @@ import { HEADROOM, type Packet } from '../packet.ts';
 import { forLink, type Offload } from '../software_offload.ts';
 import type { Stack } from '../stack.ts';
 import { DATA_VALID, ETH_HEADER, ETH_P_IP, ETH_P_IPV6, LONGEST, NEEDS_CSUM, putOffload, segmentOf, VNET_HEADER } from './ethernet.ts';
-import { beginIpv6, endIpv6, randomIdentifier } from './link_local.ts';
+import { followLink, randomIdentifier } from './link_local.ts';
 import type { TunnelPort, TunnelQueue } from './tunnel_port.ts';
 import { VirtualInterface } from './virtual_link.ts';
 
@@ -51,20 +51,11 @@ export class TunInterface extends NetInterface {
   override setUp(up: boolean): void {
     if (this.up === up) return;
     this.up = up;
-    this.updateIpv6();
+    this.linkChanged();
+  }
+  protected override linkChanged(): void {
+    followLink(this.stack, this, () => randomIdentifier(this.stack));
     this.port.linkChanged();
-    this.stack.onChange();
-  }
-  setCarrier(carrier: boolean): void {
-    if (this.carrier === carrier) return;
-    this.carrier = carrier;
-    this.carrierChanged = true;
-    this.updateIpv6();
-    this.stack.onChange();
-  }
-  private updateIpv6(): void {
-    if (!this.up) endIpv6(this.stack, this);
-    else if (this.carrier) beginIpv6(this.stack, this, () => randomIdentifier(this.stack));
   }
 
   override send(packet: Packet): void {
@@ -119,6 +110,9 @@ export class TapInterface extends VirtualInterface {
   override setUp(up: boolean): void {
     this.ndp.acceptRouters = !this.stack.settings.forwards6;
     super.setUp(up);
+  }
+  protected override linkChanged(): void {
+    super.linkChanged();
     this.port.linkChanged();
   }
   override sendTo(packet: Packet, hardware: Uint8Array): void {

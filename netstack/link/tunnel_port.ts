@@ -40,13 +40,10 @@ export class TunnelQueue {
     if (this.length === 1) this.ready();
     return true;
   }
-  /** The next one without its being taken; null: there is none. */
-  get first(): Uint8Array | null {
-    return this.frames[this.head] ?? null;
-  }
+  /** The next one; null: there is none. */
   shift(): Uint8Array | null {
-    const { first } = this;
-    if (first === null) return null;
+    const first = this.frames[this.head];
+    if (first === undefined) return null;
     this.budget.left += first.length + OVERHEAD;
     this.head++;
     if (this.head === this.frames.length) {
@@ -74,7 +71,7 @@ export class TunnelPort {
   accepts(_frame: Uint8Array): boolean {
     return true;
   }
-  /** The interface has come up or gone down. */
+  /** The interface has come up or gone down, or its carrier has. */
   linkChanged(): void {}
 
   /** `at`: where its IP header would begin. False: nobody takes it. */

@@ -1,7 +1,7 @@
 /** Interfaces without a host behind them: pairs (veth), between stacks or in one, and those that lead nowhere (dummy). */
 import type { Stack } from '../stack.ts';
 import { EthernetInterface } from './ethernet.ts';
-import { beginIpv6, endIpv6, identifierOf } from './link_local.ts';
+import { followLink, identifierOf } from './link_local.ts';
 
 /** Frames that wait to be taken at one end. */
 const MAX_QUEUED = 4096;
@@ -11,18 +11,10 @@ export abstract class VirtualInterface extends EthernetInterface {
   override setUp(up: boolean): void {
     if (this.up === up) return;
     super.setUp(up);
-    this.updateIpv6();
+    this.linkChanged();
   }
-  setCarrier(carrier: boolean): void {
-    if (this.carrier === carrier) return;
-    this.carrier = carrier;
-    this.carrierChanged = true;
-    this.updateIpv6();
-    this.stack.onChange();
-  }
-  private updateIpv6(): void {
-    if (!this.up) endIpv6(this.stack, this);
-    else if (this.carrier) beginIpv6(this.stack, this, () => identifierOf(this.hardware));
+  protected override linkChanged(): void {
+    followLink(this.stack, this, () => identifierOf(this.hardware));
   }
 }
 

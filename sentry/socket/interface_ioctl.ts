@@ -84,7 +84,7 @@ function fill(task: Task, command: number, device: NetDevice, request: Uint8Arra
 }
 
 /** Six bytes. */
-export function hardwareOf({ address }: NetDevice): number[] {
+function hardwareOf({ address }: NetDevice): number[] {
   return address.split(':').map((part) => Number.parseInt(part, 16));
 }
 /** struct sockaddr_in of the interface's first IPv4 address, the other end's, its mask or its broadcast address. */

@@ -6,7 +6,7 @@ import { randomHardware } from '../../../netstack/link/virtual_link.ts';
 import type { Stack } from '../../../netstack/stack.ts';
 
 /** Interfaces of one namespace. */
-export const MAX_INTERFACES = 256;
+const MAX_INTERFACES = 256;
 export const DEFAULT_MTU = 1500;
 
 export interface Wanted {
@@ -19,7 +19,7 @@ export interface Wanted {
   /** Absent: the next one. */
   readonly index?: number;
 }
-export type MakeInterface<T extends NetInterface> = (stack: Stack, index: number, name: string, mtu: number, hardware: Uint8Array) => T;
+type MakeInterface<T extends NetInterface> = (stack: Stack, index: number, name: string, mtu: number, hardware: Uint8Array) => T;
 
 export function isFull(stack: Stack): boolean {
   return stack.interfaces.length >= MAX_INTERFACES;
