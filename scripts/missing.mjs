@@ -32,7 +32,8 @@ const suites = {
   'integration/network/interop':
     ['programs', 'network'].every((name) => existsSync(join(cache, `images/${name}-rootfs`))) || 'network image (scripts/images/build.sh)',
   'integration/network/tunnels':
-    ['openvpn', 'runc', 'python3', 'iptables-legacy'].find((name) => !program(name)) ?? (existsSync('/dev/net/tun') || '/dev/net/tun'),
+    ['openvpn', 'runc', 'python3', 'iptables-legacy', 'tcpdump'].find((name) => !program(name)) ??
+    (existsSync('/dev/net/tun') || '/dev/net/tun'),
   'integration/network/translation6': ['python3', 'ip6tables-legacy', 'ping'].find((name) => !program(name)) ?? true,
   'integration/network/tools':
     ['ip', 'ping', 'traceroute', 'tcpdump', 'iptables-legacy', 'ifconfig'].find((name) => !program(name)) ?? true,

@@ -6,7 +6,7 @@ import { behind, hostBundle } from './host_programs.ts';
 import { eventually, missing, NetWorld, PEER, POD, sh } from './net_world.ts';
 
 const PLATFORMS = (process.env.TSVISOR_TEST_PLATFORMS ?? 'systrap,ptrace').split(',');
-const PROGRAMS = ['openvpn', 'runc', 'python3', 'iptables-legacy', 'ip6tables-legacy'];
+const PROGRAMS = ['openvpn', 'runc', 'python3', 'iptables-legacy', 'tcpdump'];
 const lacking = [...missing(), ...PROGRAMS.filter((p) => spawnSync('sh', ['-c', `PATH=$PATH:/usr/sbin command -v ${p}`]).status !== 0)];
 const suite = lacking.length === 0 && existsSync('/dev/net/tun') ? describe : describe.skip;
 const STREAM = join(__dirname, 'echo_stream.py');
@@ -90,6 +90,11 @@ suite('tunnels', () => {
       );
       expect([connected, connected ? '' : inside(id, 'cat /tmp/log; ip addr'), connected ? '' : linux.text()]).toEqual([true, '', '']);
       expect(inside(id, `ping -c3 -i0.1 ${there}`)).toContain('3 received');
+      const dump = `tcpdump -Z root -l -n -i ${kind}0 -c 2 icmp 2>/tmp/said >/tmp/seen & while ! grep -q listening /tmp/said; do sleep 0.05; done
+        ping -c1 ${there} >/dev/null; wait $!; cat /tmp/said /tmp/seen`;
+      expect(inside(id, dump)).toMatch(
+        new RegExp(`link-type ${kind === 'tun' ? 'RAW' : 'EN10MB'} .*\n[^]*IP ${here} > ${there}: ICMP echo request.*\n.*ICMP echo reply`),
+      );
       // Both sides look first whether their address is anybody else's.
       const six = () => world.runsc.runsc(['exec', id, 'ping', '-6', '-c1', '-W1', 'fd99::1']).status === 0;
       expect(await eventually(six, 15_000)).toBe(true);

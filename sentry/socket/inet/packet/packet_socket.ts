@@ -43,10 +43,10 @@ import type { Network } from '../networks.ts';
 import { readFilter } from '../socket_filter.ts';
 import { ReceiveRing } from './receive_ring.ts';
 
+/** Longest header of a link. */
 const ETH_HEADER = 14;
 const COST = 256;
-const ARPHRD_ETHER = 1;
-const ARPHRD_LOOPBACK = 772;
+const NO_ADDRESS = new Uint8Array(0);
 /** Groups and modes that one socket asks of interfaces. */
 const MAX_MEMBERSHIPS = 32;
 /** Frames are longer than this only when a link merges segments. */
@@ -61,6 +61,8 @@ interface Frame {
   readonly bytes: Uint8Array;
   readonly name: Uint8Array;
   readonly length: number;
+  /** Where its network header begins. */
+  readonly network: number;
   readonly at: number;
 }
 
@@ -110,7 +112,7 @@ export class PacketSocket extends Socket {
   }
   override name(): Uint8Array {
     const device = this.network.stack.device(this.device);
-    return nameOf(device, this.ethertype, 0, device?.hardware ?? new Uint8Array(6), device === null ? 0 : 6);
+    return nameOf(device, this.ethertype, 0, device?.hardware ?? NO_ADDRESS);
   }
   override peerName(): Errno {
     return EOPNOTSUPP;
@@ -119,18 +121,27 @@ export class PacketSocket extends Socket {
   /** A frame that an interface has seen. */
   private take(device: NetInterface, bytes: Uint8Array, start: number, end: number, ethertype: number, kind: number): void {
     if (kind === PACKET_OUTGOING && (this.kept.get(P.PACKET_IGNORE_OUTGOING) ?? 0) !== 0) return;
-    const from = this.type === SOCK_RAW ? start : start + ETH_HEADER;
+    const network = start + device.linkHeader;
+    const from = this.type === SOCK_RAW ? start : network;
     let limit = end - from;
     if (this.program !== null) {
-      const packet = { bytes, start: from, end, link: start, network: start + ETH_HEADER, protocol: ethertype, device: device.index, kind };
+      const packet = { bytes, start: from, end, link: start, network, protocol: ethertype, device: device.index, kind };
       limit = runFilter(this.program, packet);
       if (limit === 0) return;
     }
     this.seen++;
-    const name = nameOf(device, ethertype, kind, bytes.subarray(start + 6, start + 12), 6);
+    const sender = device.linkHeader > 0 ? bytes.subarray(start + 6, start + 12) : NO_ADDRESS;
+    const name = nameOf(device, ethertype, kind, sender);
     const kept = Math.min(limit, end - from);
-    if (this.ring !== null) this.putInRing(this.ring, bytes.subarray(from, from + kept), name, end - from, kind);
-    else this.queueFrame({ bytes: bytes.slice(from, from + kept), name, length: end - from, at: this.kernel.realtime() });
+    if (this.ring !== null) this.putInRing(this.ring, bytes.subarray(from, from + kept), name, end - from, kind, network - from);
+    else
+      this.queueFrame({
+        bytes: bytes.slice(from, from + kept),
+        name,
+        length: end - from,
+        network: network - from,
+        at: this.kernel.realtime(),
+      });
   }
   private queueFrame(frame: Frame): void {
     const cost = frame.bytes.length + COST;
@@ -142,9 +153,9 @@ export class PacketSocket extends Socket {
     this.cost += cost;
     this.queue.notify(POLLIN | POLLRDNORM);
   }
-  private putInRing(ring: ReceiveRing, bytes: Uint8Array, name: Uint8Array, length: number, kind: number): void {
+  private putInRing(ring: ReceiveRing, bytes: Uint8Array, name: Uint8Array, length: number, kind: number, linkHeader: number): void {
     const frame = {
-      ...{ bytes, name, length, linkHeader: this.type === SOCK_RAW ? ETH_HEADER : 0, time: this.kernel.realtime() },
+      ...{ bytes, name, length, linkHeader, time: this.kernel.realtime() },
       status: kind === PACKET_OUTGOING ? P.TP_STATUS_CSUMNOTREADY : 0,
     };
     if (!ring.put(frame, this.losing)) {
@@ -178,10 +189,11 @@ export class PacketSocket extends Socket {
     const index = to === null ? this.device : to.sll_ifindex;
     const device = this.network.stack.device(index);
     if (device === null) return ENXIO;
-    const header = this.type === SOCK_RAW ? 0 : ETH_HEADER;
+    const { linkHeader } = device;
+    const header = this.type === SOCK_RAW ? 0 : linkHeader;
     const length = message.data.remaining;
-    if (length > device.mtu + ETH_HEADER - header || length > LONGEST) return EMSGSIZE;
-    if (header === 0 && length < ETH_HEADER) return EINVAL;
+    if (length > device.mtu + linkHeader - header || length > LONGEST) return EMSGSIZE;
+    if (header === 0 && length < linkHeader) return EINVAL;
     const frame = new Uint8Array(header + length);
     const n = message.data.take(frame, header, frame.length);
     if (n < length) return n < 0 ? n : EINVAL;
@@ -313,14 +325,14 @@ function readName(raw: Uint8Array): ReturnType<typeof P.SockaddrLl.decode> {
   whole.set(raw.subarray(0, whole.length));
   return P.SockaddrLl.decode(whole);
 }
-function nameOf(device: NetInterface | null, protocol: number, kind: number, hardware: Uint8Array, length: number): Uint8Array {
+function nameOf(device: NetInterface | null, protocol: number, kind: number, hardware: Uint8Array): Uint8Array {
   const name = P.SockaddrLl.encode({
     sll_family: AF_PACKET,
     sll_protocol: protocol,
     sll_ifindex: device?.index ?? 0,
-    sll_hatype: device === null ? 0 : device.loopback ? ARPHRD_LOOPBACK : ARPHRD_ETHER,
+    sll_hatype: device?.hardwareType ?? 0,
     sll_pkttype: kind,
-    sll_halen: length,
+    sll_halen: hardware.length,
     sll_addr_high: 0,
     sll_addr_low: 0,
   });
@@ -330,7 +342,7 @@ function nameOf(device: NetInterface | null, protocol: number, kind: number, har
 function auxiliary(frame: Frame): { level: number; type: number; data: Uint8Array } {
   const data = P.TpacketAuxdata.encode({
     ...{ tp_status: P.TP_STATUS_USER, tp_len: frame.length, tp_snaplen: frame.bytes.length },
-    ...{ tp_mac: 0, tp_net: ETH_HEADER, tp_vlan_tci: 0, tp_vlan_tpid: 0 },
+    ...{ tp_mac: 0, tp_net: frame.network, tp_vlan_tci: 0, tp_vlan_tpid: 0 },
   });
   return { level: P.SOL_PACKET, type: P.PACKET_AUXDATA, data };
 }
