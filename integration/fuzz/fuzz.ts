@@ -45,12 +45,13 @@ export interface FuzzResult {
   readonly peakResident: number;
 }
 
-/** The guest program, compiled when its source is newer. */
+/** The guest program, compiled when its sources are newer. */
 export function compileFuzzer(): string {
   mkdirSync(CACHE, { recursive: true });
-  const source = join(ROOT, 'integration/fuzz/syscalls.c');
+  const [source, header] = ['syscalls.c', 'arguments.h'].map((name) => join(ROOT, 'integration/fuzz', name)) as [string, string];
   const program = join(CACHE, 'syscalls');
-  if (!existsSync(program) || statSync(program).mtimeMs < statSync(source).mtimeMs)
+  const newest = Math.max(statSync(source).mtimeMs, statSync(header).mtimeMs);
+  if (!existsSync(program) || statSync(program).mtimeMs < newest)
     execFileSync('gcc', ['-O1', '-static', '-w', '-o', program, source, '-lpthread'], { stdio: ['ignore', 'inherit', 'pipe'] });
   return program;
 }
