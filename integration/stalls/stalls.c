@@ -185,7 +185,8 @@ static void mappings(void)
 	for (ssize_t n; (n = read(fd, text, sizeof text)) > 0;)
 		for (ssize_t i = 0; i < n; i++)
 			lines += text[i] == '\n';
-	CHECK(lines > COUNT * 20 && mprotect(at, COUNT * 4096ul, PROT_READ) == 0 && munmap(at, COUNT * 4096ul) == 0);
+	CHECK(lines > COUNT * 20 && madvise(at, COUNT * 4096ul, MADV_DONTNEED) == 0);
+	CHECK(mprotect(at, COUNT * 4096ul, PROT_READ) == 0 && munmap(at, COUNT * 4096ul) == 0);
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 /** Memory: mmap, munmap, mprotect, mremap, brk, madvise, mincore, msync, mlock family, remap_file_pages. */
-import { EACCES, EAGAIN, EBADF, EBUSY, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP, EPERM, type Errno, isErrno } from '../../abi/errno.ts';
+import { EACCES, EAGAIN, EBADF, EBUSY, EFAULT, EINTR, EINVAL, ENOMEM, EOPNOTSUPP, EPERM, type Errno, isErrno } from '../../abi/errno.ts';
 import {
   MADV_DONTNEED,
   MAP_ANONYMOUS,
@@ -28,9 +28,10 @@ import { CAP_IPC_LOCK, hasCap } from '../kernel/credentials.ts';
 import { memoryLocked } from '../kernel/own_answers.ts';
 import { RLIMIT_MEMLOCK } from '../kernel/rlimits.ts';
 import type { Task } from '../kernel/task.ts';
+import { TimeShare } from '../kernel/time_share.ts';
 import { type Blocking, isBlocking, type SyscallResult } from '../kernel/wait.ts';
 import { pageUp } from '../mm/memory_map.ts';
-import { VMA_DONTFORK, VMA_GROWSDOWN, VMA_LOCKED, VMA_WIPEONFORK } from '../mm/vma.ts';
+import { VMA_DONTFORK, VMA_GROWSDOWN, VMA_LOCKED, VMA_WIPEONFORK, type Vma } from '../mm/vma.ts';
 import type { FileDescription } from '../vfs/file.ts';
 import { addr, fd, flags, int, long, size, syscall } from './definition.ts';
 
@@ -135,22 +136,35 @@ function madvise(task: Task, address: number, bytes: number, advice: number): nu
   const covered = mm.vmas.covers(address, end);
   if (!acts) return covered ? 0 : ENOMEM;
   if (!(end <= task.kernel.platform.maxAddress)) return ENOMEM;
-  for (const vma of mm.vmas.overlapping(address, end)) {
+  const rows = mm.vmas.overlapping(address, end);
+  for (const vma of rows) {
     if ((vma.advice & VMA_LOCKED) !== 0 && (advice === MADV_DONTNEED || advice === MADV_FREE)) return EINVAL;
     if ((advice === MADV_FREE || advice === MADV_WIPEONFORK) && (vma.file !== null || vma.shared)) return EINVAL;
     if (advice === MADV_REMOVE && (!vma.shared || vma.file === null)) return EINVAL;
     if (advice === MADV_REMOVE && (vma.maxProt & PROT_WRITE) === 0) return EACCES;
   }
-  for (const vma of mm.vmas.overlapping(address, end)) {
-    const start = Math.max(vma.start, address);
-    const r = mm.space.advise(task.thread, start, Math.min(vma.end, end) - start, advice);
-    if (isErrno(r)) return r;
-  }
+  const r = adviseRuns(task, rows, address, end, advice);
+  if (r !== 0) return r;
   if (mark !== undefined) mm.mark(address, length, mark[0] as number, mark[1] as number);
   return covered ? 0 : ENOMEM;
 }
 
-/** Every mapped page counts as resident: what the host has evicted it will bring back. */
+/** Neighbours together: a command for each of ten thousand mappings takes long. */
+function adviseRuns({ mm, thread }: Task, rows: readonly Vma[], address: number, end: number, advice: number): 0 | Errno {
+  let start = address;
+  let until = address;
+  for (const vma of rows) {
+    const from = Math.max(vma.start, address);
+    if (from !== until) {
+      const r = until > start ? mm.space.advise(thread, start, until - start, advice) : 0;
+      if (r !== 0) return r;
+      start = from;
+    }
+    until = Math.min(vma.end, end);
+  }
+  return until > start ? mm.space.advise(thread, start, until - start, advice) : 0;
+}
+
 /** As Linux has it since 4.0: another mapping of the same file over this part of the first one. */
 function remap_file_pages(task: Task, address: number, bytes: number, prot: number, page: number, _flags: number): number {
   const start = address - (address % PAGE_SIZE);
@@ -164,13 +178,16 @@ function remap_file_pages(task: Task, address: number, bytes: number, prot: numb
   return isErrno(r) ? r : 0;
 }
 
-function mincore(task: Task, address: number, length: number, vector: number): number {
+/** Every mapped page counts as resident: what the host has evicted it will bring back. */
+function* mincore(task: Task, address: number, length: number, vector: number): Blocking {
   if (address % PAGE_SIZE !== 0) return EINVAL;
   const pages = pageUp(length) / PAGE_SIZE;
   if (!task.mm.vmas.covers(address, address + pageUp(length))) return ENOMEM;
-  const chunk = new Uint8Array(Math.min(pages, 4096)).fill(1);
+  const chunk = new Uint8Array(Math.min(pages, 65_536)).fill(1);
+  const share = new TimeShare(task);
   for (let done = 0; done < pages; done += chunk.length) {
     if (task.copyOut(vector + done, chunk.subarray(0, Math.min(chunk.length, pages - done))) !== 0) return EFAULT;
+    if (share.isOver && (yield* share.pass())) return EINTR;
   }
   return 0;
 }
