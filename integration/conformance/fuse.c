@@ -73,6 +73,31 @@ static void names(void)
 	stop_server();
 }
 
+/* A process has ended when its files have been flushed, however it left them. */
+static void ends(void)
+{
+	defaults();
+	start_server(",default_permissions,allow_other");
+	fill(at("f"), "content");
+	shared->slow_flush = 100000;
+	for (int i = 1; i <= 2; i++) {
+		pid_t pid = fork();
+		CHECK(pid >= 0);
+		if (pid == 0) {
+			int fd = open(at("f"), O_WRONLY);
+			CHECK(fd >= 0 && write(fd, "x", 1) == 1);
+			if (i == 2)
+				abort();
+			_exit(3);
+		}
+		int status;
+		CHECK(waitpid(pid, &status, 0) == pid);
+		CHECK(i == 1 ? status == 3 << 8 : WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+		CHECK(shared->flushed == (uint64_t)i);
+	}
+	stop_server();
+}
+
 static void attributes(void)
 {
 	defaults();
@@ -509,6 +534,7 @@ int main(int argc, char **argv)
 	PART(direct);
 	PART(spliced);
 	PART(older_servers);
+	PART(ends);
 	PART(listings);
 	PART(mappings);
 	PART(programs);

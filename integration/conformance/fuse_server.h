@@ -46,6 +46,7 @@ struct shared {
 	volatile unsigned max_write, max_pages;
 	volatile int missing[64];	/* these opcodes answer ENOSYS */
 	volatile int failing[64];	/* these answer this errno; LOOKUP of "fail:OPCODE:ERRNO" sets it */
+	volatile int slow_flush;	/* FLUSH takes so many microseconds */
 	volatile int cut;		/* GETATTR of a longer file first cuts it to this size; 0: not */
 	volatile int stuck;		/* this opcode is read and never answered */
 	volatile int broken;		/* how to answer LOOKUP of "broken" */
@@ -58,7 +59,7 @@ struct shared {
 	volatile uint64_t lock_owner;	/* who holds the one lock there is; 0: nobody */
 	volatile uint64_t big_offsets;	/* added to the offsets of READDIR */
 	/* what happened */
-	volatile uint64_t count[64], forgotten;
+	volatile uint64_t count[64], forgotten, flushed;
 	volatile uint64_t retrieved_unique, retrieved_offset, retrieved_size;	/* of FUSE_NOTIFY_REPLY */
 	char retrieved[64];
 	volatile unsigned last_uid, last_pid, last_umask, last_open_flags, largest_write, largest_read;
@@ -535,6 +536,12 @@ static void serve(int fd, char *message)
 		reply(fd, in->unique, 0, NULL, 0);
 		break;
 	case FUSE_FLUSH:
+		if (shared->slow_flush > 0) {
+			usleep(shared->slow_flush);
+			shared->flushed++;
+		}
+		reply(fd, in->unique, strcmp(n->name, "refused") == 0 ? -EDQUOT : 0, NULL, 0);
+		break;
 	case FUSE_FSYNC:
 	case FUSE_FSYNCDIR:
 	case FUSE_ACCESS:

@@ -17,7 +17,7 @@ export class PidFile extends FileImpl {
     this.queue = group.exitEvents;
   }
   override poll(_file: FileDescription): number {
-    if (!this.group.zombie) return 0;
+    if (!this.group.zombie || this.group.untold) return 0;
     return POLLIN | POLLRDNORM | (this.group.reaped ? POLLHUP : 0);
   }
   override describe(): string {

@@ -107,9 +107,33 @@ function processExited(group: ThreadGroup, status: WaitStatus): void {
     container.exitStatus = status;
     killAll([...container.processes]);
   }
+  // Who was killed waits for nobody; nor do those whom the outside waits for.
+  group.untold = group.awaitedAnswers > 0 && status !== SIGKILL && group.parent !== null && group.leader.tid !== 1;
+  if (!group.untold) tellEnd(group);
+}
+
+function tellEnd(group: ThreadGroup): void {
+  const { container } = group;
+  group.untold = false;
   notifyParent(group);
   group.exitEvents.notify(POLLIN);
   if (container.init === group) container.exitEvents.notify(POLLIN);
+}
+
+/**
+ * For a process that is about to end: its parent is told once the returned function has been called. What the process has written is
+ * where it belongs by then, and who waits for the process may look at it.
+ */
+export function delayEnd(group: ThreadGroup): () => void {
+  group.awaitedAnswers++;
+  return () => {
+    if (--group.awaitedAnswers === 0 && group.untold) tellEnd(group);
+  };
+}
+
+/** SIGKILL for a zombie that waits for answers: it does not get them. */
+export function endAtOnce(group: ThreadGroup): void {
+  if (group.untold) tellEnd(group);
 }
 
 function killAll(groups: Iterable<ThreadGroup>): void {
@@ -134,7 +158,7 @@ function reparentChildren(group: ThreadGroup): void {
           uid: task.creds.namespace.uids.shown(group.leader.creds.uid),
         });
     }
-    if (child.zombie) notifyParent(child);
+    if (child.zombie && !child.untold) notifyParent(child);
   }
 }
 

@@ -8,6 +8,7 @@ import { EAGAIN, EPERM, type Errno, ESRCH } from '../../abi/errno.ts';
 import { POLLIN } from '../../abi/poll.ts';
 import { SI_TIMER, SI_USER, SIG_DFL, SIG_IGN, SIGCONT, SIGKILL, SIGRTMIN } from '../../abi/signal.ts';
 import { CAP_KILL, hasCapIn } from './credentials.ts';
+import { endAtOnce } from './exit.ts';
 import { continueGroup } from './job_control.ts';
 import { RLIMIT_SIGPENDING } from './rlimits.ts';
 import type { ProcessGroup } from './session.ts';
@@ -29,7 +30,10 @@ export function sendToTask(task: Task, info: SignalInfo): 0 | Errno {
 
 /** To the process: any thread that does not block it takes it. */
 export function sendToGroup(group: ThreadGroup, info: SignalInfo): 0 | Errno {
-  if (group.zombie) return 0;
+  if (group.zombie) {
+    if (info.signal === SIGKILL) endAtOnce(group);
+    return 0;
+  }
   const r = enqueue(group, group.tasks[0] ?? group.leader, group.pending, info);
   if (r === true) wakeOne(group, info.signal);
   return typeof r === 'boolean' ? 0 : r;

@@ -47,6 +47,10 @@ export class ThreadGroup {
   /** All threads are gone; waits to be reaped. */
   zombie = false;
   reaped = false;
+  /** Answers about its files that its parent hears of the end only after (exit.ts, delayEnd). */
+  awaitedAnswers = 0;
+  /** A zombie that nobody has been told of yet. */
+  untold = false;
   /** Job control: 0, or the signal of the stop that is under way or complete. */
   stopSignal = 0;
   stopped = false;

@@ -85,7 +85,7 @@ function eventOf(task: Task, child: ThreadGroup, options: number): ChildEvent | 
   const ns = task.pidNamespace;
   const keep = (options & WNOWAIT) !== 0;
   const base = { pid: child.idIn(ns), uid: task.creds.namespace.uids.shown(child.leader.creds.uid) };
-  if (child.zombie && (options & WEXITED) !== 0) {
+  if (child.zombie && !child.untold && (options & WEXITED) !== 0) {
     const info = childInfo(child, task);
     const event = { ...base, status: child.exiting ?? 0, code: info.code, siStatus: info.status, usage: total(child) };
     if (!keep) reap(child);

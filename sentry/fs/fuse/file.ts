@@ -10,6 +10,7 @@ import { PAGE_SIZE } from '../../../abi/mman.ts';
 import { POLLIN } from '../../../abi/poll.ts';
 import { S_IALLUGO } from '../../../abi/stat.ts';
 import { answered, Suspension } from '../../kernel/call_log.ts';
+import { delayEnd } from '../../kernel/exit.ts';
 import type { Task } from '../../kernel/task.ts';
 import { type Blocking, type SyscallResult, WaitQueue, waitFor } from '../../kernel/wait.ts';
 import { type FileDescription, type HostMapping, type LockServer, PositionedFile } from '../../vfs/file.ts';
@@ -348,8 +349,10 @@ export class FuseFile extends PositionedFile {
     if (connection.lacks(F.FUSE_FLUSH) || (this.handle.options & F.FOPEN_NOFLUSH) !== 0 || connection.state === 'dead') return 0;
     const body = F.FuseFlushIn.encode({ fh: this.handle.fh, lock_owner: connection.ownerNumber(task.fds) });
     const request = this.node.question(F.FUSE_FLUSH, [body], { always: true });
+    const ended = task.state === 'dead' ? delayEnd(task.group) : null;
     request.afterwards = () => {
       if (request.error === ENOSYS) connection.missing.add(F.FUSE_FLUSH);
+      ended?.();
     };
     this.flushing = request;
     this.handle.whenIdle(() => this.handle.send(request, task));
