@@ -116,6 +116,13 @@ static int holds_no_lock(uint64_t list)
 	return list == 0 || (list < STUB_BASE && stub_copy(&head, (void *)list, sizeof(head)) == 0 && head.next == list && head.pending == 0);
 }
 
+void forget_locks(struct slot *slot)
+{
+	struct alone *alone = &slot->alone;
+	if ((alone->keeps & KEEPS_ADDRESSES) && holds_no_lock(alone->robust_list))
+		alone->robust_list = 0;
+}
+
 /* The joiner may free the thread's memory as soon as the word at clear_tid is 0: it comes last. */
 int ends_alone(struct slot *slot)
 {

@@ -68,6 +68,8 @@ struct own_call {
 };
 int answer_alone(struct slot *slot, const struct own_call *call, int by_signal, uint64_t *result);
 int return_alone(struct slot *slot, struct ucontext *uc);
+/* exit_group(2): the Sentry need not look for locks where there are none. */
+void forget_locks(struct slot *slot);
 /* exit(2): whether the thread may go before the Sentry has heard of it. From here on it touches no memory of the application's. */
 int ends_alone(struct slot *slot);
 

@@ -52,6 +52,8 @@ static void look_ahead(struct slot *slot, const struct ucontext *uc)
 		slot->cpu_time = clock_now(CLOCK_THREAD_CPUTIME_ID);
 		break;
 	case __NR_exit_group:
+		forget_locks(slot);
+		/* fall through */
 	case __NR_execve:
 		slot->cpu_time = clock_now(CLOCK_THREAD_CPUTIME_ID);
 		break;

@@ -239,8 +239,8 @@ export class SystrapPlatform implements Platform {
   private isChild(pid: number, child: SystrapThread, nonce: Int32Array): boolean {
     if (pid <= 1 || this.spaces.has(pid) || pid === this.seed?.space.pid) return false;
     const offset = child.index * SLOT_SIZE + W_NONCE * 4;
-    // It may be on its way: the slots are where they were prepared, or in their place already.
-    return this.shows(pid, NEXT_SLOTS + offset, nonce) || this.shows(pid, SLOTS + offset, nonce);
+    // In their place already, or where they were prepared; between the two looks they may have been moved.
+    return this.shows(pid, SLOTS + offset, nonce) || this.shows(pid, NEXT_SLOTS + offset, nonce) || this.shows(pid, SLOTS + offset, nonce);
   }
   private shows(pid: number, address: number, nonce: Int32Array): boolean {
     const seen = new Int32Array(NONCE_WORDS);

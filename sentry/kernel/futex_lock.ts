@@ -114,8 +114,11 @@ function walkRobustList(task: Task, head: number): void {
   const pending = pointer(list_op_pending);
   const offset = Number(BigInt.asIntN(64, futex_offset));
   let entry = list;
-  for (let n = 0; n < ROBUST_LIST_LIMIT && pointer(entry) !== head; n++) {
+  // A ring that has lost its head (a copied one, say) says nothing new the second time, and each look at it is a host call.
+  const seen = new Set<number>();
+  while (seen.size < ROBUST_LIST_LIMIT && pointer(entry) !== head && !seen.has(pointer(entry))) {
     const at = pointer(entry);
+    seen.add(at);
     // The next one first: whoever takes the lock may reuse the entry.
     const next = task.readBytes(at, 8);
     if (at !== pending) ownerDied(task, at + offset, (entry & 1n) !== 0n, false);

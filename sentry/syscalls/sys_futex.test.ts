@@ -130,6 +130,24 @@ test('a robust lock says that its owner died', () => {
   expect(w.machine.result(w.b)).toBe(0);
 });
 
+test('a robust list that does not come back to its head is walked once', () => {
+  const w = new World();
+  const list = w.a.memory.place(96);
+  const { view } = w.a.memory;
+  const put = (address: number, value: number): void => view.setBigUint64(address - 0x10000, BigInt(value), true);
+  put(list, list + 24);
+  put(list + 8, 8);
+  put(list + 24, list + 48); // two entries that name each other
+  put(list + 48, list + 24);
+  for (const entry of [24, 48]) w.set(list + entry + 8, w.a.tid);
+  w.a.mm.futexKey = (offset) => ({ owner: w.a.mm, offset, held: null });
+  w.a.robustList = list;
+  const read = jest.spyOn(w.a, 'readBytes');
+  exitRobustList(w.a);
+  for (const entry of [24, 48]) expect(w.a.memory.u32(list + entry + 8)).toBe(FUTEX_OWNER_DIED);
+  expect(read.mock.calls.length).toBeLessThan(5);
+});
+
 test('a wait that has begun in the platform takes what is left of its time', () => {
   const w = new World();
   const timeout = w.a.memory.place(new Uint8Array(new BigInt64Array([10n, 0n]).buffer));
