@@ -74,6 +74,14 @@ test('where other threads run: a breakpoint first, the rest behind barriers', ()
   expect(sites.retry(BASE + 2)).toBe(false);
 });
 
+test('a process that gets its second thread is registered for that beforehand, once', () => {
+  const { writes, sites } = setup([0xc3, ...GETPPID], { threaded: true });
+  sites.prepareThreads(VIA);
+  sites.prepareThreads(VIA);
+  sites.consider(VIA, BASE + 1 + 7, 110);
+  expect(writes.filter((w) => w.startsWith('324'))).toEqual(['324(64)', '324(32)', '324(32)']);
+});
+
 test('an application in a trampoline is seen at its site', () => {
   const { sites } = setup([0xc3, ...GETPPID]);
   sites.consider(VIA, BASE + 8, 110);

@@ -146,10 +146,15 @@ export class CallSites {
     this.synchronize(via);
     return this.memory.writeCode(site, bytes.subarray(0, 1));
   }
+  /** The process gets its second thread: with more than one the host takes 10 to 20 ms for this, in which the kernel thread could do nothing else. */
+  prepareThreads(via: ThreadContext): void {
+    if (this.registered || this.policy === null) return;
+    this.registered = true;
+    this.memory.hostCall(via, HOST_CALL.membarrier, MEMBARRIER_REGISTER_SYNC_CORE, 0, 0);
+  }
   private synchronize(via: ThreadContext | null): void {
     if (via === null) return;
-    if (!this.registered) this.memory.hostCall(via, HOST_CALL.membarrier, MEMBARRIER_REGISTER_SYNC_CORE, 0, 0);
-    this.registered = true;
+    this.prepareThreads(via);
     this.memory.hostCall(via, HOST_CALL.membarrier, MEMBARRIER_SYNC_CORE, 0, 0);
   }
 

@@ -240,6 +240,7 @@ export class SystrapSpace implements AddressSpace, CodeMemory, ProcessMemory {
   newThread(via: ThreadContext, late = false): ThreadContext | Errno {
     const source = via as SystrapThread;
     this.flush();
+    this.sites?.prepareThreads(source);
     source.needFrame();
     const { index, place } = this.takeIndex();
     if (index < 0) return EAGAIN;
