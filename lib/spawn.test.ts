@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { host } from './host.ts';
@@ -45,6 +45,32 @@ root('starts as first process of new namespaces with the given maps', () => {
     maps: { uid: '0 0 1\n65534 65534 1\n', gid: '0 0 1\n65534 65534 1\n' },
   });
   expect(output.replaceAll(/ +/g, ' ')).toBe('1\n0\n 0 0 1\n 65534 65534 1\n');
+});
+
+test('joins its groups before it runs, or while it does', () => {
+  for (const joinLate of [false, true]) {
+    const pair = host.pipe(0);
+    if (typeof pair === 'number') throw new Error('pipe');
+    const [readEnd, writeEnd] = pair; // in the place of a cgroup.procs
+    const { output, status } = shell('echo $$', { cgroupFds: [writeEnd], joinLate });
+    expect(status).toBe(0);
+    const bytes = new Uint8Array(16);
+    expect(`${Buffer.from(bytes.buffer, 0, host.read(readEnd, bytes))}\n`).toBe(output);
+    for (const fd of pair) host.close(fd);
+  }
+});
+
+test('who cannot join is ended, also where it runs already', () => {
+  const children = () =>
+    readdirSync('/proc/self/task')
+      .map((task) => readFileSync(`/proc/self/task/${task}/children`, 'latin1'))
+      .join('');
+  const before = children();
+  const nothing = openSync('/dev/null', 'r');
+  for (const joinLate of [false, true])
+    expect(() => shell('sleep 100', { cgroupFds: [nothing], joinLate })).toThrow(/join the cgroup: errno 9/);
+  closeSync(nothing);
+  expect(children()).toBe(before);
 });
 
 test('says which step failed ', () => {

@@ -26,6 +26,8 @@ export interface SpawnOptions {
   readonly maps?: { readonly uid: string; readonly gid: string };
   /** Open cgroup.procs files that the child joins before it runs. */
   readonly cgroupFds?: readonly number[];
+  /** It joins them while it runs already, before `spawn` returns: a program that waits for something of the caller's loads meanwhile. */
+  readonly joinLate?: boolean;
   readonly cwd?: string;
   /** Signals (1..64) that the child starts with blocked. */
   readonly blockSignals?: readonly number[];
@@ -84,6 +86,7 @@ export function spawn(options: SpawnOptions): number {
     Number(BigInt.asIntN(32, caps >> 32n)),
     Number(BigInt.asIntN(32, blocked)),
     Number(BigInt.asIntN(32, blocked >> 32n)),
+    options.joinLate ? 1 : 0,
   ]);
   const { maps, cwd } = options;
   native.spawn(

@@ -38,7 +38,7 @@ enum step { STEP_NONE, STEP_NETNS, STEP_CLONE, STEP_MAPS, STEP_CGROUP, STEP_SYNC
 
 /* Numeric options: Int32Array in this order. */
 enum option { OPT_CLONE_FLAGS, OPT_NETNS_FD, OPT_NEW_SESSION, OPT_TERMINAL_FD, OPT_PDEATHSIG, OPT_NO_NEW_PRIVS, OPT_CAPS_LOW, OPT_CAPS_HIGH,
-	      OPT_BLOCK_LOW, OPT_BLOCK_HIGH, OPT_COUNT };
+	      OPT_BLOCK_LOW, OPT_BLOCK_HIGH, OPT_JOIN_LATE, OPT_COUNT };
 
 struct plan {
 	const char *file, *cwd;
@@ -210,11 +210,14 @@ static int prepare_child(const struct request *q, int pid, int32_t *step)
 		error = write_file(pid, "uid_map", q->uid_map, q->uid_map_length);
 	if (error == 0 && q->gid_map != NULL)
 		error = write_file(pid, "gid_map", q->gid_map, q->gid_map_length);
-	if (error == 0) {
-		*step = STEP_CGROUP;
-		error = join_cgroups(pid, q->cgroups, q->cgroup_count);
-	}
 	return error;
+}
+
+/* Takes the host a grace period, 5 to 15 ms: OPT_JOIN_LATE lets the program load meanwhile. */
+static int join(const struct request *q, int pid, int32_t *step)
+{
+	*step = STEP_CGROUP;
+	return join_cgroups(pid, q->cgroups, q->cgroup_count);
 }
 
 /* Runs the child up to its execve. result: pid, step, errno. */
@@ -241,7 +244,10 @@ static void run(struct request *q, char *stack, int32_t result[3])
 	/* The descriptor table is not shared, so these are the parent's alone. */
 	close(sync[0]);
 	close(report[1]);
+	bool late = q->plan.options[OPT_JOIN_LATE] != 0;
 	int error = pid < 0 ? pid : prepare_child(q, pid, &result[1]);
+	if (error == 0 && !late)
+		error = join(q, pid, &result[1]);
 	if (error == 0) {
 		ssize_t n;
 		if (write(sync[1], "", 1) != 1)
@@ -255,11 +261,14 @@ static void run(struct request *q, char *stack, int32_t result[3])
 			result[1] = from_child[0];
 			error = -from_child[1];
 		}
+		if (error == 0 && late)
+			error = join(q, pid, &result[1]);
 	}
 	if (sync[1] >= 0)
 		close(sync[1]); /* a child that waits gives up */
 	close(report[0]);
 	if (error != 0 && pid > 0) {
+		kill(pid, SIGKILL); /* it may have executed its program */
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}

@@ -6,6 +6,7 @@
  * and /dev/kvm.
  * A gofer inherits: 0 /dev/null, 1 and 2 its log, 3 its configuration, 4 its 9P connection, 5… the trees it serves.
  */
+import { writeFileSync } from 'node:fs';
 import { errnoName, isErrno } from '../../abi/errno.ts';
 import { O_APPEND, O_CLOEXEC, O_CREAT, O_RDONLY, O_RDWR, O_WRONLY } from '../../abi/fcntl.ts';
 import { SOCK_SEQPACKET } from '../../abi/socket.ts';
@@ -21,7 +22,6 @@ import { identify, type Process } from './process_id.ts';
 import { helperPath, nodePath, programPath } from './programs.ts';
 import { RuntimeError, type RuntimeSettings } from './types.ts';
 
-const MFD_CLOEXEC = 1;
 const ISOLATED = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
 /** Descriptors that `withFiles` opens for a process: they come first. */
 const STANDARD_FDS = 4;
@@ -110,6 +110,7 @@ export function startSentry(start: SentryStart): Process {
       // With directfs it sees the owners of files itself; what a map shows gives no power over it.
       maps: settings.directfs ? { uid: FULL_MAP, gid: FULL_MAP } : { uid: SENTRY_MAP, gid: SENTRY_MAP },
       cgroupFds,
+      joinLate: true,
       cwd: '/',
       newSession: true,
       ...(consoleFd === null ? {} : { terminalFd: consoleFd }),
@@ -180,6 +181,7 @@ export function startGofer(start: Common & { readonly trees: readonly ServedTree
         namespaces: ISOLATED | CLONE_NEWNET,
         maps: { uid: FULL_MAP, gid: FULL_MAP },
         cgroupFds,
+        joinLate: true,
         cwd: '/',
         newSession: true,
         boundingSet: GOFER_CAPABILITIES,
@@ -239,7 +241,20 @@ function protect(pid: number): void {
   host.close(fd);
 }
 
-/** Opens what both start with (null, log, log, configuration) and the cgroup files, and closes all of it again. */
+/** Into a pipe whose other end the process alone has: what does not fit in is written as it is read. */
+function sendConfig(pipe: number, text: string): void {
+  try {
+    writeFileSync(pipe, text);
+  } catch (e) {
+    // Its end is told of, with what it has printed, by whoever wants something of it next.
+    if ((e as NodeJS.ErrnoException).code !== 'EPIPE') throw e;
+  }
+}
+
+/**
+ * Opens what both start with (null, log, log, configuration) and the cgroup files, and closes all of it again. The configuration is a pipe that
+ * is written when the process has joined its groups: it loads meanwhile, and does nothing before it has read that.
+ */
 function withFiles(start: Common, config: unknown, run: (standard: number[], cgroupFds: number[]) => number): Process {
   const opened: number[] = [];
   const open = (path: string, flags: number): number => {
@@ -251,14 +266,14 @@ function withFiles(start: Common, config: unknown, run: (standard: number[], cgr
   try {
     const nothing = open('/dev/null', O_RDWR);
     const log = open(start.log, O_CREAT | O_WRONLY | O_APPEND);
-    const text = Buffer.from(JSON.stringify(config));
-    const memory = host.memfdCreate('config', MFD_CLOEXEC);
-    if (memory < 0) throw new RuntimeError('Internal', `cannot make a memory file: ${errnoName(memory)}`);
-    opened.push(memory);
-    host.pwrite(memory, text, 0, text.length, 0);
+    const pipe = host.pipe(O_CLOEXEC);
+    if (isErrno(pipe)) throw new RuntimeError('Internal', `cannot make a pipe: ${errnoName(pipe)}`);
+    opened.push(...pipe);
     const cgroupFds = start.cgroupProcs.map((path) => open(path, O_WRONLY));
-    const pid = run([nothing, log, log, memory], cgroupFds);
+    const pid = run([nothing, log, log, pipe[0]], cgroupFds);
     protect(pid);
+    host.close(opened.splice(opened.indexOf(pipe[0]), 1)[0] as number); // nobody would wait for a process that has ended
+    sendConfig(pipe[1], JSON.stringify(config));
     return identify(pid);
   } catch (e) {
     throw e instanceof RuntimeError ? e : new RuntimeError('Internal', (e as Error).message, e);

@@ -1,4 +1,5 @@
 /** What the Sentry is started with: JSON behind the descriptor that --config-fd names. runsc writes it (runsc/container/sandbox_process.ts). */
+import { EINTR, errnoName } from '../../abi/errno.ts';
 import type { Host } from '../../lib/host.ts';
 import type { MemoryGroupFds } from './memory_groups.ts';
 
@@ -33,8 +34,15 @@ export function readConfig(host: Host, argv: readonly string[]): BootConfig {
   const fd = Number(argv[argv.indexOf('--config-fd') + 1]);
   if (!argv.includes('--config-fd') || !Number.isInteger(fd)) throw new Error('started by hand: runsc starts it, with --config-fd N');
   const bytes = new Uint8Array(MAX_CONFIG_BYTES);
-  const n = host.pread(fd, bytes, 0, bytes.length, 0);
-  if (n <= 0 || n === bytes.length) throw new Error(`cannot read the configuration from descriptor ${fd}: ${n}`);
+  let n = 0;
+  for (;;) {
+    const got = host.read(fd, bytes, n);
+    if (got === EINTR) continue;
+    if (got < 0) throw new Error(`cannot read the configuration from descriptor ${fd}: ${errnoName(got)}`);
+    if (got === 0) break; // written whole, or `bytes` is full
+    n += got;
+  }
+  if (n === 0 || n === bytes.length) throw new Error(`cannot read the configuration from descriptor ${fd}: ${n} bytes`);
   host.close(fd);
   return JSON.parse(Buffer.from(bytes.buffer, 0, n).toString('utf8')) as BootConfig;
 }
