@@ -126,6 +126,31 @@ cat /volume/secret; echo new > /volume/made; chown 5:6 /volume/made; echo $?; ch
     expect(owners(source)).toEqual(['by-root 65536:65536', 'made 65541:65542', 'secret 0:0', 'shifted 65536:65536']);
   });
 
+  test('containers of a pod share its user namespace', () => {
+    const pod = world.newId();
+    const kind = 'io.kubernetes.cri.container-type';
+    const first = world.bundle({ args: ['sleep', '60'], spec: { linux: USERS, annotations: { [kind]: 'sandbox' } } });
+    const started = world.runsc(['run', '--detach', '--bundle', first, pod], { stdout: join(scratch, 'pod') });
+    expect(started).toMatchObject({ status: 0, stderr: '' });
+    const { pid } = JSON.parse(world.runsc(['state', pod]).stdout) as { pid: number };
+    const shared = (type: string, name = type) => ({ type, path: `/proc/${pid}/ns/${name}` });
+    const linux = {
+      ...USERS,
+      namespaces: [{ type: 'pid' }, { type: 'mount' }, shared('network', 'net'), shared('ipc'), shared('uts'), shared('user')],
+    };
+    const show = ['/bin/sh', '-c', 'ls -l /proc/self/ns/user /proc/self/ns/uts | sed "s/.*> //"; hostname of-the-pod && hostname; id -u'];
+    const annotations = { [kind]: 'container', 'io.kubernetes.cri.sandbox-id': pod };
+    const second = world.bundle({ args: show, process: PRIVILEGED, spec: { hostname: '', linux, annotations } });
+    const { stdout } = world.runsc(['run', '--bundle', second, world.newId()]);
+    expect(stdout).toMatch(/^user:\[\d+\]\nuts:\[\d+\]\nof-the-pod\n0\n$/);
+    expect(
+      world
+        .runsc(['exec', pod, ...show])
+        .stdout.split('\n')
+        .slice(0, 2),
+    ).toEqual(stdout.split('\n').slice(0, 2));
+  });
+
   test('a process that the user namespace does not know is refused', () => {
     const bundle = world.bundle({ args: ['true'], process: { user: { uid: 70_000, gid: 0 } }, spec: { linux: USERS } });
     const { status, stderr } = world.runsc(['run', '--bundle', bundle, world.newId()]);
