@@ -153,6 +153,8 @@ export interface ThreadMemory {
    */
   room?(address: number, count: number): number;
   filled?(count: number): void;
+  /** Address in the Sentry's own memory at which the `count` bytes that the call reads at `address` are already; 0: they must be read. */
+  given?(address: number, count: number): number;
 }
 
 /** What the Sentry knows of the memory of an application. */

@@ -1,10 +1,11 @@
-/* reads of many sizes into memory of many kinds, by threads and processes at once */
+/* reads and writes of many sizes, with memory of many kinds, by threads and processes at once */
 #include "check.h"
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -168,6 +169,37 @@ static void threads_and_processes(void)
 	close(fd);
 }
 
+static void writes(void)
+{
+	static const long sizes[] = { 5000, 4097, 10240, 65536, 131071, 1 << 20, (1 << 20) + 1, 700001 };
+	int fd = filled();
+	unsigned char *p = malloc(LENGTH), *back = malloc(LENGTH);
+	for (int round = 0; round < 24; round++) {
+		long size = sizes[round % 8], offset = 1111 * round;
+		for (long i = 0; i < size; i++)
+			p[i] = (unsigned char)(i * 3 + round);
+		CHECK(pwrite(fd, p, size, offset) == size);
+		memset(back, 0, size);
+		CHECK(pread(fd, back, size, offset) == size && memcmp(p, back, size) == 0);
+	}
+	/* where the memory ends */
+	unsigned char *map = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(mprotect(map + 32 * PAGE, PAGE, PROT_NONE) == 0);
+	memset(map, 'x', 32 * PAGE);
+	for (int round = 0; round < 6; round++) {
+		printf("%zd ", pwrite(fd, map + 16 * PAGE, 32 * PAGE, 0));
+		FAILS(pwrite(fd, map + 32 * PAGE, 2 * PAGE, 0), EFAULT);
+		CHECK(pread(fd, back, 17 * PAGE, 0) == 17 * PAGE && memcmp(back, map, 16 * PAGE) == 0);
+	}
+	printf("\n");
+	/* a limit cuts the write, whatever has been copied by then */
+	struct rlimit limit = { 100000, RLIM_INFINITY };
+	CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0 && ftruncate(fd, 0) == 0);
+	printf("%zd\n", pwrite(fd, p, 300000, 1000));
+	fflush(stdout);
+	close(fd);
+}
+
 static void through_pipes(void)
 {
 	int fds[2];
@@ -201,6 +233,7 @@ int main(void)
 	PART(kinds_of_memory);
 	PART(where_memory_ends);
 	PART(threads_and_processes);
+	PART(writes);
 	PART(through_pipes);
 	return 0;
 }

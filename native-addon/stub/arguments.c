@@ -157,6 +157,17 @@ static int can_write(uint64_t address, uint32_t length)
 	return stub_probe((void *)address) == 0 && stub_probe((void *)(address + length - 1)) == 0;
 }
 
+/* What a call writes, too large for the slot: into the room, if that is ours. */
+static int gather_large(struct slot *slot, unsigned kind, unsigned at, uint32_t size, struct piece *piece)
+{
+	uint64_t count = argument(slot, at + 1), address = argument(slot, at);
+	if (!slot->memory.own_room || kind != IN_COUNTED || size != 1 || count <= MAX_COUNTED || count > ROOM_SIZE || address < PAGE ||
+	    address >= STUB_BASE - ROOM_SIZE || stub_copy((void *)ROOM, (void *)address, count) != 0)
+		return 0;
+	*piece = (struct piece){ address, (uint32_t)count, IN_ROOM };
+	return 1;
+}
+
 void gather(struct slot *slot)
 {
 	struct call_memory *memory = &slot->memory;
@@ -172,11 +183,14 @@ void gather(struct slot *slot)
 		uint32_t length = piece_length(slot, kind, at, rows[nr].piece[i].size, DATA_SIZE - used);
 		uint64_t address = argument(slot, at);
 		int is_out = kind == OUT || kind == OUT_COUNTED;
+		if (length == 0 && i == 0 && gather_large(slot, kind, at, rows[nr].piece[i].size, &memory->in[0])) {
+			ins++;
+			continue;
+		}
 		if (length == 0 || (is_out ? !can_write(address, length) : stub_copy(slot->data + used, (void *)address, length) != 0))
 			continue;
 		struct piece *piece = is_out ? &memory->out[outs++] : &memory->in[ins++];
-		piece->address = address;
-		piece->length = length;
+		*piece = (struct piece){ address, length, 0 };
 		used += (length + 7) & ~7U;
 	}
 	memory->gathered = 1;

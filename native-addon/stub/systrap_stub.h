@@ -75,7 +75,7 @@ struct command {
 struct piece {
 	uint64_t address;
 	uint32_t length; /* 0: none */
-	uint32_t offset; /* in `data`, of what is to be written; with IN_ROOM in the room, where large results are */
+	uint32_t offset; /* in `data`, of what is to be written; IN_ROOM: in the room, where what is large lies */
 };
 #define IN_ROOM 0x80000000U
 struct call_memory {
@@ -83,7 +83,7 @@ struct call_memory {
 	struct piece out[PIECES];     /* can be written */
 	struct piece written[PIECES]; /* by the Sentry: REPLY_WRITE */
 	uint32_t gathered;            /* 1: `in` and `out` are of this call */
-	uint32_t pad;
+	uint32_t own_room;            /* by the Sentry; 1: the room is this thread's alone, which may put there what a call reads */
 };
 
 /* stack_t */

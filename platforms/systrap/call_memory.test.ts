@@ -14,6 +14,7 @@ import {
   W_DATA,
   W_GATHERED,
   W_MEMORY,
+  W_OWN_ROOM,
   W_WRITTEN,
 } from './layout.ts';
 
@@ -47,7 +48,8 @@ function setUp() {
     written: () => asked.push('done'),
     takeRoom: (_memory, address, count) => (address >= LARGE && address + count <= LARGE + 2 * ROOM_SIZE ? ROOM_AT : -1),
     mayWriteLate: (address, count) => address >= LARGE && address + count <= LARGE + 2 * ROOM_SIZE,
-    room: { window: { bytes: room, address: 0x7000_0000 } },
+    room: { window: { bytes: room, address: 0x7000_0000 }, place: ROOM_AT, take: () => ROOM_AT },
+    threaded: false,
   };
   const memory = new CallMemory(process, { words, bytes, address: 0x5000_0000 }, AT);
   const piece = (i: number, address: number, length: number): void => {
@@ -56,7 +58,7 @@ function setUp() {
     words[AT + W_GATHERED] = 1;
   };
   const fill = (offset: number, ...values: number[]): void => bytes.set(values, (AT + W_DATA) * 4 + offset);
-  return { bytes, words, room, asked, memory, piece, fill };
+  return { bytes, words, room, asked, memory, piece, fill, process };
 }
 const take = (memory: CallMemory, address: number, count: number): number[] => {
   const into = new Uint8Array(count);
@@ -240,4 +242,42 @@ test('who looks at the memory has large results written first', () => {
   expect(memory.usesRoom).toBe(false);
   expect(memory.failure).toBe(EFAULT); // this process refuses all above
   expect(memory.end()).toBe(0);
+});
+
+test('what a call writes may lie in the room, if that is the thread’s own', () => {
+  for (const threaded of [false, true]) {
+    const { memory, piece, asked, words, room, process } = setUp();
+    (process as { threaded: boolean }).threaded = threaded;
+    memory.end();
+    expect(words[AT + W_OWN_ROOM]).toBe(threaded ? 0 : 1);
+    room.fill(9, ROOM_AT, ROOM_AT + 10_000);
+    piece(0, LARGE, 10_000);
+    words[AT + W_MEMORY + M_OFFSET] = IN_ROOM;
+    piece(1, IN, 8);
+    memory.begin();
+    expect(memory.given(LARGE + 100, 9900)).toBe(threaded ? 0 : 0x7000_0000 + ROOM_AT + 100);
+    expect(memory.given(LARGE + 100, 9901)).toBe(0);
+    expect(memory.given(IN, 8)).toBe(0);
+    const bytes = take(memory, LARGE, 10_000);
+    if (!threaded) expect(bytes.every((byte) => byte === 9)).toBe(true);
+    expect(asked).toEqual(threaded ? [`read ${LARGE.toString(16)} 10000`] : []);
+    memory.settle(false);
+    expect(memory.given(LARGE, 10)).toBe(0);
+  }
+});
+
+test('a slot that lies about the room reaches no byte outside of it', () => {
+  const { memory, piece, asked, words } = setUp();
+  for (const [length, offset] of [
+    [ROOM_SIZE + 1, IN_ROOM],
+    [-1, IN_ROOM],
+    [10_000, IN_ROOM + 8],
+  ] as const) {
+    piece(0, LARGE, length);
+    words[AT + W_MEMORY + M_OFFSET] = offset;
+    memory.begin();
+    expect(memory.given(LARGE, 8)).toBe(0);
+    take(memory, LARGE, 10_000);
+  }
+  expect(asked.length).toBe(3);
 });

@@ -21,6 +21,7 @@ import {
   W_DATA,
   W_GATHERED,
   W_MEMORY,
+  W_OWN_ROOM,
   W_WRITTEN,
 } from './layout.ts';
 
@@ -36,7 +37,9 @@ export interface ProcessMemory {
   /** Where the room is, in `room.window`, for what this thread is to find at an address; -1: there is none. */
   takeRoom(memory: CallMemory, address: number, count: number): number;
   mayWriteLate(address: number, count: number): boolean;
-  readonly room: { readonly window: MemoryView };
+  readonly room: { readonly window: MemoryView; readonly place: number; take(memory: CallMemory): number };
+  /** More than one thread uses it. */
+  readonly threaded: boolean;
 }
 /** Bytes, and the address of the first in our own memory. */
 export interface MemoryView {
@@ -50,13 +53,14 @@ export interface SlotViews extends MemoryView {
 interface Piece {
   address: number;
   length: number;
-  /** Of its bytes in the slot's data. */
+  /** Of its bytes in the slot's data, or in the rooms. */
   offset: number;
+  inRoom: boolean;
   /** Written so far: from `low` to `high`; none if high is 0. */
   low: number;
   high: number;
 }
-const piece = (): Piece => ({ address: 0, length: 0, offset: 0, low: 0, high: 0 });
+const piece = (): Piece => ({ address: 0, length: 0, offset: 0, inRoom: false, low: 0, high: 0 });
 /** Below it bytes are copied one by one: a view to copy from costs more. */
 const FEW = 32;
 /** Less is not worth room. */
@@ -115,10 +119,18 @@ export class CallMemory {
     if (this.fresh) {
       if (!this.known) this.learn();
       const [first, second] = this.pieces;
-      if (holds(first, address, count)) return this.copy(first.offset + (address - first.address), into, offset, count);
-      if (holds(second, address, count)) return this.copy(second.offset + (address - second.address), into, offset, count);
+      if (holds(first, address, count)) return this.copy(first, address, into, offset, count);
+      if (holds(second, address, count)) return this.copy(second, address, into, offset, count);
     }
+    if (count > DATA_SIZE) this.process.room.take(this); // a process that writes much has use for it, too
     return this.process.read(address, into, offset, count);
+  }
+  /** See ThreadMemory. */
+  given(address: number, count: number): number {
+    if (!this.fresh) return 0;
+    if (!this.known) this.learn();
+    const [piece] = this.pieces;
+    return piece.inRoom && holds(piece, address, count) ? this.process.room.window.address + piece.offset + (address - piece.address) : 0;
   }
   write(address: number, from: Uint8Array, offset: number, count: number): number {
     if (this.open) {
@@ -180,6 +192,7 @@ export class CallMemory {
   }
   /** The thread goes on: what its reply has to say. */
   end(): number {
+    this.slot.words[this.at + W_OWN_ROOM] = this.process.room.place >= 0 && !this.process.threaded ? 1 : 0;
     this.open = false;
     this.fresh = false;
     if (!this.waiting) return 0;
@@ -249,12 +262,18 @@ export class CallMemory {
       piece.address = getWords(words, w);
       piece.offset = offset;
       piece.high = 0;
+      piece.inRoom = i === 0 && there && words[w + M_OFFSET] === IN_ROOM && length <= ROOM_SIZE && !this.process.threaded;
+      if (piece.inRoom) {
+        piece.offset = this.process.room.place;
+        piece.length = piece.offset < 0 ? 0 : length;
+        continue;
+      }
       offset = Math.min(offset + ((piece.length + 7) & ~7), DATA_SIZE);
     }
   }
-  private copy(from: number, into: Uint8Array, offset: number, count: number): number {
-    const { bytes } = this.slot;
-    const start = (this.at + W_DATA) * 4 + from;
+  private copy(piece: Piece, address: number, into: Uint8Array, offset: number, count: number): number {
+    const { bytes } = piece.inRoom ? this.process.room.window : this.slot;
+    const start = (piece.inRoom ? 0 : (this.at + W_DATA) * 4) + piece.offset + (address - piece.address);
     if (count > FEW) into.set(bytes.subarray(start, start + count), offset);
     else for (let i = 0; i < count; i++) into[offset + i] = bytes[start + i] as number;
     return count;

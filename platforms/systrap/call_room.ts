@@ -63,6 +63,10 @@ export class CallRoom {
     this.owner = owner;
     return this.at;
   }
+  /** Where it is in the window, -1: there is none. */
+  get place(): number {
+    return this.at;
+  }
   release(): void {
     if (this.at >= 0) this.window.unmap(this.at);
     this.at = -1;

@@ -132,6 +132,8 @@ export const IN_ROOM = 0x8000_0000 | 0;
 export const PIECES_GATHERED = 4;
 export const W_WRITTEN = W_MEMORY + PIECES_GATHERED * PIECE_WORDS;
 export const W_GATHERED = W_MEMORY + 6 * PIECE_WORDS;
+/** By the Sentry: the room is this thread's alone. */
+export const W_OWN_ROOM = W_GATHERED + 1;
 /** struct alone. */
 export const W_ALONE = 0x9f0 / 4;
 export const ALONE_WORDS = 18;

@@ -115,6 +115,13 @@ export class HostFile extends PositionedFile {
       return this.writeWaiting(src, offset, 0, append | ((file.flags & __O_SYNC) !== 0 ? RWF_SYNC : RWF_DSYNC), task, 0);
     }
     let done = 0;
+    const given = src.given?.(src.remaining) ?? 0;
+    if (given !== 0) {
+      done = hostIo.write(this.hostFd, src.remaining, offset, append, given);
+      if (done === EAGAIN) return this.writeWaiting(src, offset, 0, append, task, 0);
+      if (done < 0) return done;
+      src.skip?.(done);
+    }
     while (src.remaining > 0) {
       const count = src.take(ioScratch, 0, Math.min(src.remaining, CHUNK));
       if (count < 0) return done > 0 ? done : count;

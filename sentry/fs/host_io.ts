@@ -58,12 +58,12 @@ export class HostIo {
   }
 
   /**
-   * Writes from the scratch buffer. Filesystems without RWF_NOWAIT for buffered writes (ext4) take them into the page cache at once,
+   * Writes from the scratch buffer, or from an address of ours. Filesystems without RWF_NOWAIT for buffered writes (ext4) take them into the page cache at once,
    * unless the host throttles writers: such writes happen here as long as they are quick. This is the one place where the kernel thread may
    * wait for the host's disk, for one write.
    */
-  write(file: HostFd, count: number, position: number, flags: number): number {
-    this.aim(this.scratch, count);
+  write(file: HostFd, count: number, position: number, flags: number, from = this.scratch): number {
+    this.aim(from, count);
     if (file.noWaitWrite) {
       const n = this.host.syscall(PWRITEV2, file.fd, this.iov, 1, position, 0, flags | RWF_NOWAIT);
       if (n !== EOPNOTSUPP) return n;

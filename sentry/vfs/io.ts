@@ -26,6 +26,9 @@ export interface Source {
   readonly spliced?: boolean;
   /** Fills into[start..end); how many, or EFAULT. */
   take(into: Uint8Array, start?: number, end?: number): number;
+  /** Address in the Sentry's own memory of the next `count` bytes, for a host call; 0: `take` serves. `skip` says how many it has taken. */
+  given?(count: number): number;
+  skip?(count: number): void;
 }
 
 /** A kernel buffer as either end. */
@@ -145,6 +148,11 @@ export class UserBuffer implements Sink, Source {
     if (this.left === 0 || this.memory.room === undefined) return 0;
     const range = this.current();
     return range.length - this.within < count ? 0 : this.memory.room(range.address + this.within, count);
+  }
+  given(count: number): number {
+    if (this.left === 0 || this.memory.given === undefined) return 0;
+    const range = this.current();
+    return range.length - this.within < count ? 0 : this.memory.given(range.address + this.within, count);
   }
   filled(count: number): void {
     this.memory.filled?.(count);
