@@ -71,8 +71,8 @@ export interface Native {
   slotWake(window: ArrayBuffer, index: number): void;
   /** 0 once the stub has posted; -ESRCH if its process has ended; -ETIMEDOUT. */
   slotAwait(window: ArrayBuffer, index: number, pid: number): number;
-  /** The stopped stub carries out its commands; result as slotAwait's. */
-  slotCommand(window: ArrayBuffer, index: number, pid: number): number;
+  /** The stopped stub carries out its commands; result as slotAwait's. spin: cycles to look for that before we sleep. */
+  slotCommand(window: ArrayBuffer, index: number, pid: number, spin: number): number;
 
   // The KVM platform: see kvm_addon.c. One virtual machine in a process.
   /** into: entry, paging, same clock, round trip and trap in ns. What is wrong, or "". The machine must not be open. */

@@ -95,6 +95,23 @@ static bool is_alive(pid_t pid)
 #define LOOK_NS 20000000L
 #define FIRST_LOOK_NS 100000L
 
+static bool has_posted(struct slot *slot)
+{
+	uint32_t state = __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE);
+	return state == STATE_POSTED || state == STATE_SLEEPING;
+}
+
+static bool spins_until_posted(struct slot *slot, uint64_t cycles)
+{
+	uint64_t start = cycles > 0 ? __builtin_ia32_rdtsc() : 0;
+	while (cycles > 0 && __builtin_ia32_rdtsc() - start < cycles) {
+		if (has_posted(slot))
+			return true;
+		__builtin_ia32_pause();
+	}
+	return false;
+}
+
 static long wait_posted(struct slot *slot, pid_t pid)
 {
 	struct timespec start, now;
@@ -124,7 +141,10 @@ static napi_value slot_await(napi_env env, napi_callback_info info)
 	return make_double(env, slot == NULL ? -EINVAL : (double)wait_posted(slot, (pid_t)arg_i64(&a, 2)));
 }
 
-/* slotCommand(window, index, pid): the stopped stub carries out the slot's commands now. Result as of slotAwait. */
+/*
+ * slotCommand(window, index, pid, spin): the stopped stub carries out the slot's commands now. Result as of slotAwait. spin: cycles to look for it
+ * before we sleep, if the stub has another CPU.
+ */
 static napi_value slot_command(napi_env env, napi_callback_info info)
 {
 	struct args a = get_args(env, info);
@@ -133,6 +153,8 @@ static napi_value slot_command(napi_env env, napi_callback_info info)
 		return make_double(env, -EINVAL);
 	if (__atomic_exchange_n(&slot->state, STATE_COMMAND, __ATOMIC_SEQ_CST) == STATE_SLEEPING)
 		futex(&slot->state, FUTEX_WAKE, 1, NULL);
+	if (spins_until_posted(slot, (uint64_t)arg_i64(&a, 3)))
+		return make_double(env, 0);
 	return make_double(env, (double)wait_posted(slot, (pid_t)arg_i64(&a, 2)));
 }
 

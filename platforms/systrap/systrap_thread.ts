@@ -500,7 +500,7 @@ export class SystrapThread implements ThreadContext {
     this.words[this.at + W_COMMAND_COUNT] = count;
     const bound = this.platform.scheduling.bound(this);
     if (bound) this.platform.scheduling.hurry(this);
-    const r = native.slotCommand(this.platform.window.buffer, this.place, this.space.pid);
+    const r = native.slotCommand(this.platform.window.buffer, this.place, this.space.pid, this.platform.placement.spinOf(this.placement));
     if (bound) this.platform.scheduling.relax(this);
     this.platform.waitedForStub();
     if (r < 0) {
