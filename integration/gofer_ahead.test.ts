@@ -8,10 +8,9 @@ import type { GoferInode } from '../sentry/fs/gofer/inode.ts';
 import { rootCredentials } from '../sentry/kernel/credentials.ts';
 import type { Kernel } from '../sentry/kernel/kernel.ts';
 import type { Task } from '../sentry/kernel/task.ts';
-import { FileDescription } from '../sentry/vfs/file.ts';
-import type { Inode, OpenContext } from '../sentry/vfs/inode.ts';
+import type { Inode } from '../sentry/vfs/inode.ts';
 import { BufferIo } from '../sentry/vfs/io.ts';
-import { buildGofer, type GoferProcess, idleKernel, mountGofer, startGofer, temporaryFolder } from './gofer_process.ts';
+import { buildGofer, type GoferProcess, idleKernel, inode, mountGofer, open, startGofer, temporaryFolder } from './gofer_process.ts';
 
 const DIRECTORIES = 40;
 const FILES = 6;
@@ -44,15 +43,6 @@ afterEach(async () => {
   expect(await gofer.exited).toBe(0);
 });
 
-function inode(found: Inode | number): GoferInode {
-  if (typeof found === 'number') throw new Error(`errno ${found}`);
-  return found as GoferInode;
-}
-function open(of: Inode, flags: number): FileDescription {
-  const impl = of.open(flags, {} as OpenContext);
-  if (typeof impl === 'number') throw new Error(`open: errno ${impl}`);
-  return new FileDescription(impl, flags);
-}
 function content(of: Inode): string {
   const file = open(of, O_RDONLY);
   const bytes = new Uint8Array(100);

@@ -29,7 +29,7 @@ import type { SyscallResult } from '../sentry/kernel/wait.ts';
 import { FileDescription } from '../sentry/vfs/file.ts';
 import type { FilesystemStats, Inode, OpenContext } from '../sentry/vfs/inode.ts';
 import { BufferIo } from '../sentry/vfs/io.ts';
-import { buildGofer, type GoferProcess, idleKernel, mountGofer, startGofer, temporaryFolder } from './gofer_process.ts';
+import { buildGofer, type GoferProcess, idleKernel, inode, mountGofer, open, startGofer, temporaryFolder } from './gofer_process.ts';
 
 const OWNER = { uid: 1234, gid: 2345 };
 let kernel: Kernel;
@@ -50,15 +50,6 @@ afterAll(() => folder.remove());
 function mounted(exclusive: boolean): GoferFilesystem {
   gofer = startGofer([{ name: '/', path: folder.path }]);
   return mountGofer(kernel, gofer.socket, '/', exclusive);
-}
-function inode(found: Inode | number): GoferInode {
-  if (typeof found === 'number') throw new Error(`errno ${found}`);
-  return found as GoferInode;
-}
-function open(of: Inode, flags: number): FileDescription {
-  const impl = of.open(flags, {} as OpenContext);
-  if (typeof impl === 'number') throw new Error(`open: errno ${impl}`);
-  return new FileDescription(impl, flags);
 }
 /** Runs a transfer to its end, waiting for the worker where it waits. */
 function finish(result: SyscallResult): number {

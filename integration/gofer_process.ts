@@ -10,7 +10,10 @@ import { HostPoll } from '../platforms/host_poll.ts';
 import type { Platform } from '../platforms/platform.ts';
 import { GoferClient } from '../sentry/fs/gofer/client.ts';
 import { GoferFilesystem } from '../sentry/fs/gofer/filesystem.ts';
+import type { GoferInode } from '../sentry/fs/gofer/inode.ts';
 import { Kernel } from '../sentry/kernel/kernel.ts';
+import { FileDescription } from '../sentry/vfs/file.ts';
+import type { Inode, OpenContext } from '../sentry/vfs/inode.ts';
 
 const ROOT = resolve(__dirname, '..');
 const NODE = join(ROOT, 'node_modules/node/bin/node');
@@ -85,4 +88,16 @@ export function mountGofer(kernel: Kernel, socket: number, name: string, exclusi
   const fs = GoferFilesystem.attach(kernel, client, { name, exclusive, readonly: false });
   if (typeof fs === 'number') throw new Error(`attach: ${fs}`);
   return fs;
+}
+
+/** What a look-up has found. @throws Error with the errno that it was instead. */
+export function inode(found: Inode | number): GoferInode {
+  if (typeof found === 'number') throw new Error(`errno ${found}`);
+  return found as GoferInode;
+}
+/** @throws Error with the errno. */
+export function open(of: Inode, flags: number): FileDescription {
+  const impl = of.open(flags, {} as OpenContext);
+  if (typeof impl === 'number') throw new Error(`open: errno ${impl}`);
+  return new FileDescription(impl, flags);
 }

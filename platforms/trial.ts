@@ -29,12 +29,9 @@ export class Trial {
   private until = 0;
   /** Ticks in a row that were not worth it. */
   private slow = 0;
-  private failed = false;
-
   /** The last one brought nothing. */
-  get hasFailed(): boolean {
-    return this.failed;
-  }
+  hasFailed = false;
+
   isDue(tick: number): boolean {
     return tick >= this.coldUntil;
   }
@@ -55,14 +52,14 @@ export class Trial {
   private judge(calls: number, tick: number): boolean {
     if (calls >= this.before * WORTH) {
       this.left = 0;
-      this.failed = false;
+      this.hasFailed = false;
       this.until = tick + this.term;
       this.term = Math.min(this.term * 2, LONGEST_PAUSE);
       this.pause = FIRST_PAUSE;
       return true;
     }
     if (--this.left > 0) return true;
-    this.failed = true;
+    this.hasFailed = true;
     this.term = FIRST_TERM;
     this.coldUntil = tick + this.pause;
     this.pause = Math.min(this.pause * 2, LONGEST_PAUSE);

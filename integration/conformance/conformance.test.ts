@@ -15,7 +15,7 @@ const PLATFORMS = process.env.TSVISOR_TEST_PLATFORMS?.split(',') ?? ['systrap', 
 /** What a platform does not have (docs/compatibility.md says why). */
 const LACKS: Readonly<Record<string, readonly string[]>> = { kvm: ['affinity', 'forked_clocks', 'rseq'] };
 /** What the host has to have for its half. */
-const NEEDS: Readonly<Record<string, string>> = { tunnels: '/dev/net/tun' };
+const NEEDS: Readonly<Record<string, string>> = { tunnels: '/dev/net/tun', tunnel_frames: '/dev/net/tun' };
 const programs = readdirSync(__dirname)
   .filter((name) => name.endsWith('.c'))
   .map((name) => name.slice(0, -2))

@@ -82,7 +82,7 @@ export class TunDevice extends TunnelPort {
     end.detached = false;
     return 0;
   }
-  /** It keeps the interface and has no queue for now. */
+  /** Its queue is detached (IFF_DETACH_QUEUE): the interface stays its own, frames go to other queues. */
   pause(end: TunEnd): void {
     this.withdraw(end.packets);
     end.detached = true;
