@@ -26,7 +26,7 @@ import { rootCredentials } from '../sentry/kernel/credentials.ts';
 import type { Kernel } from '../sentry/kernel/kernel.ts';
 import type { Task } from '../sentry/kernel/task.ts';
 import type { SyscallResult } from '../sentry/kernel/wait.ts';
-import { FileDescription } from '../sentry/vfs/file.ts';
+import type { FileDescription } from '../sentry/vfs/file.ts';
 import type { FilesystemStats, Inode, OpenContext } from '../sentry/vfs/inode.ts';
 import { BufferIo } from '../sentry/vfs/io.ts';
 import { buildGofer, type GoferProcess, idleKernel, inode, mountGofer, open, startGofer, temporaryFolder } from './gofer_process.ts';
